@@ -1,0 +1,20 @@
+//! What Tollgate's parts have agreed on: the filter in Envoy, the sidecar beside it and the helper
+//! on the laptop share these words and nothing else.
+//!
+//! No I/O, no async, no clock. Everything that crosses a process or a signature has its one form
+//! here; changing a form is a migration.
+//!
+//! Read in the order of a call: [`headers`] come in, [`claims`] say who calls, [`model`] and
+//! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`standing`]
+//! says who was stopped since, [`refusal`] is the shape of a no, [`audit`] is the row that stays.
+
+#![forbid(unsafe_code)]
+
+pub mod headers;
+pub mod claims;
+pub mod model;
+pub mod policy;
+pub mod envelope;
+pub mod standing;
+pub mod refusal;
+pub mod audit;
