@@ -1,0 +1,49 @@
+# Tollgate. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: run test check fmt lint unit wasm e2e bench fuzz size docs clean help
+
+run: ## Prepare, build, start everything, send one call through, serve until Ctrl-C
+	@tools/run
+
+test: ## Everything: formats, lints, unit to end-to-end (what continuous integration runs)
+	@tools/prepare --tests
+	@tools/test
+
+check: test ## The same
+
+fmt: ## Format all code
+	@cargo fmt --all
+
+lint: ## Clippy, for this machine and for wasm
+	@tools/prepare
+	@tools/test lint
+
+unit: ## Unit tests, native and (with the pure parts) as wasm under Node
+	@tools/prepare --tests
+	@tools/test unit wasm-unit
+
+wasm: ## Build the filter: target/wasm/tollgate_filter.wasm
+	@tools/prepare
+	@tools/build-wasm
+
+e2e: ## End-to-end tests on the real Envoy; one suite: make e2e SUITE=refuses
+	@tools/prepare --tests
+	@tools/test wasm e2e $(if $(SUITE),-- $(SUITE))
+
+bench: ## What the gate costs, beside the same Envoy without it; writes target/bench.json
+	@tools/bench
+
+fuzz: ## Fuzz the decoders of hostile bytes, a minute each: make fuzz SECONDS=60
+	@tools/fuzz $(SECONDS)
+
+size: ## No source file is over 400 lines
+	@tools/test size
+
+docs: ## Every path that the documents name exists
+	@tools/test docs
+
+clean: ## Remove what was built (not the tools in .tools)
+	@cargo clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
