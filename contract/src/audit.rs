@@ -28,10 +28,11 @@ pub enum Kind {
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It passed, and the provider answered it to the end.
+    /// It passed and was served. If the client left meanwhile, the row says so and is not
+    /// `complete`.
     Allowed,
     /// The gate said no.
     Denied,

@@ -1,0 +1,289 @@
+//! The life of one exchange, callback by callback.
+//!
+//! ```text
+//! request_headers   decode → authenticate → provisional record → wait for the body
+//! request_body      (wait)
+//! request_complete  parse → authorise → route → forward
+//! response_headers  withhold what is not the client's, choose the meter
+//! response_body     meter
+//! finished          the record, exactly once
+//! ```
+//!
+//! Each stage returns the proof that the next one needs. Every failure, ours or the host's, is a
+//! [`Refusal`]; only a [`Forwarded`] lets a request go on, and only [`route`] can make one.
+
+mod answer;
+mod report;
+
+use crate::gate::Gate;
+use crate::guard;
+use crate::host::{Body, Host, HostError, Map};
+use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
+use crate::stages::authenticate::{self, Caller};
+use crate::stages::authorise;
+use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
+use crate::stages::parse::{self, Call};
+use crate::stages::route::{self, Forwarded};
+use answer::Answer;
+use contract::audit::Sequence;
+use std::rc::Rc;
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on; everything that had to happen before has happened.
+    Forward(Forwarded),
+    /// It stays: more is awaited, or it was refused.
+    Hold,
+}
+
+/// What becomes of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes on to the client.
+    Pass,
+    /// Another answer was sent in its place.
+    Replaced,
+}
+
+/// How far the request has come.
+#[derive(Debug)]
+enum Progress {
+    /// Nothing is known.
+    New,
+    /// The caller is known; the body is awaited.
+    Authenticated(Rc<Caller>, Snapshot),
+    /// It was let go on.
+    Forwarded(Forwarded),
+    /// It was answered here, with no refusal.
+    Answered,
+    /// It was refused. Nothing undoes that.
+    Refused(Refusal),
+}
+
+/// One exchange, from its first header to its record.
+#[derive(Debug)]
+pub struct Exchange {
+    gate: Rc<Gate>,
+    sequence: Sequence,
+    progress: Progress,
+    started: u64,
+    spent: u64,
+    head: Head,
+    source_address: Option<String>,
+    caller: Option<Rc<Caller>>,
+    bundle_ver: Option<String>,
+    call: Option<Call>,
+    rule_id: Option<String>,
+    held: usize,
+    row: bool,
+    answer: Answer,
+}
+
+impl Exchange {
+    /// A new exchange.
+    pub fn new(gate: Rc<Gate>) -> Self {
+        let sequence = gate.next();
+        Self {
+            gate,
+            sequence,
+            progress: Progress::New,
+            started: 0,
+            spent: 0,
+            head: Head::default(),
+            source_address: None,
+            caller: None,
+            bundle_ver: None,
+            call: None,
+            rule_id: None,
+            held: 0,
+            row: true,
+            answer: Answer::default(),
+        }
+    }
+
+    /// The request's headers are here; `last` says that nothing follows them.
+    pub fn request_headers(&mut self, host: &impl Host, last: bool) -> Verdict {
+        let judged = self.enter(host, last);
+        self.clock(host, self.started);
+
+        self.settle(host, judged)
+    }
+
+    /// More of the request's body is here, `held` bytes in all. `last` says that it is whole; with
+    /// trailers it never is said here, and [`Self::request_trailers`] follows
+    /// (envoy/http/filter.h, `decodeData`).
+    pub fn request_body(&mut self, host: &impl Host, held: usize, last: bool) -> Verdict {
+        self.held = held;
+        match self.progress {
+            Progress::Authenticated(..) if held > LARGEST_BODY => {
+                self.refuse(host, Refusal::BodyTooLarge)
+            }
+            Progress::Authenticated(..) if last => self.request_complete(host),
+            Progress::Forwarded(proof) => Verdict::Forward(proof),
+            Progress::New | Progress::Authenticated(..) => Verdict::Hold,
+            Progress::Answered | Progress::Refused(_) => Verdict::Hold,
+        }
+    }
+
+    /// The request's trailers are here: its body is whole. None of them is on the allow-list.
+    pub fn request_trailers(&mut self, host: &impl Host) -> Verdict {
+        let cleared = host.headers(Map::RequestTrailers).and_then(|trailers| {
+            trailers
+                .iter()
+                .filter_map(|(name, _)| str::from_utf8(name).ok())
+                .try_for_each(|name| host.remove_header(Map::RequestTrailers, name))
+        });
+        match (cleared, &self.progress) {
+            (Err(error), Progress::Authenticated(..)) => self.refuse(host, error.into()),
+            (Ok(()), Progress::Authenticated(..)) => self.request_complete(host),
+            (_, Progress::Forwarded(proof)) => Verdict::Forward(*proof),
+            (_, Progress::New | Progress::Answered | Progress::Refused(_)) => Verdict::Hold,
+        }
+    }
+
+    /// Everything that can be judged is here.
+    fn request_complete(&mut self, host: &impl Host) -> Verdict {
+        let begun = host.now().unwrap_or_default();
+        let judged = self.judge(host).map(Verdict::Forward);
+        self.clock(host, begun);
+
+        self.settle(host, judged)
+    }
+
+    /// What is called, who calls, and whether that may be.
+    fn enter(&mut self, host: &impl Host, last: bool) -> Result<Verdict, Refusal> {
+        self.started = host.now()?;
+        let headers = host.headers(Map::Request)?;
+        let (head, surface) = decode::head(&headers, &self.gate.boundary);
+        self.head = head;
+        self.source_address = address(host.property(&["source", "address"])?);
+
+        match surface? {
+            surface @ (Surface::Capabilities | Surface::Healthz | Surface::Readyz) => {
+                self.answer_here(host, surface)
+            }
+            surface @ (Surface::TradePat | Surface::Jwks) => {
+                if !surface.leaves_row() {
+                    self.no_row(host)?;
+                }
+                let forwarded = route::sidecar(&self.head).apply(host)?;
+                self.progress = Progress::Forwarded(forwarded);
+                Ok(Verdict::Forward(forwarded))
+            }
+            Surface::Messages | Surface::CountTokens => {
+                self.authenticate(host)?;
+                if last { Err(Refusal::BodyMissing) } else { Ok(Verdict::Hold) }
+            }
+        }
+    }
+
+    fn authenticate(&mut self, host: &impl Host) -> Result<(), Refusal> {
+        self.gate.refresh(host)?;
+        let snapshot = self.gate.snapshot().ok_or(Refusal::NotReady)?;
+        self.bundle_ver = Some(snapshot.bundle.version.clone());
+        let now = self.started.checked_div(1_000_000_000).unwrap_or_default();
+        let judged = authenticate::caller(
+            &self.head,
+            &self.gate.settings,
+            &snapshot,
+            &mut self.gate.tokens.borrow_mut(),
+            now,
+        );
+        match judged {
+            Ok(caller) => {
+                self.caller = Some(Rc::clone(&caller));
+                self.progress = Progress::Authenticated(caller, snapshot);
+                // If this worker is cut off, whoever called is known all the same.
+                self.write_provisional(host)
+            }
+            Err((refusal, caller)) => {
+                self.caller = caller;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The straight line from a caller and a body to the way out.
+    fn judge(&mut self, host: &impl Host) -> Result<Forwarded, Refusal> {
+        let Progress::Authenticated(caller, snapshot) = &self.progress else {
+            return Err(Refusal::GateFailed);
+        };
+        let surface = self.head.surface.ok_or(Refusal::UnknownPath)?;
+        let body = host.body(Body::Request, self.held)?;
+        let attempt = guard::enter(host, self.gate.started.get(), &caller.user_id, &body)?
+            .ok_or(Refusal::Quarantined)?;
+        #[cfg(feature = "trap")]
+        crate::trap::on_body(&body);
+        let call = parse::call(&body);
+        drop(body);
+        attempt.leave(host)?;
+
+        let permit =
+            authorise::permit(&snapshot.bundle, caller, call?).map_err(|(refusal, call)| {
+                self.call = Some(call);
+                refusal
+            })?;
+        self.rule_id = Some(permit.rule_id().to_owned());
+        self.call = Some(permit.call().clone());
+        let forwarded = route::dispatch(surface, &self.head, caller, &permit).apply(host)?;
+        self.progress = Progress::Forwarded(forwarded);
+
+        Ok(forwarded)
+    }
+
+    fn settle(&mut self, host: &impl Host, judged: Result<Verdict, Refusal>) -> Verdict {
+        match judged {
+            Ok(verdict) => verdict,
+            Err(refusal) => self.refuse(host, refusal),
+        }
+    }
+
+    /// Says no. Sticky: what was refused is never forwarded, even if nobody could be told.
+    fn refuse(&mut self, host: &impl Host, refusal: Refusal) -> Verdict {
+        self.progress = Progress::Refused(refusal);
+        if refusal.is_anonymous() && !self.admitted() && self.no_row(host).is_err() {
+            self.row = true; // counted and written: better twice than not at all
+        }
+        if let Err(error) = self.reply_refusal(host, refusal) {
+            log::error!("{error}: a refusal ({}) was not delivered", refusal.code());
+        }
+
+        Verdict::Hold
+    }
+
+    /// Does an anonymous refusal get a row of its own?
+    fn admitted(&self) -> bool {
+        let address = self.source_address.as_deref().unwrap_or(crate::flood::OTHERS);
+        let most = self.gate.settings.anonymous_rows;
+
+        self.gate.flood.borrow_mut().admits(address, self.started, most)
+    }
+
+    /// This exchange leaves no row of its own.
+    fn no_row(&mut self, host: &impl Host) -> Result<(), HostError> {
+        host.set_header(Map::Request, contract::headers::ROW, contract::headers::ABSENT)?;
+        self.row = false;
+
+        Ok(())
+    }
+
+    /// Adds what has passed since `begun` to the gate's own share.
+    fn clock(&mut self, host: &impl Host, begun: u64) {
+        if let (Ok(now), true) = (host.now(), begun > 0) {
+            self.spent = self.spent.saturating_add(now.saturating_sub(begun));
+        }
+    }
+}
+
+/// An address without its port.
+fn address(property: Option<Vec<u8>>) -> Option<String> {
+    let text = String::from_utf8(property?).ok()?;
+    let host = text.rsplit_once(':').map_or(text.as_str(), |(host, _port)| host);
+
+    Some(host.trim_matches(['[', ']']).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

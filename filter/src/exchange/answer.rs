@@ -1,0 +1,157 @@
+//! The answer's side of an exchange: our own replies, and what comes back from upstream.
+
+use super::{Exchange, Passage, Progress, Verdict};
+use crate::host::{Body, Host, HostError, Map};
+use crate::refusal::Refusal;
+use crate::stages::decode::Surface;
+use crate::stages::meter::Meter;
+use contract::audit::Acted;
+use contract::headers;
+use contract::refusal::ErrorBody;
+
+/// What is known of the answer.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// `:status`.
+    pub(super) status: Option<u16>,
+    /// The provider's own id of the request.
+    pub(super) provider_request_id: Option<String>,
+    /// Reads the usage.
+    pub(super) meter: Option<Meter>,
+    /// Unix nanoseconds of the first byte of its body.
+    pub(super) first: Option<u64>,
+    /// Was its end seen?
+    pub(super) ended: bool,
+    /// Who acted, where the sidecar answered.
+    pub(super) acted: Option<Acted>,
+    /// A host call failed on its way; it passed unmetered.
+    pub(super) unmetered: bool,
+}
+
+impl Exchange {
+    /// The answer's headers are here; `last` says that nothing follows them.
+    pub fn response_headers(&mut self, host: &impl Host, last: bool) -> Passage {
+        self.answer.ended = last;
+        if !matches!(self.progress, Progress::Forwarded(_) | Progress::New) {
+            return Passage::Pass; // our own reply comes by here as well
+        }
+        match self.receive(host) {
+            Ok(()) => Passage::Pass,
+            Err(error) => {
+                // What may not reach the client could not be taken away.
+                self.refuse(host, error.into());
+                Passage::Replaced
+            }
+        }
+    }
+
+    /// Some of the answer's body is here.
+    pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) {
+        self.answer.ended = last;
+        if self.answer.meter.is_none() || size == 0 {
+            return;
+        }
+        if self.answer.first.is_none() {
+            self.answer.first = host.now().ok();
+        }
+        match (host.body(Body::Response, size), &mut self.answer.meter) {
+            (Ok(chunk), Some(meter)) => meter.eat(&chunk),
+            (Err(error), _) => {
+                log::error!("{error}: an answer passes unmetered");
+                self.answer.unmetered = true;
+            }
+            (Ok(_), None) => {}
+        }
+    }
+
+    /// The answer's trailers are here: its body is whole.
+    pub fn response_trailers(&mut self) {
+        self.answer.ended = true;
+    }
+
+    fn receive(&mut self, host: &impl Host) -> Result<(), HostError> {
+        let list = host.headers(Map::Response)?;
+        self.answer.status = list.text(":status").and_then(|status| status.parse().ok());
+        self.answer.provider_request_id =
+            list.text(headers::REQUEST_ID).filter(|id| id.len() <= 256).map(str::to_owned);
+        if let Some(Surface::TradePat) = self.head.surface {
+            self.answer.acted =
+                list.get(headers::CALLER).and_then(|value| serde_json::from_slice(value).ok());
+        } else if self.call.is_some() {
+            let kind = list.get("content-type").unwrap_or_default();
+            self.answer.meter = Some(Meter::new(kind, list.get("content-encoding")));
+        }
+        for (name, _) in list.iter() {
+            if let Ok(name) = str::from_utf8(name) {
+                if self.gate.boundary.withheld(name) {
+                    host.remove_header(Map::Response, name)?;
+                }
+            }
+        }
+        if !self.head.request_id.is_empty() {
+            host.set_header(Map::Response, headers::X_REQUEST_ID, &self.head.request_id)?;
+        }
+        if let Some(trace) = self.trace_id() {
+            host.set_header(Map::Response, headers::TRACE_ID, &trace)?;
+        }
+
+        Ok(())
+    }
+
+    /// What the gate answers from its own knowledge, so that a load balancer does not take it out
+    /// because its sidecar is restarting.
+    pub(super) fn answer_here(
+        &mut self,
+        host: &impl Host,
+        surface: Surface,
+    ) -> Result<Verdict, Refusal> {
+        self.gate.refresh(host)?;
+        self.no_row(host)?;
+        let ready = self.gate.snapshot().is_some();
+        let (status, body) = match surface {
+            Surface::Capabilities => (200, r#"{"modes":["pat"]}"#),
+            Surface::Readyz if !ready => (503, r#"{"status":"starting"}"#),
+            Surface::Readyz => (200, r#"{"status":"ready"}"#),
+            _ => (200, r#"{"status":"ok"}"#),
+        };
+        self.progress = Progress::Answered;
+        let fields = [("content-type", "application/json"), ("cache-control", "no-store")];
+        host.set_header(Map::Request, headers::REPLY, "1")?;
+        host.reply(status, &fields, body.as_bytes())?;
+
+        Ok(Verdict::Hold)
+    }
+
+    /// Sends a refusal in the Messages API's shape.
+    pub(super) fn reply_refusal(
+        &self,
+        host: &impl Host,
+        refusal: Refusal,
+    ) -> Result<(), HostError> {
+        let id = self.head.request_id.as_str();
+        let trace = self.trace_id().unwrap_or_default();
+        let body =
+            ErrorBody::new(refusal.kind(), refusal.message(), Some(id).filter(|id| !id.is_empty()));
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut fields =
+            vec![("content-type", "application/json"), (headers::REFUSAL, refusal.code())];
+        for (name, value) in
+            [(headers::REQUEST_ID, id), (headers::X_REQUEST_ID, id), (headers::TRACE_ID, &trace)]
+        {
+            if !value.is_empty() {
+                fields.push((name, value));
+            }
+        }
+        match refusal.status() {
+            401 => fields.push(("www-authenticate", "Bearer")),
+            503 => fields.push(("retry-after", "1")),
+            _ => {}
+        }
+        // Without the mark Envoy would wrap this reply into one of its own; the client still gets
+        // an error of the right shape, so a mark that cannot be set is no reason not to reply.
+        let marked = host.set_header(Map::Request, headers::REPLY, "1");
+        host.reply(refusal.status(), &fields, &body)?;
+
+        marked
+    }
+}

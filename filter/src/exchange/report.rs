@@ -1,0 +1,179 @@
+//! The record of an exchange: provisional as soon as the caller is known, final at its end.
+
+use super::answer::Answer;
+use super::{Exchange, Progress};
+use crate::counters::Counter;
+use crate::host::{Host, HostError};
+use crate::record::{self, Ending};
+use crate::refusal::Refusal;
+use crate::stages::authenticate;
+use crate::stages::decode::Surface;
+use contract::audit::{Event, Kind, Outcome, Payload};
+use std::borrow::Cow;
+
+impl Exchange {
+    /// Envoy is done with the exchange, however it ended. Writes the record, once.
+    pub fn finished(&mut self, host: &impl Host) {
+        let ending = Ending::read(host);
+        let now = host.now().unwrap_or_default();
+        let answer = std::mem::take(&mut self.answer);
+        let event = self.event(now, answer, &ending);
+        if let Err(error) = self.count(host, event.outcome) {
+            log::warn!("{error}: an exchange is not counted");
+        }
+        if !self.row {
+            return;
+        }
+        if let Err(error) = host.set_record(&record::encode(&event)) {
+            log::error!("{error}: the provisional record stands");
+            if let Err(error) = host.count(Counter::RecordLost) {
+                log::warn!("{error}: a lost record is not counted");
+            }
+        }
+    }
+
+    /// What the call belongs to: the trace it came with, else the session's conversation, else
+    /// what the helper says, else itself.
+    pub(super) fn trace_id(&self) -> Option<Cow<'_, str>> {
+        let [_, _, helpers, ..] = &self.head.claimed;
+        let said = self.head.trace.as_ref().or(self.head.session_id.as_ref()).or(helpers.as_ref());
+        match said {
+            Some(id) => Some(Cow::Borrowed(id)),
+            None if self.head.request_id.is_empty() => None,
+            None => Some(Cow::Owned(self.head.request_id.replace('-', ""))),
+        }
+    }
+
+    /// Who called, as long as nothing else is known.
+    pub(super) fn write_provisional(&self, host: &impl Host) -> Result<(), Refusal> {
+        let mut event = self.known();
+        event.payload.flags.push(record::PROVISIONAL.into());
+
+        Ok(host.set_record(&record::encode(&event))?)
+    }
+
+    fn count(&self, host: &impl Host, outcome: Outcome) -> Result<(), HostError> {
+        if matches!(self.progress, Progress::Answered) {
+            return Ok(());
+        }
+        host.count(Counter::Outcome(outcome))?;
+        match self.progress {
+            Progress::Refused(refusal) => host.count(Counter::Refused(refusal)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything that the request alone says.
+    fn known(&self) -> Event<'_> {
+        let mut event = Event {
+            occurred_at: self.started.checked_div(1000).unwrap_or_default(),
+            trace_id: self.trace_id(),
+            bundle_ver: self.bundle_ver.as_deref().map(Cow::Borrowed),
+            kind: self.kind(),
+            session_id: self.head.session_id.as_deref().map(Cow::Borrowed),
+            agent_id: self.head.agent_id.as_deref().map(Cow::Borrowed),
+            request_id: text(&self.head.request_id),
+            rule_id: self.rule_id.as_deref().map(Cow::Borrowed),
+            payload: Payload {
+                agent_id: self.head.agent_id.as_deref().map(Cow::Borrowed),
+                parent_agent_id: self.head.parent_agent_id.as_deref().map(Cow::Borrowed),
+                source_address: self.source_address.as_deref().map(Cow::Borrowed),
+                sequence: Some(self.sequence),
+                ..Payload::default()
+            },
+            ..Event::default()
+        };
+        if let Some(caller) = &self.caller {
+            event.call_source = Some(authenticate::source(&self.head, caller));
+            record::name(&mut event, caller);
+        }
+        if let Some(call) = &self.call {
+            event.model = Some(Cow::Borrowed(&call.model));
+            event.payload.requested_model = Some(Cow::Borrowed(&call.requested_model));
+            event.payload.streamed = Some(call.stream);
+        }
+
+        event
+    }
+
+    /// Everything.
+    fn event<'a>(&'a self, now: u64, answer: Answer, ending: &'a Ending) -> Event<'a> {
+        let mut event = self.known();
+        let status = ending.status.or(answer.status).unwrap_or_default();
+        event.status = Some(status);
+        event.latency_ms = Some(millis(now.saturating_sub(self.started)));
+        event.gate_ms = Some(record::fractions(self.spent));
+        event.first_token_ms = answer.first.map(|first| millis(first.saturating_sub(self.started)));
+        event.payload.provider_request_id = answer.provider_request_id.map(Cow::Owned);
+        if let Some(acted) = answer.acted {
+            record::acted(&mut event, acted);
+        }
+        if answer.unmetered {
+            event.payload.flags.push("unmetered".into());
+        }
+        if ending.from_upstream && self.call.is_some() {
+            event.provider = ending.provider.as_deref().map(Cow::Borrowed);
+            event.upstream_region = ending.region.as_deref().map(Cow::Borrowed);
+        }
+        let served = ending.from_upstream && (200..300).contains(&status);
+        match answer.meter {
+            Some(meter) if served => {
+                record::usage(&mut event, meter, answer.ended && ending.clean())
+            }
+            _ => event.complete = !served,
+        }
+        self.close(&mut event, served, status, ending);
+
+        event
+    }
+
+    /// How it ended.
+    fn close<'a>(&self, event: &mut Event<'a>, served: bool, status: u16, ending: &'a Ending) {
+        if ending.client_gone {
+            event.payload.flags.push(record::CLIENT_GONE.into());
+        }
+        if !ending.clean() || status == 0 {
+            event.payload.ending = ending.words();
+        }
+        match self.progress {
+            Progress::Refused(refusal) => {
+                event.outcome = if refusal.is_failure() { Outcome::Error } else { Outcome::Denied };
+                event.rule_id = Some(refusal.code().into());
+                if self.caller.is_none() {
+                    event.payload.target = Some(Cow::Owned(self.head.target.clone()));
+                }
+            }
+            // The sidecar says no in its own words.
+            Progress::Forwarded(_) if self.call.is_none() && (400..500).contains(&status) => {
+                event.outcome = Outcome::Denied;
+            }
+            Progress::Forwarded(_) if served && (ending.clean() || ending.client_gone) => {
+                event.outcome = Outcome::Allowed;
+            }
+            Progress::Answered => event.outcome = Outcome::Allowed,
+            Progress::New | Progress::Authenticated(..) if (400..500).contains(&status) => {
+                event.outcome = Outcome::Denied;
+                event.rule_id = Some("envoy".into());
+            }
+            Progress::New | Progress::Authenticated(..) | Progress::Forwarded(_) => {
+                event.outcome = Outcome::Error;
+            }
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.head.surface {
+            Some(Surface::CountTokens) => Kind::Count,
+            Some(Surface::TradePat) => Kind::Auth,
+            _ => Kind::Inference,
+        }
+    }
+}
+
+fn text(value: &str) -> Option<Cow<'_, str>> {
+    Some(value).filter(|value| !value.is_empty()).map(Cow::Borrowed)
+}
+
+fn millis(nanos: u64) -> u64 {
+    nanos.checked_div(1_000_000).unwrap_or_default()
+}

@@ -1,0 +1,145 @@
+//! Anonymous refusals, so that a flood of them costs bounded disk.
+//!
+//! The first few of an address each second get rows of their own. The rest are counted, and each
+//! tick hands the counts over to become one row each. The table is bounded: beyond [`ADDRESSES`]
+//! they are counted together under `*`.
+
+use std::collections::HashMap;
+
+/// How many addresses are told apart.
+pub const ADDRESSES: usize = 1024;
+
+/// Where those stand that are too many to tell apart.
+pub const OTHERS: &str = "*";
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Window {
+    second: u64,
+    rows: u32,
+    since: u64,
+    counted: u64,
+}
+
+/// The table of one VM.
+#[derive(Debug, Default)]
+pub struct Flood {
+    windows: HashMap<String, Window>,
+}
+
+/// Refusals that got no rows of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burst {
+    /// The address they came from, or [`OTHERS`].
+    pub address: String,
+    /// Unix nanoseconds of the first.
+    pub since: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl Flood {
+    /// Does this refusal get a row of its own? If not, it is counted.
+    pub fn admits(&mut self, address: &str, now: u64, most: u32) -> bool {
+        let known = self.windows.contains_key(address);
+        let place = if known || self.windows.len() < ADDRESSES { address } else { OTHERS };
+        let window = self.windows.entry(place.to_owned()).or_default();
+        let second = now.checked_div(1_000_000_000).unwrap_or_default();
+        if window.second != second {
+            window.second = second;
+            window.rows = 0;
+        }
+        if window.rows < most {
+            window.rows = window.rows.saturating_add(1);
+            return true;
+        }
+        if window.counted == 0 {
+            window.since = now;
+        }
+        window.counted = window.counted.saturating_add(1);
+
+        false
+    }
+
+    /// What was counted since the last time. Addresses that have been quiet leave the table.
+    pub fn take(&mut self, now: u64) -> Vec<Burst> {
+        let second = now.checked_div(1_000_000_000).unwrap_or_default();
+        let mut bursts: Vec<Burst> = self
+            .windows
+            .iter_mut()
+            .filter(|(_, window)| window.counted > 0)
+            .map(|(address, window)| Burst {
+                address: address.clone(),
+                since: window.since,
+                count: std::mem::take(&mut window.counted),
+            })
+            .collect();
+        self.windows.retain(|_, window| window.second.saturating_add(1) >= second);
+        bursts.sort_by(|one, other| one.address.cmp(&other.address));
+
+        bursts
+    }
+
+    /// Takes counts back that could not be handed over.
+    pub fn give_back(&mut self, bursts: Vec<Burst>) {
+        for burst in bursts {
+            let known = self.windows.contains_key(&burst.address);
+            let place = if known || self.windows.len() < ADDRESSES {
+                burst.address.as_str()
+            } else {
+                OTHERS
+            };
+            let window = self.windows.entry(place.to_owned()).or_default();
+            window.since =
+                if window.counted == 0 { burst.since } else { window.since.min(burst.since) };
+            window.counted = window.counted.saturating_add(burst.count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn the_first_few_of_a_second_get_rows_and_the_rest_are_counted() {
+        let mut flood = Flood::default();
+
+        let rows = (0..100).filter(|_| flood.admits("10.0.0.1", 5 * SECOND, 3)).count();
+
+        assert_eq!(rows, 3);
+        let burst = Burst { address: "10.0.0.1".into(), since: 5 * SECOND, count: 97 };
+        assert_eq!(flood.take(5 * SECOND), [burst]);
+        assert_eq!(flood.take(5 * SECOND), [], "once");
+        assert!(flood.admits("10.0.0.1", 6 * SECOND, 3), "the next second has rows again");
+    }
+
+    #[test]
+    fn ten_thousand_addresses_stay_a_bounded_table_and_none_is_uncounted() {
+        let mut flood = Flood::default();
+
+        let rows = (0..10_000u64)
+            .filter(|n| flood.admits(&format!("address {n}"), SECOND, 1))
+            .count() as u64;
+        let counted: u64 = flood.take(SECOND).iter().map(|burst| burst.count).sum();
+
+        assert!(flood.windows.len() <= ADDRESSES + 1);
+        assert_eq!(rows + counted, 10_000);
+    }
+
+    #[test]
+    fn counts_that_could_not_be_handed_over_are_not_lost() {
+        let mut flood = Flood::default();
+        for _ in 0..5 {
+            flood.admits("a", SECOND, 1);
+        }
+        let bursts = flood.take(SECOND);
+
+        flood.give_back(bursts);
+        flood.admits("a", SECOND, 1);
+
+        let total: u64 = flood.take(SECOND).iter().map(|burst| burst.count).sum();
+        assert!(total == 4 || total == 5, "4 counted, and one more unless it got a row: {total}");
+    }
+}

@@ -1,0 +1,170 @@
+//! What one VM of the gate keeps between exchanges.
+
+use crate::feed::Document;
+use crate::flood::{Burst, Flood};
+use crate::guard;
+use crate::host::{Host, HostError};
+use crate::settings::Settings;
+use crate::snapshot::{self, DocumentError, Documents, Snapshot};
+use crate::tokens::Tokens;
+use contract::audit::{Counted, Sequence};
+use contract::headers::Boundary;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Shared data: when this Envoy's first VM started, Unix nanoseconds.
+const BOOT: &str = "tollgate.boot";
+
+/// Shared data: rises when any document changes, so that one small read per call tells all
+/// workers at once.
+pub const VERSION: &str = "tollgate.version";
+
+/// "Only if nobody was faster", for a value that is not there yet: 0 would mean "do not compare".
+const NEW: u32 = u32::MAX;
+
+/// One VM's gate.
+#[derive(Debug)]
+pub struct Gate {
+    /// The plugin's configuration.
+    pub settings: Settings,
+    /// What may leave and what may come back.
+    pub boundary: Boundary,
+    /// Tokens verified before.
+    pub tokens: RefCell<Tokens>,
+    /// Anonymous refusals.
+    pub flood: RefCell<Flood>,
+    /// How many VMs were started when this one last looked.
+    pub started: Cell<u32>,
+    boot: u64,
+    vm: u32,
+    last: Cell<u64>,
+    version: Cell<u64>,
+    documents: RefCell<Documents>,
+    snapshot: RefCell<Option<Snapshot>>,
+}
+
+impl Gate {
+    /// Starts: takes the VM's number and this Envoy's boot time.
+    ///
+    /// # Errors
+    /// If the host refuses; the plugin must then not start.
+    pub fn start(
+        host: &impl Host,
+        settings: Settings,
+        boundary: Boundary,
+    ) -> Result<Self, HostError> {
+        let now = host.now()?;
+        host.share(BOOT, &now.to_le_bytes(), Some(NEW))?;
+        let boot = wide(&host.shared(BOOT)?.value).unwrap_or(now);
+        let vm = loop {
+            let seen = host.shared(guard::STARTED)?;
+            let next = guard::number(&seen.value).unwrap_or_default().saturating_add(1);
+            let cas = if seen.cas == 0 { NEW } else { seen.cas };
+            if host.share(guard::STARTED, &next.to_le_bytes(), Some(cas))? {
+                break next;
+            }
+        };
+
+        Ok(Self {
+            settings,
+            boundary,
+            tokens: RefCell::default(),
+            flood: RefCell::default(),
+            started: Cell::new(vm),
+            boot,
+            vm,
+            last: Cell::new(0),
+            version: Cell::new(0),
+            documents: RefCell::default(),
+            snapshot: RefCell::default(),
+        })
+    }
+
+    /// The next record's place in this VM's sequence.
+    pub fn next(&self) -> Sequence {
+        let n = self.last.get().saturating_add(1);
+        self.last.set(n);
+
+        Sequence { boot: self.boot, vm: self.vm, n }
+    }
+
+    /// This VM's number.
+    pub fn vm(&self) -> u32 {
+        self.vm
+    }
+
+    /// What calls are judged by, if everything is there.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Takes over what another VM has fetched since.
+    ///
+    /// # Errors
+    /// If the host refuses.
+    pub fn refresh(&self, host: &impl Host) -> Result<(), HostError> {
+        let version = wide(&host.shared(VERSION)?.value).unwrap_or_default();
+        if version == self.version.get() {
+            return Ok(());
+        }
+        for document in Document::ALL {
+            let shared = host.shared(document.key())?;
+            if shared.value.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.take(document, &shared.value) {
+                // The VM that fetched it took it; it is not going to be better here.
+                log::error!("a document is refused, the one before stays: {error}");
+            }
+        }
+        self.version.set(version);
+
+        Ok(())
+    }
+
+    /// Puts a document in force in this VM.
+    ///
+    /// # Errors
+    /// If it is refused; the one before stays.
+    pub fn take(&self, document: Document, text: &[u8]) -> Result<(), DocumentError> {
+        let mut documents = self.documents.borrow_mut();
+        match document {
+            Document::Policy => {
+                let bundle = snapshot::bundle(text, &self.settings.policy_keys)?;
+                documents.bundle = Some(Rc::new(bundle));
+            }
+            Document::Keys => {
+                documents.keys = Some(Rc::new(snapshot::keys(text)?));
+                // A key may be gone: whoever was verified with it proves themselves again.
+                self.tokens.borrow_mut().retain(|_| false);
+            }
+            Document::Standing => documents.board = Some(Rc::new(snapshot::board(text)?)),
+        }
+        self.snapshot.replace(documents.complete());
+
+        Ok(())
+    }
+
+    /// What was counted instead of written, as rows to be.
+    pub fn counted(&self, now: u64) -> Vec<Counted> {
+        self.flood
+            .borrow_mut()
+            .take(now)
+            .into_iter()
+            .map(|Burst { address, since, count }| Counted {
+                since: since.checked_div(1000).unwrap_or_default(),
+                source_address: address,
+                count,
+                sequence: self.next(),
+            })
+            .collect()
+    }
+}
+
+/// A wide number as it stands in the shared data.
+pub fn wide(value: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(value.try_into().ok()?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,80 @@
+use super::*;
+use crate::host::fake::FakeHost;
+use contract::envelope::{self, PinnedKey};
+use ed25519_compact::{KeyPair, Seed};
+use jwt_simple::prelude::Ed25519KeyPair;
+use std::sync::OnceLock;
+
+fn policy_key() -> KeyPair {
+    KeyPair::from_seed(Seed::new([7; 32]))
+}
+
+/// The key that tokens of these tests are signed with.
+pub(crate) fn token_key() -> &'static Ed25519KeyPair {
+    static KEY: OnceLock<Ed25519KeyPair> = OnceLock::new();
+    KEY.get_or_init(|| Ed25519KeyPair::generate().with_key_id("k1"))
+}
+
+pub(crate) fn settings() -> Settings {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    Settings {
+        gate_cluster: "tollgate_gate".into(),
+        issuer: "https://tollgate.test".into(),
+        audience: "tollgate".into(),
+        policy_keys: vec![PinnedKey {
+            key_id: "p1".into(),
+            public_key: BASE64_STANDARD.encode(policy_key().pk.as_ref()),
+        }],
+        clock_skew: 0,
+        anonymous_rows: 10,
+    }
+}
+
+/// A gate that knows nothing yet.
+pub(crate) fn gate(host: &FakeHost) -> Gate {
+    Gate::start(host, settings(), Boundary::shipped().unwrap()).unwrap()
+}
+
+/// A signed policy with one rule.
+pub(crate) fn bundle(rule: &str, models: &[&str]) -> Vec<u8> {
+    let payload = serde_json::json!({
+        "schema": contract::policy::SCHEMA, "name": "test",
+        "rules": [{"id": rule, "models": models}],
+    });
+    let payload = payload.to_string();
+    let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
+    serde_json::to_vec(&sealed).unwrap()
+}
+
+/// The key set that verifies [`token_key`]'s tokens.
+pub(crate) fn keys() -> Vec<u8> {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    let public = token_key().public_key().to_bytes();
+    serde_json::json!({"keys": [{
+        "kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": BASE64_URL_SAFE_NO_PAD.encode(public),
+    }]})
+    .to_string()
+    .into_bytes()
+}
+
+/// A gate that is ready, with nobody stopped but these.
+pub(crate) fn ready(host: &FakeHost, revoked: &serde_json::Value) -> Gate {
+    let gate = gate(host);
+    gate.take(Document::Policy, &bundle("everyone", &["claude-*"])).unwrap();
+    gate.take(Document::Keys, &keys()).unwrap();
+    let standing = serde_json::json!({"version": 1, "revoked": revoked}).to_string();
+    gate.take(Document::Standing, standing.as_bytes()).unwrap();
+    gate
+}
+
+#[test]
+fn each_vm_has_its_number_and_all_have_one_boot() {
+    let host = FakeHost::default();
+
+    let (one, two) = (gate(&host), gate(&host));
+    let (first, second) = (one.next(), one.next());
+
+    assert_eq!((one.vm(), two.vm()), (1, 2));
+    assert_eq!((first.n, second.n), (1, 2));
+    assert_eq!(first.boot, two.next().boot);
+}

@@ -1,0 +1,160 @@
+//! What the record of an exchange is made of, beside what the exchange itself knows.
+
+use crate::host::Host;
+use crate::stages::authenticate::Caller;
+use crate::stages::meter::Meter;
+use contract::audit::{self, Acted, Event, FineUsage};
+use std::borrow::Cow;
+
+/// Flag: the exchange was not finished when this was written.
+pub const PROVISIONAL: &str = "provisional";
+
+/// Flag: the client left before the end.
+pub const CLIENT_GONE: &str = "client_gone";
+
+/// Flag: the payload was too large and is left out.
+const CUT: &str = "record_cut";
+
+/// Envoy's response flags (envoy/stream_info/stream_info.h, `CoreResponseFlag`).
+const CLIENT_LEFT: u64 = 1 << 14; // DC, downstream connection termination
+
+/// How Envoy says that an exchange ended.
+#[derive(Debug, Default)]
+pub struct Ending {
+    /// The status that the client was sent.
+    pub status: Option<u16>,
+    /// Did upstream answer, rather than Envoy or the gate?
+    pub from_upstream: bool,
+    /// Did the client leave?
+    pub client_gone: bool,
+    /// Who served.
+    pub provider: Option<String>,
+    /// Where.
+    pub region: Option<String>,
+    flags: u64,
+    details: String,
+}
+
+impl Ending {
+    /// Asks Envoy. What it does not say stays unknown: at the end nothing can be refused any more.
+    pub fn read(host: &impl Host) -> Self {
+        let ask = |path: &[&str]| host.property(path).ok().flatten();
+        let number = |path: &[&str]| {
+            ask(path).and_then(|raw| Some(u64::from_le_bytes(raw.try_into().ok()?)))
+        };
+        let text = |path: &[&str]| {
+            ask(path).and_then(|raw| String::from_utf8(raw).ok()).filter(|text| !text.is_empty())
+        };
+        let details = text(&["response", "code_details"]).unwrap_or_default();
+        let flags = number(&["response", "flags"]).unwrap_or_default();
+        let labels = ["xds", "cluster_metadata", "filter_metadata", "tollgate"];
+        let [xds, metadata, filter, ours] = labels;
+        let from_upstream = details == "via_upstream" || number(&["upstream", "port"]).is_some();
+        let (provider, region) = if from_upstream {
+            (
+                text(&[xds, metadata, filter, ours, "provider"])
+                    .or_else(|| text(&[xds, "cluster_name"])),
+                text(&[xds, metadata, filter, ours, "region"]),
+            )
+        } else {
+            (None, None)
+        };
+
+        Self {
+            status: number(&["response", "code"]).and_then(|code| u16::try_from(code).ok()),
+            from_upstream,
+            client_gone: flags & CLIENT_LEFT != 0 || details.contains("remote_reset"),
+            provider,
+            region,
+            flags,
+            details,
+        }
+    }
+
+    /// Did it end in order, both ways?
+    pub fn clean(&self) -> bool {
+        self.flags == 0 && (self.details.is_empty() || self.details == "via_upstream")
+    }
+
+    /// In Envoy's words.
+    pub fn words(&self) -> Option<Cow<'_, str>> {
+        (!self.details.is_empty()).then(|| Cow::Borrowed(self.details.as_str()))
+    }
+}
+
+/// Names the caller in a row.
+pub fn name<'a>(event: &mut Event<'a>, caller: &'a Caller) {
+    let claims = &caller.claims;
+    event.tenant_id = Cow::Borrowed(&claims.tenant_id);
+    event.user_id = Cow::Borrowed(&caller.user_id);
+    if event.session_id.is_some() {
+        event.payload.token_session_id = Some(Cow::Borrowed(&claims.sid));
+    } else {
+        event.session_id = Some(Cow::Borrowed(&claims.sid));
+    }
+    event.client_id = Some(Cow::Borrowed(&claims.client_id));
+    event.policy_ver = Some(Cow::Borrowed(&claims.policy_version));
+    event.credential_id = Some(Cow::Borrowed(&claims.credential_id));
+    event.department = claims.department.as_deref().map(Cow::Borrowed);
+    event.payload.department = claims.department.as_deref().map(Cow::Borrowed);
+    event.payload.cost_centre = claims.cost_centre.as_deref().map(Cow::Borrowed);
+    event.payload.iss = Some(Cow::Borrowed(&caller.issuer));
+    event.payload.sub = Some(Cow::Borrowed(&caller.subject));
+    event.payload.cert_sha256 = claims.cnf.as_ref().map(|cnf| Cow::Borrowed(&*cnf.x5t_s256));
+}
+
+/// Names whom the sidecar says acted.
+pub fn acted(event: &mut Event<'_>, acted: Acted) {
+    let own = |value: Option<String>| value.map(Cow::Owned);
+    event.tenant_id = Cow::Owned(acted.tenant_id);
+    event.user_id = Cow::Owned(acted.user_id);
+    event.session_id = own(acted.session_id);
+    event.client_id = own(acted.client_id);
+    event.payload.department = own(acted.department.clone());
+    event.department = own(acted.department);
+    event.policy_ver = own(acted.policy_ver);
+    event.credential_id = own(acted.credential_id);
+    event.rule_id = own(acted.rule_id);
+}
+
+/// Enters what was metered.
+pub fn usage(event: &mut Event<'_>, meter: Meter, whole: bool) {
+    let (usage, complete, flags) = meter.finish(whole);
+    event.tokens_in = usage.input;
+    event.tokens_out = usage.output;
+    event.tokens_cache_write = usage.cache_write;
+    event.tokens_cache_read = usage.cache_read;
+    event.complete = complete;
+    event.payload.stop_reason = usage.stop_reason.map(Cow::Owned);
+    event.payload.usage = Some(usage.fine).filter(|fine| *fine != FineUsage::default());
+    event.payload.flags.extend(flags.into_iter().map(Cow::Borrowed));
+    if let Some(served) = usage.model {
+        // The provider's word for what it served; the request's own word stands in the payload.
+        if let Ok(normal) = contract::model::normalise(&served) {
+            event.model = Some(Cow::Owned(normal.into_owned()));
+        }
+    }
+}
+
+/// Nanoseconds as milliseconds with three decimals.
+pub fn fractions(nanos: u64) -> f64 {
+    let micros = u32::try_from(nanos.checked_div(1000).unwrap_or_default()).unwrap_or(u32::MAX);
+
+    f64::from(micros) / 1000.0
+}
+
+/// The record as Envoy carries it.
+pub fn encode(event: &Event<'_>) -> Vec<u8> {
+    let whole = serde_json::to_vec(event).unwrap_or_default();
+    if whole.len() <= audit::LARGEST {
+        return whole;
+    }
+    let mut small = event.clone();
+    small.payload = audit::Payload {
+        flags: vec![CUT.into()],
+        sequence: event.payload.sequence,
+        ..audit::Payload::default()
+    };
+
+    serde_json::to_vec(&small).unwrap_or_default()
+}

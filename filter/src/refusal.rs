@@ -1,0 +1,141 @@
+//! Everything the gate says no to: one row each.
+//!
+//! A refusal has three views: [`Refusal::code`] for rows, counters and the client's program,
+//! `error.type` for the SDK, the sentence for the person. No sentence names an address, a file, a
+//! rule's text or anything of the caller's.
+
+use crate::host::HostError;
+use contract::refusal::ErrorType::{self, *};
+
+macro_rules! table {
+    ($($variant:ident $code:literal $status:literal $kind:ident $message:literal)+) => {
+        /// A no.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Refusal {$(
+            #[doc = $message]
+            $variant,
+        )+}
+
+        impl Refusal {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable word for it.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The status the client gets.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status),+ }
+            }
+
+            /// `error.type` the client gets.
+            pub fn kind(self) -> ErrorType {
+                match self { $(Self::$variant => $kind),+ }
+            }
+
+            /// The sentence the person gets.
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message),+ }
+            }
+        }
+    };
+}
+
+#[rustfmt::skip]
+table! {
+    NotReady            "not_ready"              503 ApiError            "The gateway is starting. Try again in a moment."
+    GateFailed          "gate_failed"            500 ApiError            "The gateway failed. The request was not forwarded."
+
+    UnknownPath         "unknown_path"           404 NotFoundError       "There is nothing at this path."
+    Method              "method_not_allowed"     405 InvalidRequestError "This path does not take this method."
+    HeaderTwice         "header_twice"           400 InvalidRequestError "A header is there twice that may be there once."
+    HeaderMalformed     "header_malformed"       400 InvalidRequestError "A header has a value that it cannot have."
+    Encoding            "encoding_unsupported"   415 InvalidRequestError "Compressed requests are not accepted. Send the body as it is."
+    MediaType           "media_type_unsupported" 415 InvalidRequestError "The body must be application/json."
+
+    CredentialMissing   "credential_missing"     401 AuthenticationError "No credential was sent. Sign in with your organization's credential helper."
+    CredentialMalformed "credential_malformed"   401 AuthenticationError "The credential is not a token of this gateway."
+    CredentialAmbiguous "credential_ambiguous"   401 AuthenticationError "Two different credentials were sent. Send one."
+    CredentialIsPat     "credential_is_pat"      401 AuthenticationError "A personal access token is not accepted here. The credential helper trades it for a token."
+    TokenMalformed      "token_malformed"        401 AuthenticationError "The token cannot be read."
+    TokenAlgorithm      "token_algorithm"        401 AuthenticationError "The token is signed in a way that is not accepted."
+    TokenKey            "token_unknown_key"      401 AuthenticationError "The token was signed with a key that is not known here."
+    TokenSignature      "token_signature"        401 AuthenticationError "The token's signature does not verify."
+    TokenExpired        "token_expired"          401 AuthenticationError "The token has expired. The credential helper gets a new one."
+    TokenEarly          "token_not_yet_valid"    401 AuthenticationError "The token is not valid yet. Check the clock of this machine."
+    TokenIssuer         "token_issuer"           401 AuthenticationError "The token was issued by somebody else."
+    TokenAudience       "token_audience"         401 AuthenticationError "The token was issued for somebody else."
+    TokenClaims         "token_claims"           401 AuthenticationError "The token does not say who you are."
+    TokenRevoked        "token_revoked"          401 AuthenticationError "Your access was stopped by an operator of this gateway."
+    IdentityMismatch    "identity_mismatch"      403 PermissionError     "An identity header says something else than the token."
+
+    BodyTooLarge        "body_too_large"         413 RequestTooLarge     "The request is larger than 32 MB."
+    BodyMissing         "body_missing"           400 InvalidRequestError "The request has no body."
+    BodyMalformed       "body_malformed"         400 InvalidRequestError "The body is not a JSON object."
+    BodyDuplicate       "body_duplicate"         400 InvalidRequestError "The body has a member twice."
+    ModelMissing        "model_missing"          400 InvalidRequestError "model is required"
+    ModelType           "model_type"             400 InvalidRequestError "model must be a string"
+    ModelMalformed      "model_malformed"        400 InvalidRequestError "model is not the name of a model"
+    ModelNotAllowed     "model_not_allowed"      400 InvalidRequestError "Your organization does not allow you this model. Choose another one."
+    StreamType          "stream_type"            400 InvalidRequestError "stream must be true or false"
+    Quarantined         "quarantined"            400 InvalidRequestError "This request cannot be handled. Please report its request id."
+}
+
+impl Refusal {
+    /// A failure of ours, not a no to the caller.
+    pub fn is_failure(self) -> bool {
+        self.status() >= 500
+    }
+
+    /// Nobody knows who called: counted by address, so that a flood of them costs bounded disk.
+    pub fn is_anonymous(self) -> bool {
+        self.status() == 401 && self != Self::TokenRevoked
+    }
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Self {
+        log::error!("{error}: the exchange is refused");
+        Self::GateFailed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_is_its_own() {
+        let codes: BTreeSet<_> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
+
+        assert_eq!(codes.len(), Refusal::ALL.len());
+    }
+
+    #[test]
+    fn type_and_status_agree_as_the_messages_api_pairs_them() {
+        for refusal in Refusal::ALL {
+            let statuses: &[u16] = match refusal.kind() {
+                InvalidRequestError => &[400, 405, 415],
+                AuthenticationError => &[401],
+                BillingError => &[402, 429],
+                PermissionError => &[403],
+                NotFoundError => &[404],
+                RequestTooLarge => &[413],
+                RateLimitError => &[429],
+                ApiError => &[500, 503],
+                TimeoutError => &[504],
+                OverloadedError => &[529],
+            };
+            assert!(statuses.contains(&refusal.status()), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn the_sentences_clients_match_on_are_the_reference_gateway_s() {
+        assert_eq!(Refusal::ModelMissing.message(), "model is required");
+        assert_eq!(Refusal::ModelType.message(), "model must be a string");
+    }
+}

@@ -1,0 +1,153 @@
+//! The plugin configuration, checked: what an operator writes in `gate.yaml`.
+
+use contract::envelope::PinnedKey;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What the filter is on this listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    /// The front: every check, every row.
+    Gate,
+}
+
+/// As it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    role: Role,
+    gate_cluster: String,
+    issuer: String,
+    audience: String,
+    policy_keys: Vec<PinnedKey>,
+    #[serde(default)]
+    clock_skew_seconds: Option<f64>,
+    #[serde(default)]
+    anonymous_rows_per_second: Option<f64>,
+}
+
+/// As it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The cluster that serves policy, keys and standing.
+    pub gate_cluster: String,
+    /// `iss` that a token must have.
+    pub issuer: String,
+    /// `aud` that a token must have.
+    pub audience: String,
+    /// The keys that may sign a policy; two during a rotation.
+    pub policy_keys: Vec<PinnedKey>,
+    /// How far clocks may differ, in seconds.
+    pub clock_skew: u64,
+    /// How many anonymous refusals of one address get rows of their own, each second.
+    pub anonymous_rows: u32,
+}
+
+/// Why a configuration was refused: every fault, one a line.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", .0.join("; "))]
+pub struct SettingsError(pub Vec<String>);
+
+const CLOCK_SKEW: f64 = 10.0; // hosts of one enterprise keep time by NTP; ten seconds is generous
+const ANONYMOUS_ROWS: f64 = 10.0; // a helper that retries makes one or two a second
+
+impl Settings {
+    /// Reads the configuration (JSON, as Envoy hands a `Struct` over; its numbers are doubles).
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn parse(configuration: &[u8]) -> Result<Self, SettingsError> {
+        let raw: Raw = match serde_json::from_slice(configuration) {
+            Ok(raw) => raw,
+            Err(error) => return Err(SettingsError(vec![format!("configuration: {error}")])),
+        };
+        let Raw { role: Role::Gate, gate_cluster, issuer, audience, policy_keys, .. } = raw;
+        let mut faults = Vec::new();
+        for (key, value) in
+            [("gate_cluster", &gate_cluster), ("issuer", &issuer), ("audience", &audience)]
+        {
+            if value.is_empty() {
+                faults.push(format!("{key}: is empty"));
+            }
+        }
+        if policy_keys.is_empty() {
+            faults.push("policy_keys: name at least one key that may sign a policy".to_owned());
+        }
+        for (index, key) in policy_keys.iter().enumerate() {
+            if let Err(error) = key.decode() {
+                faults.push(format!("policy_keys[{index}] ({}): {error}", key.key_id));
+            }
+        }
+        let clock_skew =
+            whole("clock_skew_seconds", raw.clock_skew_seconds, CLOCK_SKEW, 300, &mut faults);
+        let anonymous_rows = whole(
+            "anonymous_rows_per_second",
+            raw.anonymous_rows_per_second,
+            ANONYMOUS_ROWS,
+            100_000,
+            &mut faults,
+        );
+        if !faults.is_empty() {
+            return Err(SettingsError(faults));
+        }
+
+        Ok(Self {
+            gate_cluster,
+            issuer,
+            audience,
+            policy_keys,
+            clock_skew: u64::from(clock_skew),
+            anonymous_rows,
+        })
+    }
+}
+
+/// A whole number from 0 to `most`.
+fn whole(key: &str, value: Option<f64>, default: f64, most: u32, faults: &mut Vec<String>) -> u32 {
+    let value = value.unwrap_or(default);
+    let text = format!("{value}");
+    match text.parse::<u32>() {
+        Ok(number) if number <= most => number,
+        Ok(_) | Err(_) => {
+            faults.push(format!("{key}: {text} is not a whole number from 0 to {most}"));
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"role":"gate","gate_cluster":"tollgate_gate","issuer":"https://i",
+        "audience":"a","clock_skew_seconds":5.0,
+        "policy_keys":[{"key_id":"k","public_key":"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}]}"#;
+
+    #[test]
+    fn a_good_configuration_is_taken_with_its_defaults() {
+        let settings = Settings::parse(GOOD.as_bytes()).unwrap();
+
+        assert_eq!((settings.clock_skew, settings.anonymous_rows), (5, 10));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let bad = r#"{"role":"gate","gate_cluster":"","issuer":"i","audience":"",
+            "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":-1}"#;
+
+        let SettingsError(faults) = Settings::parse(bad.as_bytes()).unwrap_err();
+
+        let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+        assert_eq!(keys, ["gate_cluster", "audience", "policy_keys[0] (k)", "clock_skew_seconds"]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_fault() {
+        let odd = GOOD.replace("\"role\"", "\"insecure\":true,\"role\"");
+
+        let SettingsError(faults) = Settings::parse(odd.as_bytes()).unwrap_err();
+
+        assert!(faults[0].contains("insecure"), "{faults:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The stages of a call, in order.
+
+pub mod decode;
+pub mod authenticate;
+pub mod parse;
+pub mod authorise;
+pub mod route;
+pub mod meter;

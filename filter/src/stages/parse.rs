@@ -1,0 +1,225 @@
+//! 3. Body → [`Call`]: what is asked for.
+//!
+//! The body is read once, borrowed, and never written again: what the provider gets are the bytes
+//! the client sent. Members we do not know pass; a member on which we decide may be there once.
+
+use crate::refusal::Refusal;
+use contract::model;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A Messages request, as far as the gate needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The model, normalised.
+    pub model: String,
+    /// The model as the client wrote it.
+    pub requested_model: String,
+    /// Is a stream asked for?
+    pub stream: bool,
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// A [`Refusal`] for a body that is no Messages request, or that two readers could read in two
+/// ways.
+pub fn call(body: &[u8]) -> Result<Call, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::BodyMissing);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let members = reader.deserialize_map(Members).or(Err(Refusal::BodyMalformed))?;
+    reader.end().or(Err(Refusal::BodyMalformed))?;
+    if members.twice {
+        return Err(Refusal::BodyDuplicate);
+    }
+    let requested = match members.model {
+        None | Some(Value::Null) => return Err(Refusal::ModelMissing),
+        Some(Value::Text(text)) if text.is_empty() => return Err(Refusal::ModelMissing),
+        Some(Value::Text(text)) => text,
+        Some(Value::Bool(_) | Value::Other) => return Err(Refusal::ModelType),
+    };
+    let stream = match members.stream {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(stream)) => stream,
+        Some(Value::Text(_) | Value::Other) => return Err(Refusal::StreamType),
+    };
+    let normal = model::normalise(&requested).or(Err(Refusal::ModelMalformed))?.into_owned();
+
+    Ok(Call { model: normal, requested_model: requested.into_owned(), stream })
+}
+
+/// The members on which we decide.
+#[derive(Default)]
+struct Found<'a> {
+    model: Option<Value<'a>>,
+    stream: Option<Value<'a>>,
+    twice: bool,
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Found<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        let mut found = Found::default();
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            match &*name {
+                "model" => found.twice |= found.model.replace(map.next_value()?).is_some(),
+                "stream" => found.twice |= found.stream.replace(map.next_value()?).is_some(),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+
+        Ok(found)
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> de::Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_any(AnyValue)? {
+            Value::Text(text) => Ok(Self(text)),
+            Value::Bool(_) | Value::Null | Value::Other => Err(de::Error::custom("not a string")),
+        }
+    }
+}
+
+/// A value, told apart no further than is needed.
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Bool(bool),
+    Null,
+    Other,
+}
+
+impl<'de> de::Deserialize<'de> for Value<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Value<'de>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_asked_for_is_read_and_the_rest_is_let_be() {
+        let body = br#"{"max_tokens":1,"messages":[{"role":"user","content":"model"}],
+            "model":"claude-sonnet-4-5-20250929","stream":true,"brand_new":{"model":"x"}}"#;
+
+        let call = call(body).unwrap();
+
+        assert_eq!(call.model, "claude-sonnet-4-5");
+        assert_eq!(call.requested_model, "claude-sonnet-4-5-20250929");
+        assert!(call.stream);
+    }
+
+    #[test]
+    fn each_fault_has_its_own_refusal() {
+        for (body, refusal) in [
+            ("", Refusal::BodyMissing),
+            ("[]", Refusal::BodyMalformed),
+            ("{\"model\":\"a\"} {}", Refusal::BodyMalformed),
+            ("{\"model\":\"a\"", Refusal::BodyMalformed),
+            ("\u{feff}{\"model\":\"a\"}", Refusal::BodyMalformed),
+            ("{}", Refusal::ModelMissing),
+            (r#"{"model":""}"#, Refusal::ModelMissing),
+            (r#"{"model":null}"#, Refusal::ModelMissing),
+            (r#"{"model":["a"]}"#, Refusal::ModelType),
+            (r#"{"model":1}"#, Refusal::ModelType),
+            (r#"{"model":"a","model":"b"}"#, Refusal::BodyDuplicate),
+            (r#"{"model":"a","mod\u0065l":"b"}"#, Refusal::BodyDuplicate),
+            (r#"{"model":"a","stream":1}"#, Refusal::StreamType),
+            (r#"{"model":"claude sonnet"}"#, Refusal::ModelMalformed),
+            (r#"{"model":"clаude"}"#, Refusal::ModelMalformed),
+        ] {
+            assert_eq!(call(body.as_bytes()), Err(refusal), "{body}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_read_without_recursion() {
+        let deep = format!(r#"{{"model":"a","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+
+        assert!(call(deep.as_bytes()).is_ok());
+        let deep_model = format!(r#"{{"model":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(call(deep_model.as_bytes()).is_err(), "and never by running out of stack");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _result = call(&body);
+        }
+
+        #[test]
+        fn the_order_of_members_does_not_matter(before in "[a-z]{1,8}", text in "\\PC{0,40}") {
+            prop_assume!(before != "model" && before != "stream");
+            let text = serde_json::to_string(&text).unwrap();
+            let one = format!(r#"{{"model":"m-1","{before}":{text}}}"#);
+            let two = format!(r#"{{"{before}":{text},"model":"m-1"}}"#);
+            prop_assert_eq!(call(one.as_bytes()), call(two.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! 5. [`Permit`] → [`Dispatch`]: the facts the operator's routes match on, and the boundary.
+//!
+//! Where a call goes is Envoy's route table's business; we only set the headers it matches on.
+//! What leaves is an allow-list. Our own headers are taken away behind the route table by the
+//! `boundary` filter, which stands after this one.
+
+use super::authenticate::{self, Caller};
+use super::authorise::Permit;
+use super::decode::{Head, Surface};
+use crate::host::{Host, HostError, Map};
+use contract::headers;
+
+/// Everything that must happen before the call may leave.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    remove: Vec<String>,
+    set: Vec<(&'static str, String)>,
+}
+
+/// The call is on its way: all of its [`Dispatch`] was done. Only [`Dispatch::apply`] makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forwarded(());
+
+/// A governed call.
+pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit) -> Dispatch {
+    let claims = &caller.claims;
+    let surface = match surface {
+        Surface::CountTokens => "count_tokens",
+        _ => "messages",
+    };
+    let mut set = vec![
+        (headers::ROUTE_SURFACE, surface.to_owned()),
+        (headers::ROUTE_MODEL, permit.call().model.clone()),
+        (headers::ROUTE_TENANT, claims.tenant_id.clone()),
+        (headers::ROUTE_DEPARTMENT, fact(claims.department.as_deref())),
+        (headers::ROUTE_AGENT, fact(head.agent_id.as_deref())),
+        (headers::ROUTE_REGION, fact(claims.region.as_deref())),
+        (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
+    ];
+    if head.accepts_encoding {
+        // A compressed answer could not be metered. Honest providers obey.
+        set.push(("accept-encoding", "identity".to_owned()));
+    }
+    let overwritten = |name: &String| set.iter().any(|(ours, _)| ours == name);
+    let remove = head.inside.iter().filter(|name| !overwritten(name)).cloned().collect();
+
+    Dispatch { remove, set }
+}
+
+/// A call of the sidecar's own surfaces: it sees the credential and nothing that is forged.
+pub fn sidecar(head: &Head) -> Dispatch {
+    let ours = |name: &&String| {
+        name.starts_with(headers::RESERVED_PREFIX)
+            || headers::IDENTITY.contains(&name.as_str())
+            || *name == "cookie"
+    };
+
+    Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }
+}
+
+/// A fact as a header value; the route table must always find one.
+fn fact(value: Option<&str>) -> String {
+    let fits = |value: &&str| {
+        !value.is_empty() && value.len() <= 256 && value.bytes().all(|b| (b' '..=b'~').contains(&b))
+    };
+    value.filter(fits).unwrap_or(headers::ABSENT).to_owned()
+}
+
+impl Dispatch {
+    /// Does it.
+    ///
+    /// # Errors
+    /// If the host refuses any of it; the call must then not leave.
+    pub fn apply(self, host: &impl Host) -> Result<Forwarded, HostError> {
+        for name in &self.remove {
+            host.remove_header(Map::Request, name)?;
+        }
+        for (name, value) in &self.set {
+            host.set_header(Map::Request, name, value)?;
+        }
+
+        Ok(Forwarded(()))
+    }
+}

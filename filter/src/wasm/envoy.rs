@@ -1,0 +1,128 @@
+//! [`Host`] on the real Envoy.
+
+use super::ffi;
+use crate::counters::Counter;
+use crate::host::{Body, Headers, Host, HostError, Map, Shared};
+use contract::audit;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The ABI's numbers for header maps and buffers.
+const REQUEST_HEADERS: u32 = 0;
+const REQUEST_TRAILERS: u32 = 1;
+const RESPONSE_HEADERS: u32 = 2;
+const CALL_RESPONSE_HEADERS: u32 = 6;
+const REQUEST_BODY: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
+const CALL_RESPONSE_BODY: u32 = 4;
+pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
+
+/// Envoy, as one VM sees it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Envoy {
+    counters: Rc<HashMap<Counter, u32>>,
+}
+
+impl Envoy {
+    /// Makes the counters known to Envoy.
+    pub(super) fn with_counters() -> Result<Self, HostError> {
+        let counters = Counter::all()
+            .map(|counter| Ok((counter, ffi::define_counter(&counter.name())?)))
+            .collect::<Result<_, HostError>>()?;
+
+        Ok(Self { counters: Rc::new(counters) })
+    }
+}
+
+fn number(map: Map) -> u32 {
+    match map {
+        Map::Request => REQUEST_HEADERS,
+        Map::RequestTrailers => REQUEST_TRAILERS,
+        Map::Response => RESPONSE_HEADERS,
+    }
+}
+
+fn headers(map: u32) -> Result<Headers, HostError> {
+    // A list that contradicts itself is as good as one that was refused.
+    const CONTRADICTS: HostError = HostError { call: "get_header_map_pairs", status: u32::MAX };
+    Headers::parse(ffi::header_map(map)?).ok_or(CONTRADICTS)
+}
+
+/// The headers of an HTTP call's answer.
+pub(super) fn call_headers() -> Result<Headers, HostError> {
+    headers(CALL_RESPONSE_HEADERS)
+}
+
+/// The body of an HTTP call's answer.
+pub(super) fn call_body(length: usize) -> Result<Vec<u8>, HostError> {
+    ffi::buffer(CALL_RESPONSE_BODY, length)
+}
+
+impl Host for Envoy {
+    fn now(&self) -> Result<u64, HostError> {
+        ffi::now()
+    }
+
+    fn headers(&self, map: Map) -> Result<Headers, HostError> {
+        headers(number(map))
+    }
+
+    fn set_header(&self, map: Map, name: &str, value: &str) -> Result<(), HostError> {
+        ffi::set_header(number(map), name, value)
+    }
+
+    fn remove_header(&self, map: Map, name: &str) -> Result<(), HostError> {
+        ffi::remove_header(number(map), name)
+    }
+
+    fn body(&self, body: Body, length: usize) -> Result<Vec<u8>, HostError> {
+        let buffer = match body {
+            Body::Request => REQUEST_BODY,
+            Body::Response => RESPONSE_BODY,
+        };
+        ffi::buffer(buffer, length)
+    }
+
+    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+        ffi::property(&path.join("\0"))
+    }
+
+    fn set_record(&self, record: &[u8]) -> Result<(), HostError> {
+        ffi::set_property(audit::PROPERTY, record)
+    }
+
+    fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), HostError> {
+        ffi::reply(status, &wire(headers), body)
+    }
+
+    fn shared(&self, key: &str) -> Result<Shared, HostError> {
+        ffi::shared(key).map(|(value, cas)| Shared { value, cas })
+    }
+
+    fn share(&self, key: &str, value: &[u8], cas: Option<u32>) -> Result<bool, HostError> {
+        ffi::share(key, value, cas.unwrap_or_default())
+    }
+
+    fn count(&self, counter: Counter) -> Result<(), HostError> {
+        const UNKNOWN: HostError = HostError { call: "increment_metric", status: u32::MAX };
+        ffi::increment(*self.counters.get(&counter).ok_or(UNKNOWN)?)
+    }
+}
+
+/// Headers in the ABI's form; see [`Headers::parse`].
+fn wire(headers: &[(&str, &str)]) -> Vec<u8> {
+    let size = |length: usize| u32::try_from(length).unwrap_or_default().to_le_bytes();
+    let mut raw = size(headers.len()).to_vec();
+    for (name, value) in headers {
+        raw.extend(size(name.len()));
+        raw.extend(size(value.len()));
+    }
+    for (name, value) in headers {
+        for text in [name, value] {
+            raw.extend(text.as_bytes());
+            raw.push(0);
+        }
+    }
+
+    raw
+}

@@ -1,0 +1,207 @@
+//! The plugin: configuration, ticks, and a new exchange for each stream.
+
+use super::envoy::{self, Envoy};
+use super::ffi;
+use super::stream::Stream;
+use crate::counters::Counter;
+use crate::exchange::Exchange;
+use crate::feed::{Arrival, Document, Fetcher};
+use crate::flood::Burst;
+use crate::gate::Gate;
+use crate::guard;
+use crate::host::{Host, HostError};
+use crate::settings::Settings;
+use contract::audit::Counted;
+use contract::headers::Boundary;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How often this VM looks around. A quarter of a second, so that a revocation is in force in all
+/// workers well within the second it was fetched in.
+const TICK: u32 = 250;
+
+/// How long an answer of the sidecar is awaited.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Largest document that is fetched: 10,000 revocations are under 1 MB.
+const LARGEST: usize = contract::envelope::LARGEST;
+
+/// A call to the sidecar that is under way.
+enum Pending {
+    Fetch(Document),
+    Counted(Vec<Counted>),
+}
+
+/// One plugin in one VM.
+#[derive(Default)]
+pub(super) struct Root {
+    envoy: Envoy,
+    gate: Option<Rc<Gate>>,
+    fetcher: Fetcher,
+    pending: HashMap<u32, Pending>,
+    failing: bool,
+}
+
+impl Root {
+    fn configure(&mut self, size: usize) -> Result<(), String> {
+        let text = ffi::buffer(envoy::PLUGIN_CONFIGURATION, size).map_err(|e| e.to_string())?;
+        let settings = Settings::parse(&text).map_err(|error| error.to_string())?;
+        let boundary = Boundary::shipped().map_err(|error| error.to_string())?;
+        self.envoy = Envoy::with_counters().map_err(|error| error.to_string())?;
+        let gate = Gate::start(&self.envoy, settings, boundary).map_err(|e| e.to_string())?;
+        gate.refresh(&self.envoy).map_err(|error| error.to_string())?;
+        self.gate = Some(Rc::new(gate));
+        ffi::tick_every(TICK).map_err(|error| error.to_string())
+    }
+
+    fn tick(&mut self, gate: &Gate) -> Result<(), HostError> {
+        let now = self.envoy.now()?;
+        gate.refresh(&self.envoy)?;
+        let started = self.envoy.shared(guard::STARTED)?;
+        gate.started.set(guard::number(&started.value).unwrap_or_default());
+        if self.fetcher.due(&self.envoy, gate.vm(), now)? {
+            for document in Document::ALL {
+                self.fetch(gate, document);
+            }
+        }
+        let counted = gate.counted(now);
+        if !counted.is_empty() {
+            self.hand_over(gate, counted);
+        }
+
+        Ok(())
+    }
+
+    fn fetch(&mut self, gate: &Gate, document: Document) {
+        let mut headers =
+            vec![(":method", "GET"), (":path", document.path()), (":authority", "tollgate")];
+        let etag = self.fetcher.etag(document).to_owned();
+        if !etag.is_empty() {
+            headers.push(("if-none-match", &etag));
+        }
+        let cluster = gate.settings.gate_cluster.clone();
+        match hostcalls::dispatch_http_call(&cluster, headers, None, vec![], PATIENCE) {
+            Ok(token) => drop(self.pending.insert(token, Pending::Fetch(document))),
+            Err(status) => self.fetch_failed(document, &format!("{status:?}")),
+        }
+    }
+
+    /// Told once, until it works again: it is asked for each second.
+    fn fetch_failed(&mut self, document: Document, why: &str) {
+        if !std::mem::replace(&mut self.failing, true) {
+            log::warn!("{} could not be fetched ({why}); what is in force stays", document.path());
+        }
+        self.counts(Counter::FetchFailed);
+    }
+
+    fn counts(&self, counter: Counter) {
+        if let Err(error) = self.envoy.count(counter) {
+            log::warn!("{error}: an event is not counted");
+        }
+    }
+
+    fn arrived(&mut self, document: Document, size: usize) {
+        let Some(gate) = self.gate.clone() else { return };
+        let answer = envoy::call_headers().and_then(|headers| {
+            let body = if size > LARGEST { Vec::new() } else { envoy::call_body(size)? };
+            Ok((headers, body))
+        });
+        let Ok((headers, body)) = answer else {
+            return self.fetch_failed(document, "no answer");
+        };
+        // No status: the cluster is away, or was too slow.
+        let status = headers.text(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let etag = headers.text("etag").unwrap_or_default();
+        if status != 200 && status != 304 {
+            return self.fetch_failed(document, &format!("status {status}"));
+        }
+        self.failing = false;
+        match self.fetcher.arrived(&self.envoy, &gate, document, (status, etag, &body)) {
+            Ok(Arrival::Taken) => {
+                log::info!("{} is in force ({etag})", document.path());
+                self.counts(Counter::DocumentTaken);
+            }
+            Ok(Arrival::Known) => {}
+            Err(error) => {
+                log::error!("{} is refused, what is in force stays: {error}", document.path());
+                self.counts(Counter::DocumentRefused);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, gate: &Gate, counted: Vec<Counted>) {
+        let body = serde_json::to_vec(&counted).unwrap_or_default();
+        let headers = vec![
+            (":method", "POST"),
+            (":path", "/gate/counted"),
+            (":authority", "tollgate"),
+            ("content-type", "application/json"),
+        ];
+        let cluster = gate.settings.gate_cluster.clone();
+        match hostcalls::dispatch_http_call(&cluster, headers, Some(&body), vec![], PATIENCE) {
+            Ok(token) => drop(self.pending.insert(token, Pending::Counted(counted))),
+            Err(_) => self.take_back(counted),
+        }
+    }
+
+    fn take_back(&self, counted: Vec<Counted>) {
+        let Some(gate) = &self.gate else { return };
+        let bursts = counted
+            .into_iter()
+            .map(|one| Burst {
+                address: one.source_address,
+                since: one.since.saturating_mul(1000),
+                count: one.count,
+            })
+            .collect();
+        gate.flood.borrow_mut().give_back(bursts);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
+        match self.pending.remove(&token) {
+            Some(Pending::Fetch(document)) => self.arrived(document, size),
+            Some(Pending::Counted(counted)) => {
+                let stored = envoy::call_headers()
+                    .is_ok_and(|headers| headers.text(":status") == Some("204"));
+                if !stored {
+                    self.take_back(counted);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        match self.configure(size) {
+            Ok(()) => true,
+            Err(faults) => {
+                log::error!("the gate does not start: {faults}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(gate) = self.gate.clone() else { return };
+        if let Err(error) = self.tick(&gate) {
+            log::error!("{error}: this tick did nothing");
+        }
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        let exchange = self.gate.as_ref().map(|gate| Exchange::new(Rc::clone(gate)));
+        Some(Box::new(Stream::new(self.envoy.clone(), exchange)))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
