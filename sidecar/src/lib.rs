@@ -1,1 +1,32 @@
-//! Placeholder until its first part is in.
+//! Tollgate's sidecar: it signs people in, feeds the gate in Envoy, and keeps the audit table.
+//!
+//! [`run`] is the story: what starts, in which order, and how it drains. The rest in the order of
+//! a call: somebody is known ([`users`], [`pats`]) and signs in ([`public`], [`tokens`], [`keys`]);
+//! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
+//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators look
+//! ([`audit`], [`operators`]).
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod run;
+pub mod settings;
+pub mod failure;
+pub mod users;
+pub mod pats;
+pub mod keys;
+pub mod tokens;
+pub mod public;
+pub mod policy;
+pub mod standing;
+pub mod document;
+pub mod gate;
+pub mod access_log;
+pub mod spool;
+pub mod intake;
+pub mod store;
+pub mod audit;
+pub mod operators;
+pub mod counters;
+pub mod screen;
+pub mod clock;

@@ -1,0 +1,285 @@
+//! The command line.
+
+use crate::clock;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there.
+Data goes to standard output, everything else to standard error.";
+
+/// Tollgate's sidecar: signs people in, feeds the gate, keeps the audit table.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Where keys, policy and database are.
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_DATA",
+        default_value = "./data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+    /// Print JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the sidecar.
+    #[command(after_help = EXIT_CODES)]
+    Serve(ServeArgs),
+    /// People.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    User(UserCommand),
+    /// Personal access tokens.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Pat(PatCommand),
+    /// The policy: check, sign, publish, show.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Policy(PolicyCommand),
+    /// The audit table.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Audit(AuditCommand),
+    /// The keys of this installation.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Keys(KeysCommand),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// `tollgate serve`.
+#[derive(Debug, ClapArgs)]
+pub struct ServeArgs {
+    /// Sign-in and key set: what Envoy routes clients to.
+    #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDRESS")]
+    pub public: SocketAddr,
+    /// The gate's documents and the access log: Envoy alone may reach it.
+    #[arg(long, default_value = "127.0.0.1:7081", value_name = "ADDRESS")]
+    pub gate: SocketAddr,
+    /// Health and metrics.
+    #[arg(long, default_value = "127.0.0.1:7082", value_name = "ADDRESS")]
+    pub operators: SocketAddr,
+    /// `iss` of the tokens; the gate expects the same.
+    #[arg(long, default_value = "https://tollgate.localhost")]
+    pub issuer: String,
+    /// `aud` of the tokens; the gate expects the same.
+    #[arg(long, default_value = "tollgate")]
+    pub audience: String,
+    /// How long a token lives, in seconds; the fleet follows a revocation within a second anyway.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(300..=86_400))]
+    pub token_ttl: u32,
+    /// The file Envoy appends its access log to.
+    #[arg(long, default_value = "./spool/audit.jsonl", value_name = "FILE")]
+    pub spool: PathBuf,
+    /// How log lines look.
+    #[arg(long, default_value = "json", value_name = "FORMAT")]
+    pub log: LogFormat,
+}
+
+/// `tollgate user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add somebody.
+    Add(UserAdd),
+    /// List everybody.
+    List,
+    /// Stop somebody: no new tokens, and those in use end within a second.
+    Disable {
+        /// Their e-mail address.
+        email: String,
+    },
+}
+
+/// `tollgate user add`.
+#[derive(Debug, ClapArgs)]
+pub struct UserAdd {
+    /// Their verified e-mail address.
+    pub email: String,
+    /// The tenant they belong to.
+    #[arg(long)]
+    pub tenant: String,
+    /// The name shown to people.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// For routing and chargeback.
+    #[arg(long)]
+    pub department: Option<String>,
+    /// For chargeback.
+    #[arg(long)]
+    pub cost_centre: Option<String>,
+    /// A group of the directory; may be given several times.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// An operator role; may be given several times.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub roles: Vec<String>,
+    /// A regulatory population; may be given several times.
+    #[arg(long = "population", value_name = "POPULATION")]
+    pub populations: Vec<String>,
+    /// Where their data must stay.
+    #[arg(long)]
+    pub region: Option<String>,
+}
+
+/// `tollgate pat`.
+#[derive(Debug, Subcommand)]
+pub enum PatCommand {
+    /// Issue one. It is printed once and kept nowhere.
+    Issue {
+        /// Whose it is.
+        email: String,
+        /// Days until it expires.
+        #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=366))]
+        days: u32,
+        /// The rollout it belongs to.
+        #[arg(long)]
+        cohort: Option<String>,
+    },
+    /// List them.
+    List {
+        /// Only theirs.
+        #[arg(long, value_name = "EMAIL")]
+        user: Option<String>,
+        /// Only this rollout's.
+        #[arg(long)]
+        cohort: Option<String>,
+    },
+    /// Revoke one; what was minted from it ends within a second.
+    Revoke {
+        /// Its id, `pat_…`.
+        id: String,
+    },
+}
+
+/// `tollgate policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Tell every fault of a policy.
+    Check {
+        /// The policy.
+        file: PathBuf,
+    },
+    /// Sign a policy, where the security team's key is.
+    Sign {
+        /// The policy.
+        file: PathBuf,
+        /// The private key; DATA/keys/policy.key unless said.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Where to put the signed policy; standard output unless said.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Put a signed policy in force.
+    Publish {
+        /// The signed policy.
+        file: PathBuf,
+    },
+    /// Show the policy in force.
+    Show,
+}
+
+/// `tollgate keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the keys of a new installation; nothing is overwritten.
+    Init,
+    /// Show the public halves.
+    Show,
+    /// Add a signing key, which signs from then on; the others still verify.
+    Rotate,
+}
+
+/// `tollgate audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// The latest rows, oldest first.
+    Tail {
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "ROWS")]
+        lines: u32,
+        /// Go on, until interrupted.
+        #[arg(short, long)]
+        follow: bool,
+        /// Which rows.
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Rows by what they say, oldest first.
+    Query {
+        /// Which rows.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// At most so many, the latest.
+        #[arg(long, default_value_t = 1000, value_name = "ROWS")]
+        limit: u32,
+    },
+    /// Rows that know an id: event, request, trace, session, credential, provider's request, user.
+    Find {
+        /// The id.
+        id: String,
+        /// At most so many, the latest.
+        #[arg(long, default_value_t = 1000, value_name = "ROWS")]
+        limit: u32,
+    },
+}
+
+/// Which rows.
+#[derive(Debug, Default, ClapArgs)]
+pub struct FilterArgs {
+    /// This person's.
+    #[arg(long, value_name = "EMAIL")]
+    pub user: Option<String>,
+    /// This tenant's.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// This department's.
+    #[arg(long)]
+    pub department: Option<String>,
+    /// `allowed`, `denied` or `error`.
+    #[arg(long, value_parser = ["allowed", "denied", "error"])]
+    pub outcome: Option<String>,
+    /// `inference`, `count`, `mcp`, `auth`, `manifest` or `admin`.
+    #[arg(long, value_parser = ["inference", "count", "mcp", "auth", "manifest", "admin"])]
+    pub kind: Option<String>,
+    /// This model's, by its normalised name.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// This provider's.
+    #[arg(long)]
+    pub provider: Option<String>,
+    /// Decided by this rule.
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Of this trace.
+    #[arg(long)]
+    pub trace: Option<String>,
+    /// Of this session.
+    #[arg(long)]
+    pub session: Option<String>,
+    /// With this status.
+    #[arg(long)]
+    pub status: Option<u16>,
+    /// From then on: RFC 3339, or how long ago (15m, 2h, 7d).
+    #[arg(long, value_parser = clock::point, value_name = "TIME")]
+    pub since: Option<u64>,
+    /// Before then.
+    #[arg(long, value_parser = clock::point, value_name = "TIME")]
+    pub until: Option<u64>,
+}

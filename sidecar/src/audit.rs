@@ -1,0 +1,149 @@
+//! `tollgate audit`: looking at the rows.
+
+use crate::args::{AuditCommand, FilterArgs};
+use crate::clock;
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::settings::Data;
+use crate::store::{Filter, Row, Store};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often `--follow` looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How many new rows `--follow` prints at once.
+const AT_ONCE: u32 = 1_000;
+
+const HEAD: [&str; 11] = [
+    "OCCURRED", "OUTCOME", "STATUS", "KIND", "USER", "MODEL", "PROVIDER", "TOKENS", "MS", "RULE",
+    "EVENT",
+];
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+    let store = Store::open(&data.database()).await?;
+    match command {
+        AuditCommand::Query { filter, limit } => {
+            print(&store.rows(&chosen(filter, *limit)).await?, screen)
+        }
+        AuditCommand::Find { id, limit } => {
+            let filter = Filter { any_id: Some(id.clone()), limit: *limit, ..Filter::default() };
+            let rows = store.rows(&filter).await?;
+            if rows.is_empty() {
+                return Err(Failure::NotFound(format!("no row knows the id {id}")));
+            }
+            print(&rows, screen)
+        }
+        AuditCommand::Tail { lines, follow, filter } => {
+            let from = store.last_row().await?;
+            print(&store.rows(&chosen(filter, *lines)).await?, screen)?;
+            if *follow { go_on(&store, filter, from, screen).await } else { Ok(()) }
+        }
+    }
+}
+
+async fn go_on(
+    store: &Store,
+    filter: &FilterArgs,
+    mut from: i64,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    loop {
+        sleep(LOOK).await;
+        let wanted = Filter { after: Some(from), ..chosen(filter, AT_ONCE) };
+        for row in store.rows(&wanted).await? {
+            from = from.max(row.place);
+            if screen.json() {
+                screen.object(&row)?;
+            } else {
+                let line = crate::screen::table(&HEAD, &[cells(&row)]);
+                let line = line.lines().nth(1).unwrap_or_default();
+                screen.print(&format!("{line}\n"))?;
+            }
+        }
+    }
+}
+
+fn chosen(args: &FilterArgs, limit: u32) -> Filter {
+    let FilterArgs {
+        user,
+        tenant,
+        department,
+        outcome,
+        kind,
+        model,
+        provider,
+        rule,
+        trace,
+        session,
+        status,
+        since,
+        until,
+    } = args;
+    let columns = [
+        ("user_id", user.as_ref().map(|user| user.to_ascii_lowercase())),
+        ("tenant_id", tenant.clone()),
+        ("department", department.clone()),
+        ("outcome", outcome.clone()),
+        ("kind", kind.clone()),
+        ("model", model.clone()),
+        ("provider", provider.clone()),
+        ("rule_id", rule.clone()),
+        ("trace_id", trace.clone()),
+        ("session_id", session.clone()),
+        ("status", status.map(|status| status.to_string())),
+    ];
+
+    Filter {
+        equal: columns
+            .into_iter()
+            .filter_map(|(column, value)| value.map(|value| (column, value)))
+            .collect(),
+        any_id: None,
+        since: since.map(clock::stamp),
+        until: until.map(clock::stamp),
+        after: None,
+        limit,
+    }
+}
+
+fn print(rows: &[Row], screen: &mut Screen) -> Result<(), Failure> {
+    if screen.json() {
+        for row in rows {
+            screen.object(row)?;
+        }
+        return Ok(());
+    }
+    let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+
+    screen.table(&HEAD, &cells)
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    let tokens = match (row.get("tokens_in"), row.get("tokens_out")) {
+        (Value::Null, Value::Null) => String::new(),
+        _ => format!("{}/{}", row.text("tokens_in"), row.text("tokens_out")),
+    };
+    // To the millisecond: microseconds are for machines.
+    let occurred = row.text("occurred_at");
+    let occurred = occurred.get(..23).map_or(occurred.clone(), |short| format!("{short}Z"));
+
+    vec![
+        occurred,
+        row.text("outcome"),
+        row.text("status"),
+        row.text("kind"),
+        row.text("user_id"),
+        row.text("model"),
+        row.text("provider"),
+        tokens,
+        row.text("latency_ms"),
+        row.text("rule_id"),
+        row.text("event_id"),
+    ]
+}

@@ -1,0 +1,87 @@
+//! Times: Unix microseconds in rows, Unix seconds for credentials, RFC 3339 for people.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Seconds of a day.
+pub const DAY: u64 = 86_400;
+
+/// Now, Unix microseconds.
+pub fn now_micros() -> u64 {
+    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default()
+}
+
+/// Now, Unix seconds.
+pub fn now() -> u64 {
+    now_micros() / 1_000_000
+}
+
+/// As a row has it: UTC with microseconds, so that text sorts as time does.
+pub fn stamp(micros: u64) -> String {
+    instant(micros).strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// As a person reads it, to the second.
+pub fn readable(seconds: u64) -> String {
+    instant(seconds.saturating_mul(1_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// As a file name has it.
+pub fn compact(seconds: u64) -> String {
+    instant(seconds.saturating_mul(1_000_000)).strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A point in time as people write it: RFC 3339, or how long ago (`15m`, `2h`, `7d`).
+pub fn point(text: &str) -> Result<u64, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(u64::try_from(at.as_microsecond()).unwrap_or_default());
+    }
+
+    ago(text)
+        .and_then(|ago| Timestamp::now().checked_sub(ago).ok())
+        .and_then(|at| u64::try_from(at.as_microsecond()).ok())
+        .ok_or_else(|| "write a time as 2026-11-21T13:00:00Z, or how long ago: 15m, 2h, 7d".into())
+}
+
+fn ago(text: &str) -> Option<SignedDuration> {
+    let unit = text.chars().last()?;
+    let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+
+    number.checked_mul(seconds).map(SignedDuration::from_secs)
+}
+
+fn instant(micros: u64) -> Timestamp {
+    i64::try_from(micros)
+        .ok()
+        .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_s_time_is_utc_text_of_one_length() {
+        assert_eq!(stamp(1_763_730_000_000_007), "2025-11-21T13:00:00.000007Z");
+        assert_eq!(stamp(0).len(), stamp(1_763_730_000_123_456).len());
+        assert_eq!(stamp(u64::MAX), "1970-01-01T00:00:00.000000Z", "nonsense does not panic");
+    }
+
+    #[test]
+    fn people_may_say_how_long_ago() {
+        let hour = now_micros() - point("1h").unwrap();
+
+        assert!((3_600_000_000..3_601_000_000).contains(&hour));
+        assert_eq!(point("2025-11-21T13:00:00Z").unwrap(), 1_763_730_000_000_000);
+        for nonsense in ["", "h", "1y", "yesterday", "9223372036854775807d", "1é"] {
+            assert!(point(nonsense).is_err(), "{nonsense}");
+        }
+    }
+}

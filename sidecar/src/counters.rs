@@ -1,0 +1,177 @@
+//! What operators count. Every name is here; labels never come from a client.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One number that rises, or is set.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    /// That many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Now that many.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What one way of the record counts.
+#[derive(Debug, Default)]
+pub struct Way {
+    /// Rows it stored.
+    pub stored: Counter,
+    /// Events that were there already.
+    pub duplicates: Counter,
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// By gRPC.
+    pub grpc: Way,
+    /// By the spool.
+    pub spool: Way,
+    /// Anonymous refusals, counted by the gate.
+    pub counted: Way,
+    /// gRPC events dropped because the database was away; the spool has them.
+    pub dropped: Counter,
+    /// gRPC events without an id; the spool has them.
+    pub nameless: Counter,
+    /// Spool lines that could not be read, even in part.
+    pub spool_unreadable: Counter,
+    /// Spool bytes read.
+    pub spool_offset: Counter,
+    /// Spool bytes waiting.
+    pub spool_lag: Counter,
+    /// Times the database refused.
+    pub store_errors: Counter,
+    /// Tokens minted.
+    pub mints: Counter,
+    /// Personal access tokens refused, by code.
+    pub refusals: [Counter; REFUSALS.len()],
+    /// Policies refused after the start.
+    pub policy_refused: Counter,
+    /// Signing keys refused after the start.
+    pub keys_refused: Counter,
+}
+
+/// The codes a refused sign-in has, in the order of [`Counters::refusals`].
+pub const REFUSALS: [&str; 5] =
+    ["pat_missing", "pat_unknown", "pat_expired", "pat_revoked", "user_disabled"];
+
+impl Counters {
+    /// One more refusal with this code.
+    pub fn refused(&self, code: &str) {
+        for (name, counter) in REFUSALS.iter().zip(&self.refusals) {
+            if *name == code {
+                counter.one();
+            }
+        }
+    }
+
+    /// As Prometheus reads it (text format 0.0.4).
+    pub fn prometheus(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        let ways = [("grpc", &self.grpc), ("spool", &self.spool), ("counted", &self.counted)];
+
+        head(&mut text, "tollgate_audit_rows_total", "counter", "Rows stored, by way.");
+        for (name, way) in ways {
+            line(&mut text, "tollgate_audit_rows_total", Some(("way", name)), way.stored.get());
+        }
+        let name = "tollgate_audit_duplicates_total";
+        head(&mut text, name, "counter", "Events that were stored already, by way.");
+        for (label, way) in ways {
+            line(&mut text, name, Some(("way", label)), way.duplicates.get());
+        }
+        let name = "tollgate_auth_refusals_total";
+        head(&mut text, name, "counter", "Personal access tokens refused, by code.");
+        for (code, counter) in REFUSALS.iter().zip(&self.refusals) {
+            line(&mut text, name, Some(("code", code)), counter.get());
+        }
+        for (name, kind, help, value) in self.plain() {
+            head(&mut text, name, kind, help);
+            line(&mut text, name, None, value);
+        }
+
+        text
+    }
+
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 10] {
+        const C: &str = "counter";
+        const G: &str = "gauge";
+        [
+            ("tollgate_auth_mints_total", C, "Tokens minted.", self.mints.get()),
+            (
+                "tollgate_audit_grpc_dropped_total",
+                C,
+                "gRPC events dropped while the database was away; the spool has them.",
+                self.dropped.get(),
+            ),
+            (
+                "tollgate_audit_grpc_nameless_total",
+                C,
+                "gRPC events without an id, left to the spool.",
+                self.nameless.get(),
+            ),
+            (
+                "tollgate_spool_unreadable_total",
+                C,
+                "Spool lines that could not be read: data was lost.",
+                self.spool_unreadable.get(),
+            ),
+            ("tollgate_spool_offset_bytes", G, "Spool read so far.", self.spool_offset.get()),
+            ("tollgate_spool_lag_bytes", G, "Spool not read yet.", self.spool_lag.get()),
+            ("tollgate_store_errors_total", C, "Refused by the database.", self.store_errors.get()),
+            ("tollgate_policy_refused_total", C, "Policies refused.", self.policy_refused.get()),
+            ("tollgate_keys_refused_total", C, "Signing keys refused.", self.keys_refused.get()),
+            ("tollgate_up", G, "1 while the sidecar runs.", 1),
+        ]
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+}
+
+fn line(text: &mut String, name: &str, label: Option<(&str, &str)>, value: u64) {
+    text.push_str(&match label {
+        Some((key, word)) => format!("{name}{{{key}=\"{word}\"}} {value}\n"),
+        None => format!("{name} {value}\n"),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_comment_or_a_name_and_a_number() {
+        let counters = Counters::default();
+        counters.refused("pat_expired");
+        counters.refused("a code of the future");
+        counters.grpc.stored.add(3);
+
+        let text = counters.prometheus();
+
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with("tollgate_"), "{line}");
+            assert!(value.parse::<u64>().is_ok(), "{line}");
+        }
+        assert!(text.contains("tollgate_audit_rows_total{way=\"grpc\"} 3\n"));
+        assert!(text.contains("tollgate_auth_refusals_total{code=\"pat_expired\"} 1\n"));
+    }
+}

@@ -1,0 +1,60 @@
+//! How a command ends when it does not end well.
+
+use crate::keys::KeyError;
+use crate::policy::PolicyError;
+use crate::settings::FileError;
+use crate::store::StoreError;
+use std::io;
+use std::process::ExitCode;
+use thiserror::Error;
+
+/// Why a command failed. Its display is the one line the operator sees.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// What was named is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done as asked.
+    #[error("{0}")]
+    Refused(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Standard output.
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+    /// An answer that is no JSON.
+    #[error("cannot write the answer: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The sidecar could not start, or had to stop.
+    #[error("cannot serve: {0:#}")]
+    Serve(anyhow::Error),
+}
+
+impl Failure {
+    /// 1 failed, 3 not found; 2 is clap's for usage.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotFound(_) => ExitCode::from(3),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// A reader that went away (`tollgate audit query | head`) is no failure.
+    pub fn is_reader_gone(&self) -> bool {
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The listener for the gate itself: what it fetches each second, what it counts, and Envoy's
+//! access log. Clients never reach it: no route of Envoy leads here.
+
+use crate::access_log::{self, Receiver};
+use crate::clock;
+use crate::counters::Counters;
+use crate::document::Document;
+use crate::keys::Live;
+use crate::policy::Published;
+use crate::store::Store;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use contract::audit::{Counted, Event, Kind, Outcome, Payload};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tracing::error;
+
+/// Longest list of counts in one request, in bytes.
+const LARGEST: usize = 1024 * 1024; // 1 MiB: some 5,000 addresses
+
+/// The row of an anonymous refusal says this; a counted one too.
+const UNAUTHENTICATED: &str = "unauthenticated";
+
+/// What the gate is told.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// The policy in force.
+    pub policy: watch::Receiver<Arc<Published>>,
+    /// The signing keys.
+    pub keys: watch::Receiver<Live>,
+    /// Who is stopped.
+    pub standing: watch::Receiver<Document>,
+    /// The store.
+    pub store: Store,
+    /// Counts.
+    pub counters: Arc<Counters>,
+}
+
+/// The listener's paths.
+pub fn routes(gate: Gate, receiver: Receiver) -> Router {
+    Router::new()
+        .route("/gate/policy", get(policy))
+        .route("/gate/keys", get(keys))
+        .route("/gate/standing", get(standing))
+        .route("/gate/counted", post(counted).layer(DefaultBodyLimit::max(LARGEST)))
+        .with_state(gate)
+        .merge(access_log::routes(receiver))
+}
+
+async fn policy(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
+    let published = Arc::clone(&gate.policy.borrow());
+
+    published.envelope.answer(&asked)
+}
+
+async fn keys(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
+    let document = gate.keys.borrow().jwks.clone();
+
+    document.answer(&asked)
+}
+
+async fn standing(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
+    let document = gate.standing.borrow().clone();
+
+    document.answer(&asked)
+}
+
+async fn counted(State(gate): State<Gate>, Json(counts): Json<Vec<Counted>>) -> Response<Body> {
+    let events: Vec<Event<'static>> = counts.into_iter().map(row).collect();
+    match gate.store.append(&events, None).await {
+        Ok(appended) => {
+            gate.counters.counted.stored.add(appended.stored);
+            gate.counters.counted.duplicates.add(appended.duplicates);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => {
+            gate.counters.store_errors.one();
+            error!(error = %error, "Counted refusals were not stored; the gate may send them again");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// The row that stands for many refusals.
+fn row(counted: Counted) -> Event<'static> {
+    let Counted { since, source_address, count, sequence } = counted;
+    let since = if since == 0 { clock::now_micros() } else { since };
+
+    Event {
+        event_id: format!("counted-{}-{}-{}", sequence.boot, sequence.vm, sequence.n).into(),
+        occurred_at: since,
+        kind: Kind::Inference,
+        outcome: Outcome::Denied,
+        status: Some(401),
+        rule_id: Some(UNAUTHENTICATED.into()),
+        payload: Payload {
+            source_address: Some(source_address.into()),
+            repeated: Some(count),
+            sequence: Some(sequence),
+            ..Payload::default()
+        },
+        ..Event::default()
+    }
+}

@@ -1,0 +1,322 @@
+//! The keys of this installation.
+//!
+//! *Signing keys* sign tokens. They stand in `keys/signing/*.key`; the last by name signs, all
+//! verify, and one retires when its file is removed. A key that appears while `serve` runs is
+//! published first and signs a little later, so that no gate meets a token before its key.
+//!
+//! *The policy key* signs policies and belongs to the security team. The sidecar itself only needs
+//! its public half, `keys/policy.pub`.
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::document::Document;
+use crate::settings::{self, Data, FileError};
+use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
+use contract::envelope::{PinnedKey, hex};
+use ed25519_compact::KeyPair;
+use jwt_simple::algorithms::Ed25519KeyPair;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+pub mod command;
+
+/// How often the directory is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a new key is published before it signs: gates fetch each second.
+const PUBLISHED_FIRST: Duration = Duration::from_secs(5);
+
+/// Why a key cannot be used.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is none.
+    #[error("no signing key in {}: run `tollgate keys init`", .0.display())]
+    None(PathBuf),
+    /// It is not one.
+    #[error("{} is no Ed25519 private key in PEM form", .0.display())]
+    Malformed(PathBuf),
+    /// It is not a pinned key.
+    #[error("{} is no public key file of `tollgate keys init`: {source}", path.display())]
+    Pin {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// No randomness to make one of.
+    #[error("the system gave no random bytes: {0}")]
+    Random(getrandom::Error),
+}
+
+/// A key that signs tokens.
+#[derive(Clone)]
+pub struct SigningKey {
+    kid: String,
+    pair: Ed25519KeyPair,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SigningKey({})", self.kid)
+    }
+}
+
+impl SigningKey {
+    fn read(path: &Path) -> Result<Self, KeyError> {
+        let pem = settings::read_secret(path)?;
+        match Ed25519KeyPair::from_pem(&pem) {
+            Ok(pair) => Ok(Self::new(pair)),
+            Err(_) => Err(KeyError::Malformed(path.to_owned())),
+        }
+    }
+
+    /// A key, named by its own public half.
+    pub fn new(pair: Ed25519KeyPair) -> Self {
+        let kid = key_id(&pair.public_key().to_bytes());
+
+        Self { pair: pair.with_key_id(&kid), kid }
+    }
+
+    /// Its name in tokens and key sets.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The key itself.
+    pub fn pair(&self) -> &Ed25519KeyPair {
+        &self.pair
+    }
+
+    fn jwk(&self) -> Value {
+        json!({
+            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.kid,
+            "x": BASE64_URL_SAFE_NO_PAD.encode(self.pair.public_key().to_bytes()),
+        })
+    }
+}
+
+/// All signing keys, the newest last. Never empty.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    older: Vec<SigningKey>,
+    newest: SigningKey,
+}
+
+impl Ring {
+    /// Reads the directory.
+    ///
+    /// # Errors
+    /// [`KeyError`], also if a single key cannot be read: half a ring would refuse good tokens.
+    pub fn read(directory: &Path) -> Result<Self, KeyError> {
+        let mut keys = key_files(directory)?
+            .iter()
+            .map(|path| SigningKey::read(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let newest = keys.pop().ok_or_else(|| KeyError::None(directory.to_owned()))?;
+
+        Ok(Self { older: keys, newest })
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SigningKey> {
+        self.older.iter().chain([&self.newest])
+    }
+
+    /// The newest key.
+    pub fn newest(&self) -> &SigningKey {
+        &self.newest
+    }
+
+    /// The key set as gates and clients fetch it (RFC 7517 §5, RFC 8037).
+    pub fn jwks(&self) -> Document {
+        let keys: Vec<Value> = self.keys().map(SigningKey::jwk).collect();
+        Document::new(json!({ "keys": keys }).to_string())
+    }
+}
+
+/// The ring in use, and which key of it signs.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Signs what is minted now.
+    pub signer: Arc<SigningKey>,
+    /// What is published.
+    pub jwks: Document,
+    ring: Arc<Ring>,
+}
+
+impl Live {
+    /// A ring whose newest key signs.
+    pub fn new(ring: Ring) -> Self {
+        let signer = Arc::new(ring.newest().clone());
+
+        Self { signer, jwks: ring.jwks(), ring: Arc::new(ring) }
+    }
+
+    /// This ring, but signed with the key that signed before, if it is still there.
+    fn published(ring: Ring, before: &SigningKey) -> Self {
+        let signer = ring.keys().find(|key| key.kid == before.kid).unwrap_or(ring.newest()).clone();
+
+        Self { signer: Arc::new(signer), jwks: ring.jwks(), ring: Arc::new(ring) }
+    }
+
+    fn settled(&self) -> bool {
+        self.signer.kid == self.ring.newest.kid
+    }
+}
+
+/// Keeps the ring as its directory is. A directory that cannot be used changes nothing.
+pub async fn watch(directory: PathBuf, live: watch::Sender<Live>, counters: Arc<Counters>) {
+    let mut seen = listing(&directory);
+    loop {
+        sleep(LOOK).await;
+        let now = listing(&directory);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        let ring = match Ring::read(&directory) {
+            Ok(ring) => ring,
+            Err(error) => {
+                counters.keys_refused.one();
+                error!(error = %error, "The signing keys changed and cannot be used; the old stay");
+                continue;
+            }
+        };
+        if ring.older.len() > 1 {
+            warn!(keys = ring.older.len() + 1, "More than two signing keys are live");
+        }
+        live.send_modify(|live| *live = Live::published(ring, &live.signer));
+        if !live.borrow().settled() {
+            sleep(PUBLISHED_FIRST).await;
+            live.send_modify(|live| *live = Live::new(Ring::clone(&live.ring)));
+        }
+        info!(key.id = live.borrow().signer.kid(), "The signing keys changed");
+    }
+}
+
+fn key_files(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    files(directory, "key")
+}
+
+fn files(directory: &Path, kind: &str) -> Result<Vec<PathBuf>, KeyError> {
+    let failed = |source| FileError::Read { path: directory.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == kind) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+
+    Ok(paths)
+}
+
+fn listing(directory: &Path) -> Vec<(PathBuf, Option<(u64, u64, i64, i64)>)> {
+    key_files(directory)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|path| {
+            let print = fs::metadata(&path).ok().map(|metadata| settings::fingerprint(&metadata));
+            (path, print)
+        })
+        .collect()
+}
+
+fn key_id(public_key: &[u8]) -> String {
+    hex(Sha256::digest(public_key).get(..8).unwrap_or_default())
+}
+
+/// Random bytes for keys, tokens and ids.
+///
+/// # Errors
+/// [`KeyError::Random`].
+pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+
+    Ok(bytes)
+}
+
+/// A public key whose policies this installation believes.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn pin(path: &Path) -> Result<PinnedKey, KeyError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+
+    serde_json::from_str(&text).map_err(|source| KeyError::Pin { path: path.to_owned(), source })
+}
+
+/// All such keys: `keys/*.pub`, two while the security team changes its key.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn pins(data: &Data) -> Result<Vec<PinnedKey>, KeyError> {
+    files(&data.keys(), "pub")?.iter().map(|path| pin(path)).collect()
+}
+
+/// A key that signs policies, with its name.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn policy_key(path: &Path) -> Result<(String, KeyPair), KeyError> {
+    let pem = settings::read_secret(path)?;
+    let malformed = || KeyError::Malformed(path.to_owned());
+    let Ok(pair) = Ed25519KeyPair::from_pem(&pem) else { return Err(malformed()) };
+    let Ok(pair) = KeyPair::from_slice(&pair.to_bytes()) else { return Err(malformed()) };
+
+    Ok((format!("policy-{}", key_id(pair.pk.as_ref())), pair))
+}
+
+/// Makes all keys a new installation needs.
+///
+/// # Errors
+/// [`KeyError`]; nothing that is there is overwritten.
+pub fn init(data: &Data) -> Result<(), KeyError> {
+    settings::directory(&data.signing())?;
+    let pem = new_pem()?;
+    settings::write_once(&data.policy_key(), pem.as_bytes(), 0o600)?;
+    let (key_id, pair) = policy_key(&data.policy_key())?;
+    let pin = PinnedKey { key_id, public_key: BASE64_STANDARD.encode(pair.pk.as_ref()) };
+    let text = json!({ "key_id": pin.key_id, "public_key": pin.public_key }).to_string() + "\n";
+    settings::write_once(&data.policy_pin(), text.as_bytes(), 0o644)?;
+    add(data)?;
+
+    Ok(())
+}
+
+/// Adds a signing key, which then is the newest. Returns its name.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn add(data: &Data) -> Result<String, KeyError> {
+    let pem = new_pem()?;
+    let name = format!("{}-{}.key", clock::compact(clock::now()), hex(&random::<3>()?));
+    let path = data.signing().join(name);
+    settings::write_once(&path, pem.as_bytes(), 0o600)?;
+
+    Ok(SigningKey::read(&path)?.kid)
+}
+
+fn new_pem() -> Result<String, KeyError> {
+    // The system's generator is asked first: the library's own would panic without it.
+    random::<32>()?;
+
+    Ok(Ed25519KeyPair::generate().to_pem())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Personal access tokens: `tollgate pat`, and what makes one good.
+//!
+//! `tgp_<12 hex>_<43 base64url>`: the middle names it (`pat_<12 hex>`), the end is 256 random bits.
+//! It is shown once; kept is the SHA-256 of the whole, which needs no salt for that many bits.
+
+use crate::args::PatCommand;
+use crate::clock::{self, DAY};
+use crate::failure::Failure;
+use crate::keys::{self, KeyError};
+use crate::screen::Screen;
+use crate::settings::Data;
+use crate::store::{Pat, Store, User};
+use crate::users;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use contract::envelope::hex;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Why a token is not good. A stable code and a sentence for the person each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// None was sent.
+    Missing,
+    /// Not one of ours.
+    Unknown,
+    /// Past its day.
+    Expired,
+    /// Taken back.
+    Revoked,
+    /// Whose it is may not call any more.
+    UserDisabled,
+}
+
+impl Refused {
+    /// The code in rows and metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "pat_missing",
+            Self::Unknown => "pat_unknown",
+            Self::Expired => "pat_expired",
+            Self::Revoked => "pat_revoked",
+            Self::UserDisabled => "user_disabled",
+        }
+    }
+
+    /// What the person reads.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "send a personal access token as `authorization: Bearer ...`",
+            Self::Unknown => "this personal access token is not known here",
+            Self::Expired => "this personal access token has expired: ask for a new one",
+            Self::Revoked => "this personal access token was revoked: ask for a new one",
+            Self::UserDisabled => "your access was ended: ask your administrator",
+        }
+    }
+}
+
+/// The form a token is kept in.
+pub fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+/// Is it good now?
+pub fn standing(pat: &Pat, user: &User, now: u64) -> Result<(), Refused> {
+    if user.disabled_at.is_some() {
+        return Err(Refused::UserDisabled);
+    }
+    if pat.revoked_at.is_some() {
+        return Err(Refused::Revoked);
+    }
+    if pat.expires_at <= now {
+        return Err(Refused::Expired);
+    }
+
+    Ok(())
+}
+
+/// A new token and the id in it.
+///
+/// # Errors
+/// [`KeyError::Random`].
+pub fn generate() -> Result<(String, String), KeyError> {
+    let name = hex(&keys::random::<6>()?);
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(keys::random::<32>()?);
+
+    Ok((format!("tgp_{name}_{secret}"), format!("pat_{name}")))
+}
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn run(command: &PatCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+    let store = Store::open(&data.database()).await?;
+    match command {
+        PatCommand::Issue { email, days, cohort } => {
+            issue(&store, email, *days, cohort.as_deref(), screen).await
+        }
+        PatCommand::List { user, cohort } => {
+            list(&store, user.as_deref(), cohort.as_deref(), screen).await
+        }
+        PatCommand::Revoke { id } => {
+            let Some(pat) = store.revoke_pat(id, clock::now()).await? else {
+                return Err(Failure::NotFound(format!(
+                    "no token has the id {id}: `tollgate pat list` tells which there are"
+                )));
+            };
+            screen.say("Revoked. What was minted from it ends within a second.");
+            screen.value(&pat.id, &object(&pat))
+        }
+    }
+}
+
+async fn issue(
+    store: &Store,
+    email: &str,
+    days: u32,
+    cohort: Option<&str>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let user_id = users::address(email)?;
+    match store.user(&user_id).await? {
+        None => return Err(users::unknown(&user_id)),
+        Some(user) if user.disabled_at.is_some() => {
+            return Err(Failure::Refused(format!("{user_id} is disabled")));
+        }
+        Some(_) => {}
+    }
+    let (token, id) = generate()?;
+    let now = clock::now();
+    let pat = Pat {
+        id,
+        user_id,
+        cohort: cohort.map(Into::into),
+        created_at: now,
+        expires_at: now.saturating_add(u64::from(days).saturating_mul(DAY)),
+        ..Pat::default()
+    };
+    store.add_pat(&pat, &hash(&token)).await?;
+    screen.say(&format!(
+        "{} for {}, good until {}.",
+        pat.id,
+        pat.user_id,
+        clock::readable(pat.expires_at)
+    ));
+    screen.say("It is shown this once:");
+    let mut shown = object(&pat);
+    if let Some(object) = shown.as_object_mut() {
+        object.insert("token".into(), token.as_str().into());
+    }
+
+    screen.value(&token, &shown)
+}
+
+async fn list(
+    store: &Store,
+    user: Option<&str>,
+    cohort: Option<&str>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let user = user.map(users::address).transpose()?;
+    let mut pats = store.pats().await?;
+    pats.retain(|pat| {
+        user.as_ref().is_none_or(|user| *user == pat.user_id)
+            && cohort.is_none_or(|cohort| pat.cohort.as_deref() == Some(cohort))
+    });
+    if screen.json() {
+        for pat in &pats {
+            screen.object(&object(pat))?;
+        }
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = pats
+        .into_iter()
+        .map(|pat| {
+            let state = state(&pat);
+            vec![
+                pat.id,
+                pat.user_id,
+                pat.cohort.unwrap_or_default(),
+                state.into(),
+                clock::readable(pat.created_at),
+                clock::readable(pat.expires_at),
+                pat.last_used_at.map_or_else(|| "never".into(), clock::readable),
+            ]
+        })
+        .collect();
+
+    screen.table(&["ID", "USER", "COHORT", "STATE", "ISSUED", "EXPIRES", "LAST USED"], &rows)
+}
+
+fn state(pat: &Pat) -> &'static str {
+    if pat.revoked_at.is_some() {
+        "revoked"
+    } else if pat.expires_at <= clock::now() {
+        "expired"
+    } else {
+        "active"
+    }
+}
+
+fn object(pat: &Pat) -> Value {
+    json!({
+        "id": pat.id, "user_id": pat.user_id, "cohort": pat.cohort, "state": state(pat),
+        "created_at": clock::readable(pat.created_at),
+        "expires_at": clock::readable(pat.expires_at),
+        "revoked_at": pat.revoked_at.map(clock::readable),
+        "last_used_at": pat.last_used_at.map(clock::readable),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_its_form_and_no_two_are_alike() {
+        let (token, id) = generate().unwrap();
+        let parts: Vec<&str> = token.splitn(3, '_').collect();
+
+        assert_eq!((parts[0], parts[1].len(), parts[2].len()), ("tgp", 12, 43));
+        assert_eq!(id, format!("pat_{}", parts[1]));
+        assert_ne!(token, generate().unwrap().0);
+    }
+
+    #[test]
+    fn each_reason_not_to_be_good_has_its_own_code() {
+        let pat = Pat { expires_at: 100, ..Pat::default() };
+        let user = User::default();
+        let revoked = Pat { revoked_at: Some(1), ..pat.clone() };
+        let disabled = User { disabled_at: Some(1), ..User::default() };
+
+        assert_eq!(standing(&pat, &user, 99), Ok(()));
+        assert_eq!(standing(&pat, &user, 100), Err(Refused::Expired), "the last second is over");
+        assert_eq!(standing(&revoked, &user, 99), Err(Refused::Revoked));
+        assert_eq!(standing(&pat, &disabled, 99), Err(Refused::UserDisabled));
+    }
+}

@@ -1,0 +1,218 @@
+//! The policy in force: published as a signed envelope, checked here, judged in the gate.
+//!
+//! The sidecar hands on the very bytes that were signed. A policy it cannot verify is refused and
+//! the old one stays; the gate verifies again and believes nobody.
+
+use crate::counters::Counters;
+use crate::document::Document;
+use crate::keys::{self, KeyError};
+use crate::settings::{self, Data, FileError};
+use contract::envelope::{self, EnvelopeError, POLICY_TYPE, PinnedKey};
+use contract::policy::{Fault, Policy};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{error, info};
+
+pub mod command;
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Why a policy was refused.
+#[derive(Debug, Error)]
+pub enum PolicyError {
+    /// There is none.
+    #[error("no policy is published in {}: run `tollgate policy publish FILE`", .0.display())]
+    None(PathBuf),
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Its envelope.
+    #[error("{}: {source}", path.display())]
+    Envelope {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: EnvelopeError,
+    },
+    /// The document in it.
+    #[error("{}: {}", path.display(), listed(faults))]
+    Faults {
+        /// Which file.
+        path: PathBuf,
+        /// Every one.
+        faults: Vec<Fault>,
+    },
+}
+
+fn listed(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A policy that was verified and has no faults.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Names these bytes.
+    pub version: String,
+    /// A name for people.
+    pub name: String,
+    /// The key that signed.
+    pub key_id: String,
+    /// The envelope as it was signed.
+    pub envelope: Document,
+    /// The signed bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Published {
+    /// Reads and checks a signed policy.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: a policy is accepted whole or not at all.
+    pub fn read(path: &Path, pins: &[PinnedKey]) -> Result<Self, PolicyError> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(PolicyError::None(path.to_owned()));
+            }
+            Err(source) => return Err(FileError::Read { path: path.to_owned(), source }.into()),
+        };
+        let opened = envelope::open(&bytes, POLICY_TYPE, pins)
+            .map_err(|source| PolicyError::Envelope { path: path.to_owned(), source })?;
+        let policy = Policy::parse(opened.payload())
+            .map_err(|faults| PolicyError::Faults { path: path.to_owned(), faults })?;
+
+        Ok(Self {
+            version: opened.version(),
+            name: policy.name().to_owned(),
+            key_id: opened.key_id().to_owned(),
+            envelope: Document::new(bytes),
+            payload: opened.payload().to_vec(),
+        })
+    }
+
+    /// The policy of this installation.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn current(data: &Data) -> Result<Self, PolicyError> {
+        Self::read(&data.policy(), &keys::pins(data)?)
+    }
+}
+
+/// Puts a signed policy in force: checked, then renamed into place.
+///
+/// # Errors
+/// [`PolicyError`]; the old one then stays.
+pub fn publish(data: &Data, from: &Path) -> Result<Published, PolicyError> {
+    let published = match Published::read(from, &keys::pins(data)?) {
+        Err(PolicyError::None(path)) => {
+            let source = std::io::ErrorKind::NotFound.into();
+            return Err(FileError::Read { path, source }.into());
+        }
+        other => other?,
+    };
+    settings::replace(&data.policy(), published.envelope.body(), 0o644)?;
+
+    Ok(published)
+}
+
+/// Keeps the policy as its file is. A file that cannot be believed changes nothing.
+pub async fn watch(data: Data, live: watch::Sender<Arc<Published>>, counters: Arc<Counters>) {
+    let mut seen = fingerprint(&data);
+    loop {
+        sleep(LOOK).await;
+        let now = fingerprint(&data);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match Published::current(&data) {
+            Ok(published) => {
+                info!(
+                    policy.version = published.version,
+                    policy.name = published.name,
+                    policy.key = published.key_id,
+                    "A policy was published"
+                );
+                live.send_replace(Arc::new(published));
+            }
+            Err(error) => {
+                counters.policy_refused.one();
+                error!(error = %error, "The policy changed and was refused; the old one stays");
+            }
+        }
+    }
+}
+
+fn fingerprint(data: &Data) -> Option<(u64, u64, i64, i64)> {
+    fs::metadata(data.policy()).ok().map(|metadata| settings::fingerprint(&metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::envelope::seal;
+
+    const GOOD: &[u8] =
+        br#"{"schema":"tollgate.policy/v1","name":"acme","rules":[{"id":"all","models":["*"]}]}"#;
+
+    fn installed() -> (tempfile::TempDir, Data, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let data = Data::new(place.path());
+        keys::init(&data).unwrap();
+        let file = place.path().join("signed.json");
+        (place, data, file)
+    }
+
+    fn signed(data: &Data, payload: &[u8]) -> Vec<u8> {
+        let (key_id, pair) = keys::policy_key(&data.policy_key()).unwrap();
+        serde_json::to_vec(&seal(POLICY_TYPE, payload, &key_id, &pair)).unwrap()
+    }
+
+    #[test]
+    fn what_is_published_is_what_was_signed() {
+        let (_place, data, file) = installed();
+        fs::write(&file, signed(&data, GOOD)).unwrap();
+
+        publish(&data, &file).unwrap();
+        let current = Published::current(&data).unwrap();
+
+        assert_eq!(current.envelope.body(), fs::read(&file).unwrap());
+        assert_eq!(current.version, envelope::version(GOOD));
+        assert_eq!(current.payload, GOOD);
+    }
+
+    #[test]
+    fn a_foreign_signature_and_a_faulty_policy_leave_the_old_one_in_force() {
+        let (_place, data, file) = installed();
+        fs::write(&file, signed(&data, GOOD)).unwrap();
+        publish(&data, &file).unwrap();
+
+        let (_other_place, other, _) = installed();
+        fs::write(&file, signed(&other, GOOD)).unwrap();
+        assert!(matches!(publish(&data, &file), Err(PolicyError::Envelope { .. })));
+        fs::write(&file, signed(&data, br#"{"schema":"x","name":"n","rules":[]}"#)).unwrap();
+        let faults = publish(&data, &file).unwrap_err().to_string();
+
+        assert!(faults.contains("schema") && faults.contains("rules"), "every fault: {faults}");
+        assert_eq!(Published::current(&data).unwrap().version, envelope::version(GOOD));
+    }
+
+    #[test]
+    fn without_a_policy_the_error_says_what_to_do() {
+        let (_place, data, _) = installed();
+
+        let error = Published::current(&data).unwrap_err().to_string();
+
+        assert!(error.contains("tollgate policy publish"), "{error}");
+    }
+}

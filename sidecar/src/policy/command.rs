@@ -1,0 +1,107 @@
+//! `tollgate policy`.
+
+use super::{PolicyError, Published, publish};
+use crate::args::PolicyCommand;
+use crate::failure::Failure;
+use crate::keys;
+use crate::screen::Screen;
+use crate::settings::{self, Data, FileError};
+use contract::envelope::{self, POLICY_TYPE};
+use contract::policy::{Document, Policy};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Check { file } => check(file, screen),
+        PolicyCommand::Sign { file, key, out } => {
+            sign(file, key.as_deref().unwrap_or(&data.policy_key()), out.as_deref(), screen)
+        }
+        PolicyCommand::Publish { file } => {
+            let published = publish(data, file)?;
+            screen
+                .say("In force on this sidecar within half a second, in the gate a second later.");
+            screen.value(&published.version, &summary(&published))
+        }
+        PolicyCommand::Show => show(data, screen),
+    }
+}
+
+fn check(file: &Path, screen: &mut Screen) -> Result<(), Failure> {
+    let payload = document(file)?;
+    let version = envelope::version(&payload);
+    screen.say("No faults.");
+
+    screen.value(&version, &json!({ "version": version, "faults": [] }))
+}
+
+/// The bytes of a policy without faults.
+fn document(file: &Path) -> Result<Vec<u8>, PolicyError> {
+    let payload =
+        fs::read(file).map_err(|source| FileError::Read { path: file.to_owned(), source })?;
+    Policy::parse(&payload)
+        .map_err(|faults| PolicyError::Faults { path: file.to_owned(), faults })?;
+
+    Ok(payload)
+}
+
+fn sign(file: &Path, key: &Path, out: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
+    let payload = document(file)?;
+    let (key_id, pair) = keys::policy_key(key)?;
+    let envelope = envelope::seal(POLICY_TYPE, &payload, &key_id, &pair);
+    let mut text = serde_json::to_string_pretty(&envelope)?;
+    text.push('\n');
+
+    let Some(out) = out else { return screen.print(&text) };
+    settings::replace(out, text.as_bytes(), 0o644)?;
+    let version = envelope::version(&payload);
+    screen.say(&format!("Signed by {key_id}: {}", out.display()));
+
+    screen.value(&version, &json!({ "version": version, "key_id": key_id }))
+}
+
+fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+    let published = match Published::current(data) {
+        Err(error @ PolicyError::None(_)) => return Err(Failure::NotFound(error.to_string())),
+        other => other?,
+    };
+    if screen.json() {
+        let policy: Value = serde_json::from_slice(&published.payload)?;
+        let mut shown = summary(&published);
+        if let Some(object) = shown.as_object_mut() {
+            object.insert("policy".into(), policy);
+        }
+        return screen.object(&shown);
+    }
+    screen.print(&format!(
+        "version  {}\nname     {}\nsigned   {}\n\n",
+        published.version, published.name, published.key_id
+    ))?;
+    let policy: Document = serde_json::from_slice(&published.payload)?;
+    let everyone = |names: &[String]| if names.is_empty() { "all".into() } else { names.join(" ") };
+    let rows: Vec<Vec<String>> = policy
+        .rules
+        .iter()
+        .map(|rule| {
+            vec![
+                rule.id.clone(),
+                everyone(&rule.tenants),
+                everyone(&rule.groups),
+                rule.models.join(" "),
+            ]
+        })
+        .collect();
+
+    screen.table(&["RULE", "TENANTS", "GROUPS", "MODELS"], &rows)
+}
+
+fn summary(published: &Published) -> Value {
+    json!({
+        "version": published.version, "name": published.name, "key_id": published.key_id,
+    })
+}

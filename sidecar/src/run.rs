@@ -1,0 +1,238 @@
+//! The story: what starts, in which order, and how it drains.
+//!
+//! Starting fails closed: a sidecar that cannot do its work says why in one line and does not
+//! serve. Once it serves, the same faults stop nothing that still works: calls go on, rows wait in
+//! the spool, the metrics rise.
+
+use crate::access_log::Receiver;
+use crate::args::{Args, Command, LogFormat, ServeArgs};
+use crate::counters::Counters;
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::keys::{Live, Ring};
+use crate::operators::Operators;
+use crate::policy::Published;
+use crate::public::SignIn;
+use crate::screen::Screen;
+use crate::settings::{Data, Settings};
+use crate::spool::Spool;
+use crate::store::Store;
+use crate::{audit, gate, intake, keys, operators, pats, policy, public, standing, users};
+use anyhow::{Context, Result};
+use axum::Router;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// How long running exchanges are waited for at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs the command line; the exit code tells how it ended.
+pub fn main(args: &Args) -> ExitCode {
+    let mut screen = Screen::terminal(args.json);
+    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command(args, &mut screen)),
+        Err(error) => Err(Failure::Output(error)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen.say(&format!("tollgate: {failure}"));
+            failure.exit_code()
+        }
+    }
+}
+
+async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
+    let data = Data::new(&args.data);
+    match &args.command {
+        Command::Serve(wanted) => {
+            log(wanted.log);
+            Box::pin(serve(settings(wanted, data))).await.map_err(Failure::Serve)
+        }
+        Command::User(command) => users::run(command, &data, screen).await,
+        Command::Pat(command) => pats::run(command, &data, screen).await,
+        Command::Audit(command) => audit::run(command, &data, screen).await,
+        Command::Policy(command) => policy::command::run(command, &data, screen),
+        Command::Keys(command) => keys::command::run(command, &data, screen),
+    }
+}
+
+fn settings(wanted: &ServeArgs, data: Data) -> Settings {
+    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, log: _ } = wanted;
+
+    Settings {
+        data,
+        public: *public,
+        gate: *gate,
+        operators: *operators,
+        issuer: issuer.clone(),
+        audience: audience.clone(),
+        token_ttl: Duration::from_secs(u64::from(*token_ttl)),
+        spool: spool.clone(),
+    }
+}
+
+/// `RUST_LOG` chooses what is logged; unless said, what operators need.
+fn log(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+        LogFormat::Text => subscriber.with_ansi(false).try_init(),
+    };
+    // Somebody who embeds us has their own: then theirs is used.
+    drop(started);
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// Why it could not start.
+pub async fn serve(settings: Settings) -> Result<()> {
+    let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let running = Sidecar::start(settings).await?;
+    tokio::select! {
+        _signal = interrupted.recv() => {}
+        _signal = terminated.recv() => {}
+    }
+    running.drain().await;
+
+    Ok(())
+}
+
+/// A sidecar that serves.
+#[derive(Debug)]
+pub struct Sidecar {
+    store: Store,
+    draining: watch::Sender<bool>,
+    /// End when nothing more can arrive.
+    served: JoinSet<()>,
+    /// End with the sidecar.
+    watching: JoinSet<()>,
+    _lock: File,
+}
+
+impl Sidecar {
+    /// Starts: what is on disk first, the listeners next, then the work behind them.
+    ///
+    /// # Errors
+    /// Why it could not, in one line.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let settings = Arc::new(settings);
+        let data = &settings.data;
+        let counters = Arc::new(Counters::default());
+
+        data.create()?;
+        let lock = lock(data)?;
+        let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
+        let (policy, policy_now) = watch::channel(Arc::new(Published::current(data)?));
+        let store = Store::create(&data.database()).await?;
+        let (standing, standing_now) = watch::channel(standing::current(&store).await?);
+        let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
+
+        let public = listen(settings.public, "public").await?;
+        let gate = listen(settings.gate, "gate").await?;
+        let operators = listen(settings.operators, "operators").await?;
+
+        let (draining, drain) = watch::channel(false);
+        let (inbox, outlet) = intake::channel(Arc::clone(&counters));
+        let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
+
+        let mut watching = JoinSet::new();
+        watching.spawn(keys::watch(data.signing(), keys, Arc::clone(&counters)));
+        watching.spawn(policy::watch(data.clone(), policy, Arc::clone(&counters)));
+        watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
+
+        let sign_in = SignIn {
+            store: store.clone(),
+            keys: keys_now.clone(),
+            policy: policy_now.clone(),
+            settings: Arc::clone(&settings),
+            counters: Arc::clone(&counters),
+        };
+        let documents = Gate {
+            policy: policy_now,
+            keys: keys_now,
+            standing: standing_now,
+            store: store.clone(),
+            counters: Arc::clone(&counters),
+        };
+        let about = Operators { store: store.clone(), counters: Arc::clone(&counters) };
+
+        let mut served = JoinSet::new();
+        served.spawn(spool.follow(drain.clone()));
+        served.spawn(intake::store_all(outlet, store.clone(), counters));
+        served.spawn(answer(public, public::routes(sign_in), drain.clone()));
+        served.spawn(answer(gate, gate::routes(documents, receiver), drain.clone()));
+        served.spawn(answer(operators, operators::routes(about), drain));
+        announce(&settings);
+
+        Ok(Self { store, draining, served, watching, _lock: lock })
+    }
+
+    /// Takes nothing new, stores what has arrived, and closes.
+    pub async fn drain(mut self) {
+        info!("Draining");
+        self.draining.send_replace(true);
+        if timeout(DRAIN, async { while self.served.join_next().await.is_some() {} }).await.is_err()
+        {
+            warn!("Not everything ended in time; the spool has what was not stored");
+        }
+        self.watching.shutdown().await;
+        self.store.close().await;
+        info!("Stopped");
+    }
+}
+
+fn announce(settings: &Settings) {
+    info!(
+        listener.public = %settings.public,
+        listener.gate = %settings.gate,
+        listener.operators = %settings.operators,
+        data = %settings.data.root().display(),
+        spool = %settings.spool.display(),
+        issuer = settings.issuer,
+        audience = settings.audience,
+        token.ttl = settings.token_ttl.as_secs(),
+        "Tollgate's sidecar serves"
+    );
+}
+
+/// One sidecar for one data directory: two would read the spool twice and fight over its mark.
+fn lock(data: &Data) -> Result<File> {
+    let path = data.lock();
+    let place = data.root().display();
+    let file = File::create(&path).with_context(|| format!("{place} is not writable"))?;
+    file.try_lock().with_context(|| format!("another sidecar serves from {place}"))?;
+
+    Ok(file)
+}
+
+async fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} is not free for the {name} listener; --{name} chooses another")
+    })
+}
+
+async fn answer(listener: TcpListener, routes: Router, mut draining: watch::Receiver<bool>) {
+    let stop = async move {
+        // A sender that is gone means the same as one that says so.
+        let _told = draining.wait_for(|draining| *draining).await;
+    };
+    if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stop).await {
+        warn!(error = %error, "A listener ended");
+    }
+}

@@ -1,0 +1,209 @@
+//! Where things are, and what `serve` was told.
+
+use std::fs::{self, DirBuilder, Metadata};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// The data directory and the names in it.
+#[derive(Debug, Clone)]
+pub struct Data {
+    root: PathBuf,
+}
+
+impl Data {
+    /// A data directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Users, tokens, audit rows.
+    pub fn database(&self) -> PathBuf {
+        self.root.join("tollgate.db")
+    }
+
+    /// The policy in force, in its signed envelope.
+    pub fn policy(&self) -> PathBuf {
+        self.root.join("policy.dsse.json")
+    }
+
+    /// Holds the keys.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// Holds the keys that sign tokens: the last by name signs.
+    pub fn signing(&self) -> PathBuf {
+        self.keys().join("signing")
+    }
+
+    /// The key that signs policies; belongs elsewhere in production.
+    pub fn policy_key(&self) -> PathBuf {
+        self.keys().join("policy.key")
+    }
+
+    /// The public half of it: whose policies are believed.
+    pub fn policy_pin(&self) -> PathBuf {
+        self.keys().join("policy.pub")
+    }
+
+    /// Held while `serve` runs.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("serve.lock")
+    }
+
+    /// Makes the directory, closed to others, if it is not there.
+    ///
+    /// # Errors
+    /// [`FileError`], if it cannot be made.
+    pub fn create(&self) -> Result<(), FileError> {
+        directory(&self.root)
+    }
+}
+
+/// What `serve` was told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the data is.
+    pub data: Data,
+    /// The listener that Envoy routes sign-in to.
+    pub public: SocketAddr,
+    /// The listener for the gate itself.
+    pub gate: SocketAddr,
+    /// The listener for operators.
+    pub operators: SocketAddr,
+    /// `iss` of the tokens.
+    pub issuer: String,
+    /// `aud` of the tokens.
+    pub audience: String,
+    /// How long a token lives.
+    pub token_ttl: Duration,
+    /// The file Envoy appends its access log to.
+    pub spool: PathBuf,
+}
+
+/// A file or directory that is not as it must be.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// Could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A secret that is no secret.
+    #[error("{} can be read by others (mode {mode:03o}): chmod 600 it", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// Makes a directory, and what leads to it, closed to others.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn directory(path: &Path) -> Result<(), FileError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| FileError::Write { path: path.to_owned(), source })
+}
+
+/// Reads a file that nobody but its owner may read.
+///
+/// # Errors
+/// [`FileError`]; a file that others can read counts as lost.
+pub fn read_secret(path: &Path) -> Result<String, FileError> {
+    let failed = |source| FileError::Read { path: path.to_owned(), source };
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::Open { path: path.to_owned(), mode });
+    }
+
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// Replaces a file in one step: a reader sees the old one or the new one, whole.
+///
+/// # Errors
+/// [`FileError::Write`].
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    write_new(&beside, bytes, mode).map_err(failed)?;
+
+    fs::rename(&beside, path).map_err(failed)
+}
+
+/// Writes a file that must not be there yet.
+///
+/// # Errors
+/// [`FileError::Write`], also if it is there.
+pub fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    write_new(path, bytes, mode)
+        .map_err(|source| FileError::Write { path: path.to_owned(), source })
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// What tells one version of a file from the next without reading it.
+pub fn fingerprint(metadata: &Metadata) -> (u64, u64, i64, i64) {
+    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_others_can_read_is_refused_and_the_error_says_what_to_do() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.key");
+        write_once(&path, b"secret", 0o644).unwrap();
+
+        let error = read_secret(&path).unwrap_err().to_string();
+
+        assert!(error.contains("chmod 600") && error.contains("a.key"), "{error}");
+        assert!(!error.contains("secret"));
+    }
+
+    #[test]
+    fn what_is_written_once_is_not_written_twice() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.key");
+        write_once(&path, b"1", 0o600).unwrap();
+
+        assert!(write_once(&path, b"2", 0o600).is_err());
+        replace(&path, b"3", 0o600).unwrap();
+        assert_eq!(read_secret(&path).unwrap(), "3");
+    }
+}

@@ -1,0 +1,66 @@
+//! Who is stopped, as the gate fetches it each second.
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::document::Document;
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+/// How often the store is asked. Gates ask each second: this adds a tenth of a second at most.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often what has expired is forgotten.
+const TIDY: u32 = 600; // looks: each minute
+
+/// How long an entry outlives the last token it could stop: gates' clocks may be behind.
+const SKEW: u64 = 300;
+
+/// The standing as it is now.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn current(store: &Store) -> Result<Document, StoreError> {
+    let standing = store.standing().await?;
+
+    Ok(Document::new(serde_json::to_vec(&standing)?))
+}
+
+/// Keeps the standing as the store has it. While the store is away, the last one known holds.
+pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Counters>) {
+    let mut away = false;
+    let mut looks = 0_u32;
+    loop {
+        sleep(LOOK).await;
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(TIDY)
+            && let Err(error) = store.forget_expired(clock::now().saturating_sub(SKEW)).await
+        {
+            counters.store_errors.one();
+            warn!(error = %error, "What has expired could not be forgotten; it will be later");
+        }
+        match current(&store).await {
+            Ok(standing) => {
+                if away {
+                    info!("The standing is known again");
+                }
+                away = false;
+                live.send_if_modified(|live| {
+                    let changed = *live != standing;
+                    *live = standing;
+                    changed
+                });
+            }
+            Err(error) => {
+                counters.store_errors.one();
+                if !away {
+                    error!(error = %error, "The standing is not known; the last one holds");
+                }
+                away = true;
+            }
+        }
+    }
+}

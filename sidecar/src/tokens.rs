@@ -1,0 +1,173 @@
+//! Mints the tokens that the gate believes: EdDSA, short-lived, one credential each.
+
+use crate::keys::{self, KeyError, SigningKey};
+use crate::store::User;
+use contract::claims::{Claims as Private, Method};
+use contract::envelope::hex;
+use contract::headers::{self, IdentityHeaders};
+use jwt_simple::algorithms::EdDSAKeyPairLike;
+use jwt_simple::claims::Claims;
+use jwt_simple::prelude::{Duration, UnixTimeStamp};
+use thiserror::Error;
+
+/// The client that personal access tokens are traded by.
+pub const HELPER: &str = "tollgate-helper";
+
+/// Why nothing was minted.
+#[derive(Debug, Error)]
+pub enum MintError {
+    /// No random ids.
+    #[error(transparent)]
+    Random(#[from] KeyError),
+    /// The library refused.
+    #[error("the token could not be signed: {0}")]
+    Sign(#[from] jwt_simple::Error),
+}
+
+/// What is to be minted.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// For whom.
+    pub user: &'a User,
+    /// From which credential.
+    pub credential_id: &'a str,
+    /// The policy version in force.
+    pub policy_version: &'a str,
+    /// `iss`.
+    pub issuer: &'a str,
+    /// `aud`.
+    pub audience: &'a str,
+    /// Unix seconds.
+    pub now: u64,
+    /// Seconds.
+    pub ttl: u64,
+}
+
+/// The ids a token will have; drawn before it is noted and signed.
+#[derive(Debug)]
+pub struct Ids {
+    /// `jti`.
+    pub jti: String,
+    /// `sid`.
+    pub sid: String,
+    /// `x-trace-id`.
+    pub trace: String,
+}
+
+impl Ids {
+    /// Fresh ones.
+    ///
+    /// # Errors
+    /// [`MintError::Random`].
+    pub fn draw() -> Result<Self, MintError> {
+        Ok(Self {
+            jti: format!("jti_{}", hex(&keys::random::<12>()?)),
+            sid: format!("ses_{}", hex(&keys::random::<12>()?)),
+            trace: hex(&keys::random::<16>()?),
+        })
+    }
+}
+
+/// Signs the token, and makes the seven headers that go with it.
+///
+/// # Errors
+/// [`MintError`].
+pub fn mint(
+    order: &Order<'_>,
+    ids: &Ids,
+    key: &SigningKey,
+) -> Result<(String, IdentityHeaders), MintError> {
+    let user = order.user;
+    let private = Private {
+        tenant_id: user.tenant_id.clone(),
+        sid: ids.sid.clone(),
+        client_id: HELPER.to_owned(),
+        policy_version: order.policy_version.to_owned(),
+        amr: Method::Pat,
+        credential_id: order.credential_id.to_owned(),
+        email: Some(user.user_id.clone()),
+        name: user.name.clone(),
+        department: user.department.clone(),
+        cost_centre: user.cost_centre.clone(),
+        groups: user.groups.clone(),
+        roles: user.roles.clone(),
+        populations: user.populations.clone(),
+        region: user.region.clone(),
+        cnf: None,
+    };
+    let identity = identity(&private, &user.sub, &ids.trace);
+
+    let issued: UnixTimeStamp = Duration::from_secs(order.now);
+    let mut claims = Claims::with_custom_claims(private, Duration::from_secs(order.ttl))
+        .with_issuer(order.issuer)
+        .with_audience(order.audience)
+        .with_subject(&user.sub)
+        .with_jwt_id(&ids.jti);
+    // One clock for all three: what is noted in the store is what the token says.
+    claims.issued_at = Some(issued);
+    claims.invalid_before = Some(issued);
+    claims.expires_at = Some(Duration::from_secs(order.now.saturating_add(order.ttl)));
+
+    Ok((key.pair().sign(claims)?, identity))
+}
+
+fn identity(claims: &Private, sub: &str, trace: &str) -> IdentityHeaders {
+    let user_id = claims.user_id(sub);
+    headers::IDENTITY
+        .into_iter()
+        .map(|name| {
+            let value = match name {
+                headers::TRACE_ID => trace.to_owned(),
+                headers::CALL_SOURCE => "cowork".to_owned(),
+                _ => claims.identity(name, &user_id).unwrap_or_default(),
+            };
+            (name.to_owned(), value)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jwt_simple::prelude::{Ed25519KeyPair, EdDSAPublicKeyLike, VerificationOptions};
+
+    #[test]
+    fn a_token_says_who_and_for_how_long_and_the_headers_agree() {
+        let key = SigningKey::new(Ed25519KeyPair::generate());
+        let user = User {
+            sub: "usr_1".into(),
+            user_id: "ann@example.com".into(),
+            tenant_id: "acme".into(),
+            groups: vec!["engineering".into()],
+            ..User::default()
+        };
+        let now = crate::clock::now();
+        let order = Order {
+            user: &user,
+            credential_id: "pat_1",
+            policy_version: "v1",
+            issuer: "https://tollgate.localhost",
+            audience: "tollgate",
+            now,
+            ttl: 3600,
+        };
+        let ids = Ids::draw().unwrap();
+
+        let (token, identity) = mint(&order, &ids, &key).unwrap();
+
+        let options = VerificationOptions {
+            allowed_issuers: Some(["https://tollgate.localhost".to_owned()].into()),
+            allowed_audiences: Some(["tollgate".to_owned()].into()),
+            ..VerificationOptions::default()
+        };
+        let told = key.pair().public_key().verify_token::<Private>(&token, Some(options)).unwrap();
+        assert_eq!(told.subject.as_deref(), Some("usr_1"));
+        assert_eq!(told.jwt_id.as_deref(), Some(ids.jti.as_str()));
+        assert_eq!(told.expires_at.unwrap().as_secs(), now + 3600);
+        assert_eq!(told.custom.groups, ["engineering"]);
+        assert_eq!(identity.len(), 7, "all seven");
+        assert!(identity.values().all(|value| !value.is_empty()), "{identity:?}");
+        assert_eq!(identity[headers::SESSION_ID], told.custom.sid);
+        assert_eq!(identity[headers::TRACE_ID].len(), 32);
+    }
+}
