@@ -122,8 +122,10 @@ impl Exchange {
             }
             Progress::Authenticated(..) if last => self.request_complete(host),
             Progress::Forwarded(proof) => Verdict::Forward(proof),
-            Progress::New | Progress::Authenticated(..) => Verdict::Hold,
-            Progress::Answered | Progress::Refused(_) => Verdict::Hold,
+            Progress::New
+            | Progress::Authenticated(..)
+            | Progress::Answered
+            | Progress::Refused(_) => Verdict::Hold,
         }
     }
 

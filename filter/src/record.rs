@@ -15,7 +15,7 @@ pub const CLIENT_GONE: &str = "client_gone";
 /// Flag: the payload was too large and is left out.
 const CUT: &str = "record_cut";
 
-/// Envoy's response flags (envoy/stream_info/stream_info.h, `CoreResponseFlag`).
+/// Envoy's response flags (`CoreResponseFlag` of its `stream_info.h`).
 const CLIENT_LEFT: u64 = 1 << 14; // DC, downstream connection termination
 
 /// How Envoy says that an exchange ended.
@@ -63,7 +63,8 @@ impl Ending {
         Self {
             status: number(&["response", "code"]).and_then(|code| u16::try_from(code).ok()),
             from_upstream,
-            client_gone: flags & CLIENT_LEFT != 0 || details.contains("remote_reset"),
+            client_gone: flags & CLIENT_LEFT != 0
+                || ["downstream_remote", "http2.remote"].iter().any(|by| details.starts_with(by)),
             provider,
             region,
             flags,
@@ -78,7 +79,7 @@ impl Ending {
 
     /// In Envoy's words.
     pub fn words(&self) -> Option<Cow<'_, str>> {
-        (!self.details.is_empty()).then(|| Cow::Borrowed(self.details.as_str()))
+        (!self.details.is_empty()).then_some(Cow::Borrowed(self.details.as_str()))
     }
 }
 

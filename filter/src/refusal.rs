@@ -5,7 +5,7 @@
 //! rule's text or anything of the caller's.
 
 use crate::host::HostError;
-use contract::refusal::ErrorType::{self, *};
+use contract::refusal::ErrorType;
 
 macro_rules! table {
     ($($variant:ident $code:literal $status:literal $kind:ident $message:literal)+) => {
@@ -32,7 +32,7 @@ macro_rules! table {
 
             /// `error.type` the client gets.
             pub fn kind(self) -> ErrorType {
-                match self { $(Self::$variant => $kind),+ }
+                match self { $(Self::$variant => ErrorType::$kind),+ }
             }
 
             /// The sentence the person gets.
@@ -105,6 +105,7 @@ impl From<HostError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::refusal::ErrorType::*;
     use std::collections::BTreeSet;
 
     #[test]

@@ -22,9 +22,9 @@ struct Raw {
     audience: String,
     policy_keys: Vec<PinnedKey>,
     #[serde(default)]
-    clock_skew_seconds: Option<f64>,
+    clock_skew_seconds: Option<u32>,
     #[serde(default)]
-    anonymous_rows_per_second: Option<f64>,
+    anonymous_rows_per_second: Option<u32>,
 }
 
 /// As it is used.
@@ -49,11 +49,11 @@ pub struct Settings {
 #[error("{}", .0.join("; "))]
 pub struct SettingsError(pub Vec<String>);
 
-const CLOCK_SKEW: f64 = 10.0; // hosts of one enterprise keep time by NTP; ten seconds is generous
-const ANONYMOUS_ROWS: f64 = 10.0; // a helper that retries makes one or two a second
+const CLOCK_SKEW: u32 = 10; // hosts of one enterprise keep time by NTP; ten seconds is generous
+const ANONYMOUS_ROWS: u32 = 10; // a helper that retries makes one or two a second
 
 impl Settings {
-    /// Reads the configuration (JSON, as Envoy hands a `Struct` over; its numbers are doubles).
+    /// Reads the configuration (JSON text).
     ///
     /// # Errors
     /// Every fault at once.
@@ -80,8 +80,8 @@ impl Settings {
             }
         }
         let clock_skew =
-            whole("clock_skew_seconds", raw.clock_skew_seconds, CLOCK_SKEW, 300, &mut faults);
-        let anonymous_rows = whole(
+            bounded("clock_skew_seconds", raw.clock_skew_seconds, CLOCK_SKEW, 300, &mut faults);
+        let anonymous_rows = bounded(
             "anonymous_rows_per_second",
             raw.anonymous_rows_per_second,
             ANONYMOUS_ROWS,
@@ -103,17 +103,20 @@ impl Settings {
     }
 }
 
-/// A whole number from 0 to `most`.
-fn whole(key: &str, value: Option<f64>, default: f64, most: u32, faults: &mut Vec<String>) -> u32 {
+/// A number from 0 to `most`.
+fn bounded(
+    key: &str,
+    value: Option<u32>,
+    default: u32,
+    most: u32,
+    faults: &mut Vec<String>,
+) -> u32 {
     let value = value.unwrap_or(default);
-    let text = format!("{value}");
-    match text.parse::<u32>() {
-        Ok(number) if number <= most => number,
-        Ok(_) | Err(_) => {
-            faults.push(format!("{key}: {text} is not a whole number from 0 to {most}"));
-            0
-        }
+    if value > most {
+        faults.push(format!("{key}: {value} is more than {most}"));
     }
+
+    value
 }
 
 #[cfg(test)]
@@ -121,7 +124,7 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"{"role":"gate","gate_cluster":"tollgate_gate","issuer":"https://i",
-        "audience":"a","clock_skew_seconds":5.0,
+        "audience":"a","clock_skew_seconds":5,
         "policy_keys":[{"key_id":"k","public_key":"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}]}"#;
 
     #[test]
@@ -134,7 +137,7 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let bad = r#"{"role":"gate","gate_cluster":"","issuer":"i","audience":"",
-            "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":-1}"#;
+            "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":301}"#;
 
         let SettingsError(faults) = Settings::parse(bad.as_bytes()).unwrap_err();
 

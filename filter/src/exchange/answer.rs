@@ -82,10 +82,11 @@ impl Exchange {
             self.answer.meter = Some(Meter::new(kind, list.get("content-encoding")));
         }
         for (name, _) in list.iter() {
-            if let Ok(name) = str::from_utf8(name) {
-                if self.gate.boundary.withheld(name) {
+            match str::from_utf8(name) {
+                Ok(name) if self.gate.boundary.withheld(name) => {
                     host.remove_header(Map::Response, name)?;
                 }
+                Ok(_) | Err(_) => {}
             }
         }
         if !self.head.request_id.is_empty() {

@@ -118,7 +118,7 @@ impl Exchange {
         let served = ending.from_upstream && (200..300).contains(&status);
         match answer.meter {
             Some(meter) if served => {
-                record::usage(&mut event, meter, answer.ended && ending.clean())
+                record::usage(&mut event, meter, answer.ended && ending.clean());
             }
             _ => event.complete = !served,
         }

@@ -1,1 +1,342 @@
+use super::*;
+use crate::counters::Counter;
+use crate::gate::tests::ready;
+use crate::host::fake::FakeHost;
+use crate::stages::authenticate::tests::{NOW, token};
+use contract::audit::{Event, Kind, Outcome};
+use serde_json::json;
 
+const ANSWER: &str = r#"{"id":"msg_1","model":"claude-sonnet-4-5-20250929","content":[],
+    "stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":20}}"#;
+
+/// A host as Envoy is at the start of a good call.
+fn world(token: &str, body: &str) -> FakeHost {
+    let host = FakeHost::default();
+    host.now.set(NOW * 1_000_000_000);
+    let bearer = format!("Bearer {token}");
+    host.put_headers(
+        Map::Request,
+        &[
+            (":method", "POST"),
+            (":path", "/v1/messages?beta=true"),
+            (":authority", "gate.test"),
+            ("authorization", &bearer),
+            ("content-type", "application/json"),
+            ("accept-encoding", "gzip, br"),
+            ("anthropic-beta", "a,b"),
+            ("x-user-id", "ann@example.com"),
+            ("x-claude-code-session-id", "session-1"),
+            ("x-tollgate-tenant", "forged"),
+            ("cookie", "a=b"),
+            ("x-request-id", "0af76519-16cd-43dd-8448-eb211c80319c"),
+        ],
+    );
+    host.put_headers(
+        Map::Response,
+        &[
+            (":status", "200"),
+            ("content-type", "application/json"),
+            ("request-id", "req_1"),
+            ("anthropic-organization-id", "org-1"),
+        ],
+    );
+    host.bodies.borrow_mut().insert(Body::Request, body.as_bytes().to_vec());
+    host.bodies.borrow_mut().insert(Body::Response, ANSWER.as_bytes().to_vec());
+    let mut properties = host.properties.borrow_mut();
+    properties.insert("source.address".into(), b"10.1.2.3:5555".to_vec());
+    drop(properties);
+    host
+}
+
+fn ends(host: &FakeHost, status: u64, details: &str, flags: u64) {
+    let mut properties = host.properties.borrow_mut();
+    properties.insert("response.code".into(), status.to_le_bytes().to_vec());
+    properties.insert("response.flags".into(), flags.to_le_bytes().to_vec());
+    properties.insert("response.code_details".into(), details.as_bytes().to_vec());
+    let provider = "xds.cluster_metadata.filter_metadata.tollgate.provider";
+    properties.insert(provider.into(), b"anthropic".to_vec());
+}
+
+fn exchange(host: &FakeHost) -> Exchange {
+    Exchange::new(Rc::new(ready(host, &json!([]))))
+}
+
+/// Runs a call as Envoy does. Was it forwarded?
+fn run(host: &FakeHost, exchange: &mut Exchange) -> bool {
+    let length = host.bodies.borrow()[&Body::Request].len();
+    let mut verdict = exchange.request_headers(host, false);
+    if host.replies.borrow().is_empty() {
+        assert_eq!(verdict, Verdict::Hold, "nothing goes on before its body is known");
+        verdict = exchange.request_body(host, length / 2, false);
+        assert_eq!(verdict, Verdict::Hold);
+        verdict = exchange.request_body(host, length, true);
+    }
+    let forwarded = matches!(verdict, Verdict::Forward(_));
+    if forwarded && exchange.response_headers(host, false) == Passage::Pass {
+        exchange.response_body(host, ANSWER.len(), true);
+        ends(host, 200, "via_upstream", 0);
+    } else if let Some(reply) = host.replies.borrow().first() {
+        ends(host, u64::from(reply.status), "", 0);
+    }
+    exchange.finished(host);
+    forwarded
+}
+
+fn row(host: &FakeHost) -> Event<'static> {
+    serde_json::from_str(host.record.borrow().as_deref().expect("a record")).unwrap()
+}
+
+const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}"#;
+
+#[test]
+fn a_good_call_is_forwarded_metered_and_written_down() {
+    let host = world(&token(|_| {}), BODY);
+
+    assert!(run(&host, &mut exchange(&host)));
+
+    let row = row(&host);
+    assert_eq!((row.outcome, row.kind, row.complete), (Outcome::Allowed, Kind::Inference, true));
+    assert_eq!((&*row.user_id, &*row.tenant_id), ("ann@example.com", "acme"));
+    assert_eq!((row.tokens_in, row.tokens_out), (Some(10), Some(20)));
+    assert_eq!(row.model.as_deref(), Some("claude-sonnet-4-5"));
+    assert_eq!(row.provider.as_deref(), Some("anthropic"));
+    assert_eq!(row.session_id.as_deref(), Some("session-1"));
+    assert_eq!(row.trace_id.as_deref(), Some("session-1"));
+    assert_eq!(row.rule_id.as_deref(), Some("everyone"));
+    assert_eq!(row.payload.source_address.as_deref(), Some("10.1.2.3"));
+    assert_eq!(row.payload.provider_request_id.as_deref(), Some("req_1"));
+    assert!(row.payload.flags.is_empty(), "{:?}", row.payload.flags);
+    assert!(host.counted.borrow().contains(&Counter::Outcome(Outcome::Allowed)));
+}
+
+#[test]
+fn only_what_is_on_the_list_leaves_and_the_facts_go_to_the_route_table() {
+    let host = world(&token(|_| {}), BODY);
+
+    run(&host, &mut exchange(&host));
+
+    for name in ["authorization", "cookie", "x-user-id", "x-request-id", "x-claude-code-session-id"]
+    {
+        assert_eq!(host.header(Map::Request, name), None, "{name}");
+    }
+    for (name, value) in [
+        ("anthropic-beta", "a,b"),
+        ("accept-encoding", "identity"),
+        ("x-tollgate-tenant", "acme"),
+        ("x-tollgate-model", "claude-sonnet-4-5"),
+        ("x-tollgate-department", "engineering"),
+        ("x-tollgate-region", "none"),
+        ("x-tollgate-source", "cowork"),
+    ] {
+        assert_eq!(host.header(Map::Request, name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(host.header(Map::Response, "anthropic-organization-id"), None);
+    assert_eq!(host.header(Map::Response, "request-id").as_deref(), Some("req_1"));
+    assert!(host.header(Map::Response, "x-request-id").is_some());
+}
+
+#[test]
+fn a_refusal_is_told_in_the_shape_of_the_messages_api_and_written_down() {
+    let host = world(&token(|_| {}), r#"{"model":"gpt-5"}"#);
+
+    assert!(!run(&host, &mut exchange(&host)));
+
+    let reply = host.replies.borrow()[0].clone();
+    let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(reply.status, 400);
+    assert_eq!(body["type"], "error");
+    assert_eq!(body["error"]["type"], "invalid_request_error");
+    assert_eq!(body["request_id"], "0af76519-16cd-43dd-8448-eb211c80319c");
+    let has = |name: &str| reply.headers.iter().any(|(candidate, _)| candidate == name);
+    assert!(has("request-id") && has("x-trace-id") && has("x-tollgate-refusal"));
+    let row = row(&host);
+    assert_eq!((row.outcome, row.status), (Outcome::Denied, Some(400)));
+    assert_eq!(row.rule_id.as_deref(), Some("model_not_allowed"));
+    assert_eq!(row.model.as_deref(), Some("gpt-5"), "what was asked for");
+    assert_eq!(&*row.user_id, "ann@example.com");
+}
+
+#[test]
+fn trailers_end_the_body_and_do_not_go_on() {
+    let host = world(&token(|_| {}), BODY);
+    host.put_headers(Map::RequestTrailers, &[("x-smuggled", "1")]);
+    let mut exchange = exchange(&host);
+
+    exchange.request_headers(&host, false);
+    assert_eq!(exchange.request_body(&host, BODY.len(), false), Verdict::Hold);
+    let verdict = exchange.request_trailers(&host);
+
+    assert!(matches!(verdict, Verdict::Forward(_)));
+    assert_eq!(host.header(Map::RequestTrailers, "x-smuggled"), None);
+}
+
+#[test]
+fn a_body_too_large_is_refused_while_it_comes() {
+    let host = world(&token(|_| {}), BODY);
+    let mut exchange = exchange(&host);
+    exchange.request_headers(&host, false);
+
+    let verdict = exchange.request_body(&host, LARGEST_BODY + 1, false);
+    let later = exchange.request_body(&host, LARGEST_BODY + 2, true);
+
+    assert_eq!((verdict, later), (Verdict::Hold, Verdict::Hold));
+    assert_eq!(host.replies.borrow()[0].status, 413);
+    assert_eq!(host.replies.borrow().len(), 1, "once");
+}
+
+#[test]
+fn nothing_passes_before_policy_keys_and_standing_are_there() {
+    let host = world(&token(|_| {}), BODY);
+    let mut exchange = Exchange::new(Rc::new(crate::gate::tests::gate(&host)));
+
+    assert!(!run(&host, &mut exchange));
+
+    assert_eq!(host.replies.borrow()[0].status, 503);
+    assert_eq!(row(&host).outcome, Outcome::Error, "our failure, not the caller's");
+}
+
+#[test]
+fn the_ways_an_upstream_can_end_are_told_apart() {
+    let gone = 1 << 14;
+    let reset = 1 << 6;
+    for (status, details, flags, outcome, complete) in [
+        (200, "via_upstream", 0, Outcome::Allowed, true),
+        (200, "via_upstream", gone, Outcome::Allowed, false),
+        (200, "upstream_reset_after_response_started{remote_reset}", reset, Outcome::Error, false),
+        (529, "via_upstream", 0, Outcome::Error, true),
+        (
+            503,
+            "upstream_reset_before_response_started{connection_failure}",
+            32,
+            Outcome::Error,
+            true,
+        ),
+        (0, "downstream_remote_disconnect", gone, Outcome::Error, true),
+    ] {
+        let host = world(&token(|_| {}), BODY);
+        let started = details.contains("via_upstream") || details.contains("after_response");
+        let port = 443_u64.to_le_bytes().to_vec();
+        host.properties.borrow_mut().insert("upstream.port".into(), port);
+        let mut exchange = exchange(&host);
+        exchange.request_headers(&host, false);
+        exchange.request_body(&host, BODY.len(), true);
+        if started {
+            exchange.response_headers(&host, false);
+            exchange.response_body(&host, ANSWER.len(), true);
+        }
+        ends(&host, status, details, flags);
+        exchange.finished(&host);
+
+        let row = row(&host);
+        assert_eq!((row.outcome, row.complete), (outcome, complete), "{status} {details}");
+        let client_gone = row.payload.flags.iter().any(|flag| flag == "client_gone");
+        assert_eq!(client_gone, flags == gone, "{status} {details}");
+    }
+}
+
+#[test]
+fn health_is_answered_here_and_leaves_no_row() {
+    for (path, status) in
+        [("/healthz", 200), ("/readyz", 200), ("/v1/auth/cowork/capabilities", 200)]
+    {
+        let host = world("unused", "");
+        host.put_headers(Map::Request, &[(":method", "GET"), (":path", path)]);
+        let mut exchange = exchange(&host);
+
+        assert_eq!(exchange.request_headers(&host, true), Verdict::Hold);
+        exchange.finished(&host);
+
+        assert_eq!(host.replies.borrow()[0].status, status, "{path}");
+        assert!(host.record.borrow().is_none(), "{path}");
+        assert_eq!(host.header(Map::Request, "x-tollgate-row").as_deref(), Some("none"));
+    }
+}
+
+#[test]
+fn a_flood_of_anonymous_refusals_is_counted_beyond_the_first_rows() {
+    let host = world("not-a-token", BODY);
+    let gate = Rc::new(ready(&host, &json!([])));
+
+    let rows = (0..100)
+        .filter(|_| {
+            host.record.replace(None);
+            let mut exchange = Exchange::new(Rc::clone(&gate));
+            exchange.request_headers(&host, false);
+            exchange.finished(&host);
+            host.record.borrow().is_some()
+        })
+        .count();
+
+    assert_eq!(rows, 10);
+    let counted: u64 = gate.counted(host.now.get()).iter().map(|one| one.count).sum();
+    assert_eq!(counted, 90, "and none is forgotten");
+}
+
+/// Fails each host call of a whole exchange in turn, generated over all of them: whatever fails,
+/// the request is not forwarded after it, the client is told in our shape (unless telling is what
+/// failed), and the row stands.
+#[test]
+fn whichever_host_call_fails_the_call_fails_closed_with_its_row() {
+    let token = token(|_| {});
+    let whole = world(&token, BODY);
+    let mut exchange_ = exchange(&whole);
+    let before = whole.calls.borrow().len();
+    assert!(run(&whole, &mut exchange_));
+    let calls = whole.calls.borrow()[before..].to_vec();
+    let forwarded_at = calls.iter().rposition(|call| *call == "set_header").unwrap();
+    assert!(calls.len() > 30, "the whole way is walked: {calls:?}");
+
+    for (index, call) in calls.iter().enumerate() {
+        let host = world(&token, BODY);
+        let mut exchange = exchange(&host);
+        host.fails.set(Some(before + index + 1));
+        let forwarded = run(&host, &mut exchange);
+        let place = format!("call {index}, {call}");
+
+        let row = row(&host);
+        assert_eq!(
+            &*row.payload.sequence.map(|s| s.n.to_string()).unwrap_or_default(),
+            "1",
+            "{place}"
+        );
+        let reply = host.replies.borrow().first().cloned();
+        match reply {
+            Some(reply) => {
+                assert_eq!(reply.status, 500, "{place}");
+                assert!(reply.body.contains(r#""type":"api_error""#), "{place}");
+                assert_eq!(row.outcome, Outcome::Error, "{place}");
+            }
+            // A clock that stands still, or a count that is lost, is no reason to refuse; and
+            // behind the answer's headers nothing can be refused any more.
+            None => assert!(
+                *call == "now" || index > forwarded_at,
+                "{place} failed unnoticed (forwarded: {forwarded})"
+            ),
+        }
+    }
+}
+
+/// The same for a refusal: whatever fails on its way, nothing is forwarded.
+#[test]
+fn whichever_host_call_fails_a_refused_call_stays_refused() {
+    let whole = world("not-a-token", BODY);
+    let mut exchange_ = exchange(&whole);
+    let before = whole.calls.borrow().len();
+    assert!(!run(&whole, &mut exchange_));
+    let count = whole.calls.borrow().len() - before;
+
+    for index in 0..count {
+        let host = world("not-a-token", BODY);
+        let mut exchange = exchange(&host);
+        host.fails.set(Some(before + index + 1));
+
+        let verdicts = [
+            exchange.request_headers(&host, false),
+            exchange.request_body(&host, BODY.len(), true),
+            exchange.request_trailers(&host),
+        ];
+        exchange.finished(&host);
+
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Hold), "call {index}");
+    }
+}

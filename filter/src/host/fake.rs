@@ -13,10 +13,12 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
+type Pairs = Vec<(String, Vec<u8>)>;
+
 #[derive(Default)]
 pub(crate) struct FakeHost {
     pub(crate) now: Cell<u64>,
-    pub(crate) maps: RefCell<HashMap<Map, Vec<(String, Vec<u8>)>>>,
+    pub(crate) maps: RefCell<HashMap<Map, Pairs>>,
     pub(crate) bodies: RefCell<HashMap<Body, Vec<u8>>>,
     pub(crate) properties: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(crate) record: RefCell<Option<String>>,
@@ -118,10 +120,8 @@ impl Host for FakeHost {
         self.called("share")?;
         let mut data = self.data.borrow_mut();
         let next = data.values().map(|shared| shared.cas).max().unwrap_or_default() + 1;
-        if let (Some(known), Some(cas)) = (data.get(key), cas) {
-            if known.cas != cas {
-                return Ok(false);
-            }
+        if data.get(key).zip(cas).is_some_and(|(known, cas)| known.cas != cas) {
+            return Ok(false);
         }
         data.insert(key.to_owned(), Shared { value: value.to_vec(), cas: next });
         Ok(true)

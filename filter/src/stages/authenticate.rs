@@ -1,6 +1,6 @@
 //! 2. [`Head`] → [`Caller`]: who calls, proven.
 //!
-//! The algorithm is the key's (EdDSA), never the token's. `iss`, `aud`, `exp`, `nbf` and `kid` are
+//! The algorithm is the key's (`EdDSA`), never the token's. `iss`, `aud`, `exp`, `nbf` and `kid` are
 //! all required. What identity headers say must agree with the claims; where they are absent the
 //! claims speak. The standing is asked at every call, for remembered tokens as well.
 

@@ -131,7 +131,7 @@ impl<'a> Found<'a> {
             ":method" => self.method = value,
             ":path" => self.path = value,
             "authorization" => {
-                self.credentials_twice |= self.authorization.replace(value).is_some()
+                self.credentials_twice |= self.authorization.replace(value).is_some();
             }
             "x-api-key" => self.credentials_twice |= self.api_key.replace(value).is_some(),
             "content-type" => self.twice |= self.content_type.replace(value).is_some(),

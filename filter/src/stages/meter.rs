@@ -252,12 +252,12 @@ impl Usage {
         match name {
             "message_start" => {
                 let message = wire.message.unwrap_or_default();
-                self.model = message.model.map(clip).or(self.model.take());
+                self.model = message.model.map(clip).or_else(|| self.model.take());
                 self.merge(message.usage.unwrap_or_default());
             }
             "message_delta" => {
                 let reason = wire.delta.unwrap_or_default().stop_reason;
-                self.stop_reason = reason.map(clip).or(self.stop_reason.take());
+                self.stop_reason = reason.map(clip).or_else(|| self.stop_reason.take());
                 self.merge(wire.usage.unwrap_or_default());
             }
             "message_stop" => return Ok(Seen::End),

@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "host calls are foreign functions; they are all here")]
 
 use crate::host::HostError;
-use std::ptr::null_mut;
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
 
 /// proxy-wasm's status codes, as far as they are told apart.
 const OK: u32 = 0;
@@ -93,7 +93,7 @@ impl Given {
         }
         // SAFETY: the host got this memory from `proxy_on_memory_allocate`, which made it as a
         // boxed slice of exactly this size, filled it, and keeps no pointer to it.
-        unsafe { Vec::from_raw_parts(self.data, self.size, self.size) }
+        unsafe { Box::from_raw(slice_from_raw_parts_mut(self.data, self.size)) }.into_vec()
     }
 }
 

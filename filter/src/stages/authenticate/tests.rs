@@ -48,6 +48,8 @@ pub(crate) fn token(change: impl FnOnce(&mut JWTClaims<Claims>)) -> String {
     token_key().sign(claims).unwrap()
 }
 
+type Change = Box<dyn FnOnce(&mut JWTClaims<Claims>)>;
+
 fn judge_with(
     token: &str,
     said: &[(usize, &str)],
@@ -85,7 +87,6 @@ fn a_good_token_names_its_caller() {
 #[test]
 fn a_token_is_good_only_in_its_time_for_us_and_by_us() {
     let secs = UnixTimeStamp::from_secs;
-    type Change = Box<dyn FnOnce(&mut JWTClaims<Claims>)>;
     let cases: Vec<(Change, Refusal)> = vec![
         (Box::new(move |c| c.expires_at = Some(secs(NOW - 1))), Refusal::TokenExpired),
         (Box::new(move |c| c.invalid_before = Some(secs(NOW + 60))), Refusal::TokenEarly),

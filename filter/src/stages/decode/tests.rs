@@ -45,8 +45,8 @@ fn what_is_not_exactly_a_path_of_ours_is_unknown() {
 
 #[test]
 fn one_credential_is_taken_and_two_are_not() {
-    let twice = [("authorization", "Bearer a"), ("authorization", "Bearer a")];
-    let cases: &[(&[(&str, &str)], Result<&str, Refusal>)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], Result<&'a str, Refusal>);
+    let cases: &[Case<'_>] = &[
         (&[("authorization", "bearer abc")], Ok("abc")),
         (&[("x-api-key", "abc")], Ok("abc")),
         (&[("authorization", "Bearer abc"), ("x-api-key", "abc")], Ok("abc")),
@@ -54,7 +54,10 @@ fn one_credential_is_taken_and_two_are_not() {
             &[("authorization", "Bearer abc"), ("x-api-key", "xyz")],
             Err(Refusal::CredentialAmbiguous),
         ),
-        (&twice, Err(Refusal::CredentialAmbiguous)),
+        (
+            &[("authorization", "Bearer a"), ("authorization", "Bearer a")],
+            Err(Refusal::CredentialAmbiguous),
+        ),
         (&[("authorization", "Bearer a,Bearer b")], Err(Refusal::CredentialAmbiguous)),
         (&[("authorization", "Basic YTpi")], Err(Refusal::CredentialMalformed)),
         (&[("authorization", "Bearer a b")], Err(Refusal::CredentialMalformed)),

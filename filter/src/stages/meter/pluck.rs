@@ -6,6 +6,7 @@ use super::LARGEST;
 const WANTED: [&str; 4] = ["usage", "input_tokens", "model", "stop_reason"];
 
 /// The reader.
+#[expect(clippy::struct_excessive_bools, reason = "a byte-wise reader's state is made of them")]
 #[derive(Debug, Default)]
 pub(super) struct Pluck {
     depth: u32,
