@@ -131,7 +131,7 @@ fn cells(row: &Row) -> Vec<String> {
     };
     // To the millisecond: microseconds are for machines.
     let occurred = row.text("occurred_at");
-    let occurred = occurred.get(..23).map_or(occurred.clone(), |short| format!("{short}Z"));
+    let occurred = occurred.get(..23).map_or_else(|| occurred.clone(), |short| format!("{short}Z"));
 
     vec![
         occurred,

@@ -143,14 +143,15 @@ impl Counters {
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    text.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
 }
 
 fn line(text: &mut String, name: &str, label: Option<(&str, &str)>, value: u64) {
-    text.push_str(&match label {
-        Some((key, word)) => format!("{name}{{{key}=\"{word}\"}} {value}\n"),
-        None => format!("{name} {value}\n"),
-    });
+    text.push_str(name);
+    if let Some((key, word)) = label {
+        text.extend(["{", key, "=\"", word, "\"}"]);
+    }
+    text.extend([" ", &value.to_string(), "\n"]);
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub enum Failure {
     #[error("cannot write the answer: {0}")]
     Json(#[from] serde_json::Error),
     /// The sidecar could not start, or had to stop.
-    #[error("cannot serve: {0:#}")]
+    #[error("cannot serve: {}", told(.0))]
     Serve(anyhow::Error),
 }
 
@@ -56,5 +56,30 @@ impl Failure {
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
             _ => false,
         }
+    }
+}
+
+/// A cause after another, each once: some of ours name theirs already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow!("no such file").context("cannot read a: no such file").context("boot");
+
+        assert_eq!(told(&error), "boot: cannot read a: no such file");
     }
 }

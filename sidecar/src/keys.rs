@@ -10,7 +10,7 @@
 use crate::clock;
 use crate::counters::Counters;
 use crate::document::Document;
-use crate::settings::{self, Data, FileError};
+use crate::settings::{self, Data, FileError, Fingerprint};
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::{PinnedKey, hex};
 use ed25519_compact::KeyPair;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +166,8 @@ impl Live {
 
     /// This ring, but signed with the key that signed before, if it is still there.
     fn published(ring: Ring, before: &SigningKey) -> Self {
-        let signer = ring.keys().find(|key| key.kid == before.kid).unwrap_or(ring.newest()).clone();
+        let signer =
+            ring.keys().find(|key| key.kid == before.kid).unwrap_or_else(|| ring.newest()).clone();
 
         Self { signer: Arc::new(signer), jwks: ring.jwks(), ring: Arc::new(ring) }
     }
@@ -185,24 +187,28 @@ pub async fn watch(directory: PathBuf, live: watch::Sender<Live>, counters: Arc<
             continue;
         }
         seen = now;
-        let ring = match Ring::read(&directory) {
-            Ok(ring) => ring,
+        match Ring::read(&directory) {
+            Ok(ring) => change(ring, &live).await,
             Err(error) => {
                 counters.keys_refused.one();
                 error!(error = %error, "The signing keys changed and cannot be used; the old stay");
-                continue;
             }
-        };
-        if ring.older.len() > 1 {
-            warn!(keys = ring.older.len() + 1, "More than two signing keys are live");
         }
-        live.send_modify(|live| *live = Live::published(ring, &live.signer));
-        if !live.borrow().settled() {
-            sleep(PUBLISHED_FIRST).await;
-            live.send_modify(|live| *live = Live::new(Ring::clone(&live.ring)));
-        }
-        info!(key.id = live.borrow().signer.kid(), "The signing keys changed");
     }
+}
+
+async fn change(ring: Ring, live: &watch::Sender<Live>) {
+    if ring.older.len() > 1 {
+        warn!(keys = ring.older.len() + 1, "More than two signing keys are live");
+    }
+    live.send_modify(|live| *live = Live::published(ring, &live.signer));
+    let settled = live.borrow().settled();
+    if !settled {
+        sleep(PUBLISHED_FIRST).await;
+        live.send_modify(|live| *live = Live::new(Ring::clone(&live.ring)));
+    }
+    let kid = live.borrow().signer.kid().to_owned();
+    info!(key.id = kid, "The signing keys changed");
 }
 
 fn key_files(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
@@ -212,7 +218,12 @@ fn key_files(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
 fn files(directory: &Path, kind: &str) -> Result<Vec<PathBuf>, KeyError> {
     let failed = |source| FileError::Read { path: directory.to_owned(), source };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(paths),
+        Err(source) => return Err(failed(source).into()),
+    };
+    for entry in entries {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|extension| extension == kind) {
             paths.push(path);
@@ -223,7 +234,7 @@ fn files(directory: &Path, kind: &str) -> Result<Vec<PathBuf>, KeyError> {
     Ok(paths)
 }
 
-fn listing(directory: &Path) -> Vec<(PathBuf, Option<(u64, u64, i64, i64)>)> {
+fn listing(directory: &Path) -> Vec<(PathBuf, Option<Fingerprint>)> {
     key_files(directory)
         .unwrap_or_default()
         .into_iter()

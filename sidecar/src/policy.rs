@@ -6,7 +6,7 @@
 use crate::counters::Counters;
 use crate::document::Document;
 use crate::keys::{self, KeyError};
-use crate::settings::{self, Data, FileError};
+use crate::settings::{self, Data, FileError, Fingerprint};
 use contract::envelope::{self, EnvelopeError, POLICY_TYPE, PinnedKey};
 use contract::policy::{Fault, Policy};
 use std::fs;
@@ -153,7 +153,7 @@ pub async fn watch(data: Data, live: watch::Sender<Arc<Published>>, counters: Ar
     }
 }
 
-fn fingerprint(data: &Data) -> Option<(u64, u64, i64, i64)> {
+fn fingerprint(data: &Data) -> Option<Fingerprint> {
     fs::metadata(data.policy()).ok().map(|metadata| settings::fingerprint(&metadata))
 }
 

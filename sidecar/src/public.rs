@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::{get, post};
 use contract::audit::Acted;
+use contract::envelope::hex;
 use contract::headers::{CALLER, IdentityHeaders, X_REQUEST_ID};
 use contract::refusal::{ErrorBody, ErrorType};
 use serde::Serialize;
@@ -207,7 +208,8 @@ fn ascii(acted: &Acted) -> String {
         } else {
             let mut units = [0; 2];
             for unit in sign.encode_utf16(&mut units) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                text.push_str("\\u");
+                text.push_str(&hex(&unit.to_be_bytes()));
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::settings::{Data, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{audit, gate, intake, keys, operators, pats, policy, public, standing, users};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -187,13 +187,16 @@ impl Sidecar {
     pub async fn drain(mut self) {
         info!("Draining");
         self.draining.send_replace(true);
-        if timeout(DRAIN, async { while self.served.join_next().await.is_some() {} }).await.is_err()
-        {
-            warn!("Not everything ended in time; the spool has what was not stored");
-        }
+        ended(&mut self.served).await;
         self.watching.shutdown().await;
         self.store.close().await;
         info!("Stopped");
+    }
+}
+
+async fn ended(served: &mut JoinSet<()>) {
+    if timeout(DRAIN, async { while served.join_next().await.is_some() {} }).await.is_err() {
+        warn!("Not everything ended in time; the spool has what was not stored");
     }
 }
 
@@ -216,7 +219,9 @@ fn lock(data: &Data) -> Result<File> {
     let path = data.lock();
     let place = data.root().display();
     let file = File::create(&path).with_context(|| format!("{place} is not writable"))?;
-    file.try_lock().with_context(|| format!("another sidecar serves from {place}"))?;
+    if file.try_lock().is_err() {
+        bail!("another sidecar serves from {place}");
+    }
 
     Ok(file)
 }

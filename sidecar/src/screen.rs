@@ -83,13 +83,19 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         })
         .collect();
 
-    rows.iter()
-        .map(|row| {
-            let line: String =
-                row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}  ")).collect();
-            format!("{}\n", line.trim_end())
-        })
-        .collect()
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, &width) in row.iter().zip(&widths) {
+            let gap = width.saturating_sub(cell.chars().count()).saturating_add(2);
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', gap));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+
+    text
 }
 
 fn shown(cell: &str) -> String {

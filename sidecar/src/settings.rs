@@ -176,7 +176,10 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// What tells one version of a file from the next without reading it.
-pub fn fingerprint(metadata: &Metadata) -> (u64, u64, i64, i64) {
+pub type Fingerprint = (u64, u64, i64, i64);
+
+/// Inode, length and time of change.
+pub fn fingerprint(metadata: &Metadata) -> Fingerprint {
     (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 

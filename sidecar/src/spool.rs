@@ -5,10 +5,8 @@
 //! as another inode behind the name (the old file is first read to its end, even if that happened
 //! while we were away), truncation as a file shorter than what was read of it.
 
-use crate::access_log::decode::Ended;
 use crate::counters::Counters;
 use crate::store::{Mark, Store, StoreError};
-use contract::audit::Event;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -20,14 +18,15 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use lines::Batch;
+
+mod lines;
+
 /// How often the file is looked at. Envoy flushes it each 100 ms.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How much is read at once.
 const CHUNK: usize = 1024 * 1024; // 1 MiB
-
-/// A line longer than this is no record of ours (they end at 256 KiB) and is skipped.
-const LONGEST: usize = 4 * 1024 * 1024; // 4 MiB
 
 /// How long to pause when the file or the database refuses.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,15 +56,6 @@ pub struct Spool {
     counters: Arc<Counters>,
     open: Option<File>,
     mark: Mark,
-}
-
-/// What a chunk of the file holds.
-#[derive(Debug, Default)]
-struct Batch {
-    events: Vec<Event<'static>>,
-    /// Bytes up to the end of the last whole line.
-    bytes: usize,
-    unreadable: u64,
 }
 
 impl Spool {
@@ -192,7 +182,7 @@ impl Spool {
         }
         self.counters.spool_lag.set(length.saturating_sub(self.mark.position));
         let chunk = read(file, self.mark.position).map_err(failed)?;
-        let batch = self.parse(&chunk);
+        let batch = Batch::of(&chunk, &self.mark);
         if batch.bytes == 0 {
             return Ok(false);
         }
@@ -240,80 +230,6 @@ impl Spool {
     fn begin(&mut self, file: String) {
         self.mark = Mark { generation: self.mark.generation.saturating_add(1), file, position: 0 };
     }
-
-    /// The whole lines of a chunk. A partial last line waits for its rest.
-    fn parse(&self, chunk: &[u8]) -> Batch {
-        let mut batch = Batch::default();
-        for line in chunk.split_inclusive(|byte| *byte == b'\n') {
-            if !line.ends_with(b"\n") {
-                break;
-            }
-            let at = self.mark.position.saturating_add(u64::try_from(batch.bytes).unwrap_or(0));
-            batch.bytes = batch.bytes.saturating_add(line.len());
-            match event(line.trim_ascii(), self.mark.generation, at) {
-                Line::Event(event) => batch.events.push(*event),
-                Line::Torn(event) => {
-                    warn!(spool.offset = at, "A line of the spool was torn; its second half holds");
-                    batch.unreadable = batch.unreadable.saturating_add(1);
-                    batch.events.push(*event);
-                }
-                Line::Unreadable => {
-                    error!(spool.offset = at, "A line of the spool cannot be read: data was lost");
-                    batch.unreadable = batch.unreadable.saturating_add(1);
-                }
-                Line::Empty => {}
-            }
-        }
-        if batch.bytes == 0 && chunk.len() >= LONGEST {
-            error!(spool.offset = self.mark.position, "The spool holds a line of no end; skipped");
-            batch.bytes = chunk.len();
-            batch.unreadable = 1;
-        }
-
-        batch
-    }
-}
-
-/// What a line turned out to be.
-enum Line {
-    Event(Box<Event<'static>>),
-    Torn(Box<Event<'static>>),
-    Unreadable,
-    Empty,
-}
-
-fn event(line: &[u8], generation: u64, at: u64) -> Line {
-    if line.is_empty() {
-        return Line::Empty;
-    }
-    if let Ok(ended) = Ended::from_line(line) {
-        return Line::Event(named(ended, generation, at));
-    }
-    // Envoy was killed in the middle of a line, and the next Envoy wrote on behind it.
-    let starts = line.windows(2).enumerate().skip(1).filter(|(_, pair)| *pair == b"{\"");
-    for (start, _) in starts.take(64) {
-        if let Some(Ok(ended)) = line.get(start..).map(Ended::from_line)
-            && ended.started_at != 0
-        {
-            return Line::Torn(named(ended, generation, at));
-        }
-    }
-
-    Line::Unreadable
-}
-
-/// What Envoy refused before it had an id is named by its place in the spool.
-fn named(mut ended: Ended, generation: u64, at: u64) -> Box<Event<'static>> {
-    let nameless = ended.event_id.is_empty();
-    if nameless {
-        ended.event_id = format!("spool-{generation}-{at}");
-    }
-    let mut event = ended.into_event();
-    if nameless {
-        event.request_id = None;
-    }
-
-    Box::new(event)
 }
 
 /// A chunk, as long as it must be to hold a whole line.
@@ -331,10 +247,10 @@ fn read(file: &File, from: u64) -> io::Result<Vec<u8>> {
             }
         }
         bytes.truncate(filled);
-        if filled < size || size >= LONGEST || bytes.contains(&b'\n') {
+        if filled < size || size >= lines::LONGEST || bytes.contains(&b'\n') {
             return Ok(bytes);
         }
-        size = LONGEST;
+        size = lines::LONGEST;
     }
 }
 

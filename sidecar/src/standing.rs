@@ -36,31 +36,40 @@ pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Co
     loop {
         sleep(LOOK).await;
         looks = looks.wrapping_add(1);
-        if looks.is_multiple_of(TIDY)
-            && let Err(error) = store.forget_expired(clock::now().saturating_sub(SKEW)).await
-        {
-            counters.store_errors.one();
-            warn!(error = %error, "What has expired could not be forgotten; it will be later");
+        if looks.is_multiple_of(TIDY) {
+            tidy(&store, &counters).await;
         }
-        match current(&store).await {
+        let was_away = away;
+        away = match current(&store).await {
             Ok(standing) => {
-                if away {
-                    info!("The standing is known again");
-                }
-                away = false;
                 live.send_if_modified(|live| {
                     let changed = *live != standing;
                     *live = standing;
                     changed
                 });
+                false
             }
             Err(error) => {
                 counters.store_errors.one();
-                if !away {
-                    error!(error = %error, "The standing is not known; the last one holds");
-                }
-                away = true;
+                told_once(was_away, &error);
+                true
             }
+        };
+        if was_away && !away {
+            info!("The standing is known again");
         }
+    }
+}
+
+fn told_once(before: bool, error: &StoreError) {
+    if !before {
+        error!(error = %error, "The standing is not known; the last one holds");
+    }
+}
+
+async fn tidy(store: &Store, counters: &Counters) {
+    if let Err(error) = store.forget_expired(clock::now().saturating_sub(SKEW)).await {
+        counters.store_errors.one();
+        warn!(error = %error, "What has expired could not be forgotten; it will be later");
     }
 }

@@ -1,5 +1,5 @@
 //! Where rows, people and tokens are kept. The SQL is in the module of its database, and nowhere
-//! else; SQLite is the one that needs nothing.
+//! else; `SQLite` is the one that needs nothing.
 
 use contract::audit::Event;
 use contract::standing::Standing;

@@ -1,4 +1,4 @@
-//! Mints the tokens that the gate believes: EdDSA, short-lived, one credential each.
+//! Mints the tokens that the gate believes: Ed25519-signed, short-lived, one credential each.
 
 use crate::keys::{self, KeyError, SigningKey};
 use crate::store::User;

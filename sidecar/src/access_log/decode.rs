@@ -168,7 +168,7 @@ impl From<HttpAccessLogEntry> for Ended {
                 .unwrap_or_default(),
             flags: common.response_flags.as_ref().map(short_names).unwrap_or_default(),
             details: response.response_code_details,
-            method: method(request.request_method),
+            method: method_name(request.request_method),
             path: without_query(request.path),
             source_address: common.downstream_remote_address.and_then(ip).unwrap_or_default(),
             event_id: common.stream_id,
@@ -204,7 +204,7 @@ fn without_query(mut path: String) -> String {
     path
 }
 
-fn method(number: i32) -> String {
+fn method_name(number: i32) -> String {
     use envoy_types::pb::envoy::config::core::v3::RequestMethod as Method;
 
     match Method::try_from(number) {
@@ -231,12 +231,11 @@ fn instant(at: &Timestamp) -> u64 {
 
 /// Whole milliseconds to the last byte, as the file has them.
 fn duration(common: &AccessLogCommon) -> Option<u64> {
-    let whole = common.duration.or(common.time_to_last_downstream_tx_byte)?;
-    let Duration { seconds, nanos } = whole;
-    let seconds = u64::try_from(seconds).unwrap_or_default();
-    let millis = u64::try_from(nanos).unwrap_or_default() / 1_000_000;
+    let Duration { seconds, nanos } = common.duration.or(common.time_to_last_downstream_tx_byte)?;
+    let whole = u64::try_from(seconds).unwrap_or_default();
+    let rest = u64::try_from(nanos).unwrap_or_default() / 1_000_000;
 
-    Some(seconds.saturating_mul(1_000).saturating_add(millis))
+    Some(whole.saturating_mul(1_000).saturating_add(rest))
 }
 
 /// A `BytesValue` or a `StringValue`: both are one member with the number 1.
@@ -253,7 +252,7 @@ fn bytes(any: &Any) -> Option<String> {
 
 /// The short names that the file log prints for these flags.
 fn short_names(flags: &ResponseFlags) -> String {
-    let named = [
+    let table = [
         (flags.failed_local_healthcheck, "LH"),
         (flags.no_healthy_upstream, "UH"),
         (flags.upstream_request_timeout, "UT"),
@@ -283,9 +282,9 @@ fn short_names(flags: &ResponseFlags) -> String {
         (flags.dns_resolution_failure, "DF"),
         (flags.downstream_remote_reset, "DR"),
     ];
-    let names = named.into_iter().filter_map(|(set, name)| set.then_some(name)).collect();
+    let set = table.into_iter().filter_map(|(set, name)| set.then_some(name)).collect();
 
-    sorted(names)
+    sorted(set)
 }
 
 /// The file has them in the order they happened, the protocol in its own: neither can be kept.

@@ -1,4 +1,4 @@
-//! The store in SQLite: one file, one writer, many readers.
+//! The store in `SQLite`: one file, one writer, many readers.
 
 use super::StoreError;
 use sqlx::migrate::{MigrateError, Migrator};
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A database file.
 #[derive(Debug, Clone)]
 pub struct Sqlite {
-    /// One connection: SQLite has one writer, and waiting here is cheaper than in its lock.
+    /// One connection: `SQLite` has one writer, and waiting here is cheaper than in its lock.
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -76,7 +76,7 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the file, readable by its owner alone, before SQLite would make it readable by all.
+/// Makes the file, readable by its owner alone, before `SQLite` would make it readable by all.
 fn close_to_others(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
 

@@ -10,7 +10,7 @@ use sqlx::query_builder::Separated;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite as Db, SqliteConnection};
 
-/// Rows of one statement. Below SQLite's 32,766 parameters; more makes it no faster.
+/// Rows of one statement. Below `SQLite`'s 32,766 parameters; more makes it no faster.
 const CHUNK: usize = 128;
 
 /// The columns `tollgate audit find` looks at.
