@@ -326,6 +326,13 @@ pub struct Acted {
 /// Name of the filter state that carries the record; Envoy knows it as `wasm.tollgate`.
 pub const PROPERTY: &str = "tollgate";
 
+/// Filter state that marks a reply of the gate, so that Envoy's reply mapping leaves it alone. A
+/// header could be forged, filter state cannot.
+pub const REPLY_MARK: &str = "tollgate_reply";
+
+/// Filter state that tells the access loggers that this exchange leaves no row of its own.
+pub const NO_ROW_MARK: &str = "tollgate_row";
+
 /// As [`PROPERTY`], in Envoy's words.
 pub const FILTER_STATE: &str = "wasm.tollgate";
 

@@ -57,10 +57,6 @@ pub const ROUTE_SOURCE: &str = "x-tollgate-source";
 /// header is missing, so every fact is always there.
 pub const ABSENT: &str = "none";
 
-/// Marks a local reply of the gate, so that Envoy's reply mapping leaves its body alone.
-pub const REPLY: &str = "x-tollgate-reply";
-/// `none` tells the access loggers that this exchange leaves no row of its own.
-pub const ROW: &str = "x-tollgate-row";
 /// Sidecar → gate: who acted, as JSON ([`crate::audit::Acted`]); taken away before the client.
 pub const CALLER: &str = "x-tollgate-caller";
 /// Gate → client: the stable code of a refusal.

@@ -265,7 +265,7 @@ impl Exchange {
 
     /// This exchange leaves no row of its own.
     fn no_row(&mut self, host: &impl Host) -> Result<(), HostError> {
-        host.set_header(Map::Request, contract::headers::ROW, contract::headers::ABSENT)?;
+        host.set_state(contract::audit::NO_ROW_MARK, b"1")?;
         self.row = false;
 
         Ok(())

@@ -65,8 +65,8 @@ pub trait Host {
     fn body(&self, body: Body, length: usize) -> Result<Vec<u8>, HostError>;
     /// An attribute of the exchange; `None` where Envoy has none.
     fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError>;
-    /// Writes the record into the filter state that the access loggers carry.
-    fn set_record(&self, record: &[u8]) -> Result<(), HostError>;
+    /// Writes filter state: what the access loggers carry, and marks that no client can forge.
+    fn set_state(&self, name: &str, value: &[u8]) -> Result<(), HostError>;
     /// Answers the client; nothing goes upstream then.
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), HostError>;
     /// Reads a value all VMs share.

@@ -5,7 +5,7 @@ use crate::host::{Body, Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::stages::decode::Surface;
 use crate::stages::meter::Meter;
-use contract::audit::Acted;
+use contract::audit::{Acted, REPLY_MARK};
 use contract::headers;
 use contract::refusal::ErrorBody;
 
@@ -117,7 +117,7 @@ impl Exchange {
         };
         self.progress = Progress::Answered;
         let fields = [("content-type", "application/json"), ("cache-control", "no-store")];
-        host.set_header(Map::Request, headers::REPLY, "1")?;
+        host.set_state(REPLY_MARK, b"1")?;
         host.reply(status, &fields, body.as_bytes())?;
 
         Ok(Verdict::Hold)
@@ -150,7 +150,7 @@ impl Exchange {
         }
         // Without the mark Envoy would wrap this reply into one of its own; the client still gets
         // an error of the right shape, so a mark that cannot be set is no reason not to reply.
-        let marked = host.set_header(Map::Request, headers::REPLY, "1");
+        let marked = host.set_state(REPLY_MARK, b"1");
         host.reply(refusal.status(), &fields, &body)?;
 
         marked

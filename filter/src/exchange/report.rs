@@ -8,7 +8,7 @@ use crate::record::{self, Ending};
 use crate::refusal::Refusal;
 use crate::stages::authenticate;
 use crate::stages::decode::Surface;
-use contract::audit::{Event, Kind, Outcome, Payload};
+use contract::audit::{Event, Kind, Outcome, PROPERTY, Payload};
 use std::borrow::Cow;
 
 impl Exchange {
@@ -24,7 +24,7 @@ impl Exchange {
         if !self.row {
             return;
         }
-        if let Err(error) = host.set_record(&record::encode(&event)) {
+        if let Err(error) = host.set_state(PROPERTY, &record::encode(&event)) {
             log::error!("{error}: the provisional record stands");
             if let Err(error) = host.count(Counter::RecordLost) {
                 log::warn!("{error}: a lost record is not counted");
@@ -49,7 +49,7 @@ impl Exchange {
         let mut event = self.known();
         event.payload.flags.push(record::PROVISIONAL.into());
 
-        Ok(host.set_record(&record::encode(&event))?)
+        Ok(host.set_state(PROPERTY, &record::encode(&event))?)
     }
 
     fn count(&self, host: &impl Host, outcome: Outcome) -> Result<(), HostError> {

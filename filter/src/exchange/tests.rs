@@ -83,7 +83,7 @@ fn run(host: &FakeHost, exchange: &mut Exchange) -> bool {
 }
 
 fn row(host: &FakeHost) -> Event<'static> {
-    serde_json::from_str(host.record.borrow().as_deref().expect("a record")).unwrap()
+    serde_json::from_str(&host.record().expect("a record")).unwrap()
 }
 
 const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}"#;
@@ -247,8 +247,8 @@ fn health_is_answered_here_and_leaves_no_row() {
         exchange.finished(&host);
 
         assert_eq!(host.replies.borrow()[0].status, status, "{path}");
-        assert!(host.record.borrow().is_none(), "{path}");
-        assert_eq!(host.header(Map::Request, "x-tollgate-row").as_deref(), Some("none"));
+        assert!(host.record().is_none(), "{path}");
+        assert!(host.state.borrow().contains_key(contract::audit::NO_ROW_MARK));
     }
 }
 
@@ -259,11 +259,11 @@ fn a_flood_of_anonymous_refusals_is_counted_beyond_the_first_rows() {
 
     let rows = (0..100)
         .filter(|_| {
-            host.record.replace(None);
+            host.state.borrow_mut().clear();
             let mut exchange = Exchange::new(Rc::clone(&gate));
             exchange.request_headers(&host, false);
             exchange.finished(&host);
-            host.record.borrow().is_some()
+            host.record().is_some()
         })
         .count();
 

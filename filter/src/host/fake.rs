@@ -21,7 +21,7 @@ pub(crate) struct FakeHost {
     pub(crate) maps: RefCell<HashMap<Map, Pairs>>,
     pub(crate) bodies: RefCell<HashMap<Body, Vec<u8>>>,
     pub(crate) properties: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub(crate) record: RefCell<Option<String>>,
+    pub(crate) state: RefCell<BTreeMap<String, String>>,
     pub(crate) replies: RefCell<Vec<Reply>>,
     pub(crate) data: RefCell<HashMap<String, Shared>>,
     pub(crate) counted: RefCell<Vec<Counter>>,
@@ -45,6 +45,15 @@ impl FakeHost {
             .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
             .collect();
         self.maps.borrow_mut().insert(map, list);
+    }
+
+    /// The record, if one was written and is to be carried.
+    pub(crate) fn record(&self) -> Option<String> {
+        let state = self.state.borrow();
+        if state.contains_key(contract::audit::NO_ROW_MARK) {
+            return None;
+        }
+        state.get(contract::audit::PROPERTY).cloned()
     }
 
     pub(crate) fn header(&self, map: Map, name: &str) -> Option<String> {
@@ -96,9 +105,10 @@ impl Host for FakeHost {
         Ok(self.properties.borrow().get(&path.join(".")).cloned())
     }
 
-    fn set_record(&self, record: &[u8]) -> Result<(), HostError> {
-        self.called("set_record")?;
-        self.record.replace(Some(String::from_utf8(record.to_vec()).unwrap()));
+    fn set_state(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        self.called("set_state")?;
+        let value = String::from_utf8(value.to_vec()).unwrap();
+        self.state.borrow_mut().insert(name.to_owned(), value);
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use super::ffi;
 use crate::counters::Counter;
 use crate::host::{Body, Headers, Host, HostError, Map, Shared};
-use contract::audit;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -87,8 +86,8 @@ impl Host for Envoy {
         ffi::property(&path.join("\0"))
     }
 
-    fn set_record(&self, record: &[u8]) -> Result<(), HostError> {
-        ffi::set_property(audit::PROPERTY, record)
+    fn set_state(&self, name: &str, value: &[u8]) -> Result<(), HostError> {
+        ffi::set_property(name, value)
     }
 
     fn reply(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<(), HostError> {
