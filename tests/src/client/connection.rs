@@ -1,0 +1,97 @@
+//! Connections to the gate's two fronts.
+
+use crate::client::Body;
+use crate::world::World;
+use anyhow::Result;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+
+/// How a call travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// TLS and HTTP/2.
+    Http2,
+    /// TLS and HTTP/1.1.
+    Http1,
+    /// HTTP/1.1 on the plain front.
+    Plain,
+    /// HTTP/2 on the plain front, without asking first.
+    Plain2,
+}
+
+impl Via {
+    /// All ways.
+    pub const ALL: [Self; 4] = [Self::Http2, Self::Http1, Self::Plain, Self::Plain2];
+
+    /// Is it HTTP/2?
+    pub fn is_http2(self) -> bool {
+        matches!(self, Self::Http2 | Self::Plain2)
+    }
+}
+
+/// A connection on which one call is sent. It is cut when the answer is dropped.
+#[derive(Debug)]
+pub enum Connection {
+    /// HTTP/1.1.
+    One(http1::SendRequest<Body>),
+    /// HTTP/2.
+    Two(http2::SendRequest<Body>),
+}
+
+/// A TCP connection from this address.
+pub async fn tcp(from: Ipv4Addr, to: SocketAddr) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let stream = socket.connect(to).await?;
+    stream.set_nodelay(true)?;
+
+    Ok(stream)
+}
+
+/// Opens a connection.
+pub async fn open(world: &World, via: Via, from: Ipv4Addr) -> Result<Connection> {
+    match via {
+        Via::Http1 | Via::Http2 => {
+            let protocol = if via == Via::Http2 { "h2" } else { "http/1.1" };
+            let connector = TlsConnector::from(world.authority.client(&[protocol])?);
+            let stream = tcp(from, world.ports.tls).await?;
+            let name = ServerName::try_from("localhost")?;
+            speak(connector.connect(name, stream).await?, via).await
+        }
+        Via::Plain | Via::Plain2 => speak(tcp(from, world.ports.plain).await?, via).await,
+    }
+}
+
+async fn speak<S>(stream: S, via: Via) -> Result<Connection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = TokioIo::new(stream);
+    // The connection's own end is seen by whoever reads the answer.
+    if via.is_http2() {
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Connection::Two(sender))
+    } else {
+        let (sender, connection) = http1::handshake(stream).await?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Connection::One(sender))
+    }
+}
+
+impl Connection {
+    /// Sends a call and waits for the answer's headers.
+    pub async fn send(self, request: Request<Body>) -> Result<Response<Incoming>> {
+        match self {
+            Self::One(mut sender) => Ok(sender.send_request(request).await?),
+            Self::Two(mut sender) => Ok(sender.send_request(request).await?),
+        }
+    }
+}

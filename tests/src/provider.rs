@@ -1,0 +1,253 @@
+//! A provider of the Messages API that obeys the script in a call, writes down what it received,
+//! and refuses loudly what must never reach a provider.
+
+use crate::provider::script::{Fault, Script};
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, future, stream};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+pub mod script;
+pub mod model;
+pub mod seen;
+
+use seen::Seen;
+
+/// What goes wrong while a body is sent; also the error type of its bodies.
+pub type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+type Body = BoxBody<Bytes, Broken>;
+
+/// How long a piece has to leave before the connection is broken behind it.
+const LEAVES: Duration = Duration::from_millis(60);
+
+/// A provider that runs until the process ends.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Where it listens.
+    pub address: SocketAddr,
+    notes: Arc<Notes>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    key: String,
+    seen: Mutex<Vec<Seen>>,
+    violations: Mutex<Vec<String>>,
+    unborn: AtomicUsize,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Provider {
+    /// Starts one that expects this key. Without `tls` it speaks plain HTTP.
+    pub async fn start(
+        listen: SocketAddr,
+        key: &str,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(listen).await.context("the provider's port")?;
+        let notes = Arc::new(Notes { key: key.to_owned(), ..Notes::default() });
+        let provider = Self { address: listener.local_addr()?, notes };
+        tokio::spawn(provider.clone().serve(listener, tls.map(TlsAcceptor::from)));
+
+        Ok(provider)
+    }
+
+    /// What arrived with this script.
+    pub fn seen(&self, script: &Script) -> Vec<Seen> {
+        locked(&self.notes.seen)
+            .iter()
+            .filter(|seen| seen.script.as_ref().is_some_and(|known| known.id == script.id))
+            .cloned()
+            .collect()
+    }
+
+    /// Everything that arrived.
+    pub fn all(&self) -> Vec<Seen> {
+        locked(&self.notes.seen).clone()
+    }
+
+    /// What must never have arrived, and did.
+    pub fn violations(&self) -> Vec<String> {
+        locked(&self.notes.violations).clone()
+    }
+
+    /// The next so many connections end before they begin.
+    pub fn refuse_connections(&self, count: usize) {
+        self.notes.unborn.store(count, Ordering::SeqCst);
+    }
+
+    async fn serve(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let refused = self
+                .notes
+                .unborn
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_ok();
+            if refused {
+                continue;
+            }
+            let (this, tls) = (self.clone(), tls.clone());
+            tokio::spawn(async move {
+                drop(stream.set_nodelay(true));
+                let service = service_fn(move |request| this.clone().answer(request));
+                let builder = auto::Builder::new(TokioExecutor::new());
+                // A connection that breaks off is what many tests want.
+                if let Some(tls) = tls {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                    }
+                } else {
+                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+                }
+            });
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
+        let seen = Seen::read(request).await;
+        let violations = seen.violations(&self.notes.key);
+        let script = seen.script.clone().unwrap_or_else(Script::new);
+        let attempts = {
+            let mut all = locked(&self.notes.seen);
+            all.push(seen.clone());
+            let same = |other: &&Seen| other.script.as_ref().is_some_and(|it| it.id == script.id);
+            all.iter().filter(same).count()
+        };
+        if !violations.is_empty() {
+            let text = violations.join("; ");
+            locked(&self.notes.violations).extend(violations);
+            return Ok(json(StatusCode::IM_A_TEAPOT, &serde_json::json!({ "e2e": text })));
+        }
+        if attempts <= usize::try_from(script.fail_first)? {
+            return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into());
+        }
+        match script.fault {
+            Fault::ResetBeforeHeaders => return Err("as the script says".into()),
+            Fault::SilentBeforeHeaders => future::pending().await,
+            _ => {}
+        }
+
+        Ok(scripted(&seen, &script))
+    }
+}
+
+/// What every answer carries: what the client may see, and what it may not.
+fn provider_headers(headers: &mut HeaderMap, script: &Script) {
+    for (name, value) in [
+        ("anthropic-organization-id", "canary-organization"),
+        ("anthropic-workspace-id", "canary-workspace"),
+        ("anthropic-ratelimit-requests-remaining", "41"),
+        ("anthropic-ratelimit-tokens-reset", "2026-11-21T00:00:00Z"),
+        ("anthropic-priority-input-tokens-limit", "7"),
+        ("set-cookie", "__cf_bm=canary-cookie"),
+        ("server", "canary-server"),
+        ("via", "1.1 canary-via"),
+        ("cf-ray", "canary-ray"),
+        ("x-envoy-upstream-service-time", "12"),
+        ("x-tollgate-caller", r#"{"tenant_id":"canary-tenant","user_id":"canary-user"}"#),
+        ("x-tollgate-row", "none"),
+        ("x-request-id", "canary-request-id"),
+        ("x-trace-id", "canary-trace-id"),
+        ("x-passes", "yes"),
+    ] {
+        headers.append(name, HeaderValue::from_static(value));
+    }
+    headers.insert(
+        "request-id",
+        HeaderValue::from_str(&format!("req_{}", script.id)).unwrap_or(HeaderValue::from_static("?")),
+    );
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
+    let body = Full::new(Bytes::from(body.to_string())).map_err(Into::into).boxed();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+
+    response
+}
+
+fn scripted(seen: &Seen, script: &Script) -> Response<Body> {
+    let asked = model::Asked::read(&seen.body);
+    let words: Vec<String> = (0..script.words.max(1)).map(|nth| format!("word{nth} ")).collect();
+    let status = StatusCode::from_u16(script.status).unwrap_or(StatusCode::OK);
+    let (kind, pieces) = if status != StatusCode::OK {
+        ("application/json", vec![Bytes::from(model::error(status.as_u16()).to_string())])
+    } else if seen.method != Method::POST {
+        ("application/json", vec![Bytes::from_static(b"{}")])
+    } else if seen.path.starts_with("/v1/messages/count_tokens") {
+        let body = serde_json::json!({ "input_tokens": script.usage.input });
+        ("application/json", vec![Bytes::from(body.to_string())])
+    } else if asked.streams() {
+        ("text/event-stream; charset=utf-8", model::events(&asked, &words, script))
+    } else {
+        let body = model::message(&asked, &words, script.usage).to_string();
+        let size = if script.cut == 0 { body.len() } else { script.cut };
+        ("application/json", body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect())
+    };
+    let pieces = if script.gzip { vec![compressed(&pieces.concat())] } else { pieces };
+
+    let mut response = Response::new(paced(pieces, script));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if script.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if matches!(status.as_u16(), 429 | 529) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("17"));
+    }
+    provider_headers(headers, script);
+
+    response
+}
+
+fn compressed(bytes: &[u8]) -> Bytes {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+
+    encoder.finish().unwrap().into()
+}
+
+/// The pieces, one after the other, up to where the script says it goes wrong.
+fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
+    let pause = Duration::from_millis(script.pause);
+    let limit = match script.fault {
+        Fault::ResetAfter(count) | Fault::SilentAfter(count) | Fault::EndAfter(count) => count,
+        _ => pieces.len(),
+    };
+    let pieces = stream::iter(pieces.into_iter().take(limit)).then(move |piece| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        Ok(Frame::data(piece))
+    });
+    let end: std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Broken>> + Send + Sync>> =
+        match script.fault {
+            Fault::ResetAfter(_) => Box::pin(stream::once(async {
+                tokio::time::sleep(LEAVES).await;
+                Err("as the script says".into())
+            })),
+            Fault::SilentAfter(_) => Box::pin(stream::pending()),
+            _ => Box::pin(stream::empty()),
+        };
+
+    BodyExt::boxed(StreamBody::new(pieces.chain(end)))
+}

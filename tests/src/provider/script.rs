@@ -1,0 +1,127 @@
+//! What the provider shall do with one call. It travels in the body's `metadata.user_id`, which
+//! passes the gate unchanged: headers would not arrive.
+
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What `metadata.user_id` begins with when a script follows.
+pub const MARK: &str = "e2e:";
+
+/// Where the provider stops being a good one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Nowhere.
+    #[default]
+    None,
+    /// Breaks off before its headers.
+    ResetBeforeHeaders,
+    /// Never answers.
+    SilentBeforeHeaders,
+    /// Breaks off after this many pieces of the body.
+    ResetAfter(usize),
+    /// Says nothing more after this many pieces of the body.
+    SilentAfter(usize),
+    /// Ends the stream in good order after this many pieces: too early.
+    EndAfter(usize),
+}
+
+/// What it says it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// `input_tokens`.
+    pub input: u64,
+    /// `output_tokens`.
+    pub output: u64,
+    /// `cache_creation.ephemeral_5m_input_tokens`.
+    pub write_5m: u64,
+    /// `cache_creation.ephemeral_1h_input_tokens`.
+    pub write_1h: u64,
+    /// `cache_read_input_tokens`.
+    pub read: u64,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self { input: 25, output: 15, write_5m: 0, write_1h: 0, read: 0 }
+    }
+}
+
+/// One call's instructions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Script {
+    /// What the test knows the call by.
+    pub id: String,
+    /// The status to answer with; 0 for 200.
+    pub status: u16,
+    /// Where it goes wrong.
+    pub fault: Fault,
+    /// How many of the first attempts break off before headers.
+    pub fail_first: u32,
+    /// Cut the body into pieces of this many bytes; 0: one piece for each event.
+    pub cut: usize,
+    /// Wait between pieces, milliseconds.
+    pub pause: u64,
+    /// End lines of a stream with CR LF.
+    pub crlf: bool,
+    /// Put comments, pings and unknown events into a stream.
+    pub noise: bool,
+    /// How many `message_delta` events come; at least one.
+    pub deltas: u32,
+    /// How many words the answer has; 0 for three.
+    pub words: usize,
+    /// Compress the answer although nobody asked.
+    pub gzip: bool,
+    /// Send an SSE `error` event in the middle, after a 200.
+    pub error_event: bool,
+    /// What it says it used.
+    pub usage: Usage,
+}
+
+impl Script {
+    /// A good answer, known by a new id.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = format!("{:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+
+        Self { id, deltas: 1, ..Self::default() }
+    }
+
+    /// The script in a body's `metadata.user_id`, if one is there.
+    pub fn find(body: &[u8]) -> Option<Self> {
+        // Only what is looked at is read: a body may hold numbers that no number here can.
+        #[derive(Deserialize)]
+        struct Body {
+            metadata: Metadata,
+        }
+        #[derive(Deserialize)]
+        struct Metadata {
+            user_id: String,
+        }
+        let body: Body = serde_json::from_slice(body).ok()?;
+
+        serde_json::from_str(body.metadata.user_id.strip_prefix(MARK)?).ok()
+    }
+
+    /// As it stands in `metadata.user_id`.
+    pub fn user_id(&self) -> String {
+        format!("{MARK}{}", serde_json::to_string(self).unwrap())
+    }
+
+    /// With this status.
+    pub fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// With this fault.
+    pub fn fault(self, fault: Fault) -> Self {
+        Self { fault, ..self }
+    }
+
+    /// With this usage.
+    pub fn usage(self, usage: Usage) -> Self {
+        Self { usage, ..self }
+    }
+}

@@ -1,0 +1,94 @@
+//! Envoy's directory: copies of `envoy/`, with what `envoy/README.md` says tests substitute.
+
+use crate::world::PROVIDER_KEY;
+use crate::world::certificates::Authority;
+use crate::world::ports::Ports;
+use crate::world::processes::repository;
+use crate::world::setup::{Edit, Setup};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// The files that Envoy reads.
+pub const FILES: [&str; 7] = [
+    "envoy.yaml",
+    "routes.yaml",
+    "clusters.yaml",
+    "lanes.yaml",
+    "gate.yaml",
+    "secrets/anthropic.yaml",
+    "secrets/tls.yaml",
+];
+
+/// Makes `run/` in a world's directory.
+pub fn write(
+    place: &Path,
+    setup: &Setup,
+    ports: &Ports,
+    authority: &Authority,
+    keys: &Value,
+) -> Result<()> {
+    let run = place.join("run");
+    for folder in ["secrets", "tls", "spool"] {
+        fs::create_dir_all(run.join(folder))?;
+    }
+    let edits = substitutions(ports, keys)?;
+    let edits: Vec<&Edit> = edits.iter().chain(&setup.edits).collect();
+    for file in FILES {
+        let text = fs::read_to_string(repository().join("envoy").join(file))?;
+        fs::write(run.join(file), edited(file, text, &edits)?)?;
+    }
+    let front = authority.certify(&["localhost", "tollgate.localhost", "127.0.0.1"])?;
+    fs::write(run.join("tls/cert.pem"), front.cert)?;
+    fs::write(run.join("tls/key.pem"), front.key)?;
+    fs::write(run.join("tls/ca.pem"), authority.pem())?;
+    let module = repository().join("target/wasm").join(format!("{}.wasm", setup.module));
+    ensure!(module.exists(), "{} is not there: tools/build-wasm", module.display());
+    symlink(module, run.join("tollgate_filter.wasm"))?;
+
+    Ok(())
+}
+
+/// A file's text after the edits that are meant for it.
+pub fn edited(file: &str, mut text: String, edits: &[&Edit]) -> Result<String> {
+    for edit in edits.iter().filter(|edit| edit.file == file) {
+        let found = text.matches(&edit.from).count();
+        ensure!(found == 1, "{file}: {:?} stands there {found} times, not once", edit.from);
+        text = text.replace(&edit.from, &edit.to);
+    }
+
+    Ok(text)
+}
+
+fn substitutions(ports: &Ports, keys: &Value) -> Result<Vec<Edit>> {
+    let pin = |name: &str| -> Result<String> {
+        let value = keys.pointer(&format!("/policy/{name}")).and_then(Value::as_str);
+        Ok(value.context("`keys show` names no policy key")?.to_owned())
+    };
+    let port = |file, from: u16, to: u16| Edit {
+        file,
+        from: format!("port_value: {from}}}"),
+        to: format!("port_value: {to}}}"),
+    };
+    let word = |file, from: &str, to: &str| Edit { file, from: from.into(), to: to.into() };
+
+    Ok(vec![
+        word("envoy.yaml", "address: 0.0.0.0", "address: 127.0.0.1"),
+        port("envoy.yaml", 8443, ports.tls.port()),
+        port("envoy.yaml", 8080, ports.plain.port()),
+        port("envoy.yaml", 9901, ports.admin.port()),
+        port("clusters.yaml", 7080, ports.public.port()),
+        port("clusters.yaml", 7081, ports.gate.port()),
+        word(
+            "clusters.yaml",
+            "{address: api.anthropic.com, port_value: 443}",
+            &format!("{{address: 127.0.0.1, port_value: {}}}", ports.provider.port()),
+        ),
+        word("clusters.yaml", "/etc/ssl/certs/ca-certificates.crt", "tls/ca.pem"),
+        word("gate.yaml", "POLICY_KEY_ID", &pin("key_id")?),
+        word("gate.yaml", "POLICY_PUBLIC_KEY", &pin("public_key")?),
+        word("secrets/anthropic.yaml", "ANTHROPIC_API_KEY", PROVIDER_KEY),
+    ])
+}
