@@ -333,6 +333,9 @@ pub const REPLY_MARK: &str = "tollgate_reply";
 /// Filter state that tells the access loggers that this exchange leaves no row of its own.
 pub const NO_ROW_MARK: &str = "tollgate_row";
 
+/// Filter state that keeps the event's id: Envoy's stream id, taken before anything changes it.
+pub const EVENT_ID_STATE: &str = "tollgate.event_id";
+
 /// As [`PROPERTY`], in Envoy's words.
 pub const FILTER_STATE: &str = "wasm.tollgate";
 

@@ -14,6 +14,9 @@ use std::borrow::Cow;
 impl Exchange {
     /// Envoy is done with the exchange, however it ended. Writes the record, once.
     pub fn finished(&mut self, host: &impl Host) {
+        if matches!(self.progress, Progress::New) && self.started == 0 {
+            return; // Envoy rejected it before it came here; its own log line makes the row
+        }
         let ending = Ending::read(host);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);

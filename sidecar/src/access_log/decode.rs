@@ -7,7 +7,7 @@
 //! Both forms meet in [`Ended`], so that both ways give the same row: twins must agree in
 //! `event_id` and `occurred_at`, or an exchange would be counted twice.
 
-use contract::audit::{Event, FILTER_STATE, Kind, Outcome};
+use contract::audit::{EVENT_ID_STATE, Event, FILTER_STATE, Kind, Outcome};
 use envoy_types::pb::envoy::config::core::v3::{Address, address};
 use envoy_types::pb::envoy::data::accesslog::v3::{
     AccessLogCommon, HttpAccessLogEntry, ResponseFlags,
@@ -158,6 +158,9 @@ impl From<HttpAccessLogEntry> for Ended {
         let request = entry.request.unwrap_or_default();
         let response = entry.response.unwrap_or_default();
         let record = common.filter_state_objects.remove(FILTER_STATE).and_then(|any| bytes(&any));
+        // Not `stream_id`: Envoy reads that off a header at log time, and it is gone by then.
+        let event_id =
+            common.filter_state_objects.remove(EVENT_ID_STATE).and_then(|any| bytes(&any));
 
         Self {
             started_at: common.start_time.as_ref().map(instant).unwrap_or_default(),
@@ -171,7 +174,7 @@ impl From<HttpAccessLogEntry> for Ended {
             method: method_name(request.request_method),
             path: without_query(request.path),
             source_address: common.downstream_remote_address.and_then(ip).unwrap_or_default(),
-            event_id: common.stream_id,
+            event_id: event_id.unwrap_or_default(),
             record,
         }
     }
