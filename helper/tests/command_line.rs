@@ -1,0 +1,360 @@
+//! The binary as the client starts it, against a tiny gateway.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PAT: &str = "tgp_0123456789ab_CANARYCANARYCANARYCANARYCANARYCANARYCANARYC";
+const TOKEN: &str = "header.TOKENCANARY.signature";
+
+type Fallible<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// A gateway that answers every request with the same status and body, and counts.
+struct Gateway {
+    url: String,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Gateway {
+    fn start(status: &'static str, body: String) -> Fallible<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        thread::spawn(move || -> std::io::Result<()> {
+            for stream in listener.incoming() {
+                let mut stream = stream?;
+                let mut authorized = false;
+                for line in BufReader::new(stream.try_clone()?).lines() {
+                    let line = line?;
+                    authorized |=
+                        line.eq_ignore_ascii_case(&format!("authorization: Bearer {PAT}"));
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                counter.fetch_add(1, Ordering::SeqCst);
+                let status = if authorized { status } else { "400 No PAT" };
+                write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                )?;
+            }
+            Ok(())
+        });
+
+        Ok(Self { url, calls })
+    }
+
+    fn minting(ttl: u64) -> Fallible<Self> {
+        Self::start("200 OK", answer(ttl))
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(ttl: u64) -> String {
+    let headers: serde_json::Map<String, serde_json::Value> =
+        contract::headers::IDENTITY.iter().map(|name| ((*name).to_owned(), "x".into())).collect();
+    serde_json::json!({ "token": TOKEN, "ttl": ttl, "headers": headers }).to_string()
+}
+
+fn refusal() -> String {
+    r#"{"type":"error","error":{"type":"authentication_error","message":"this one was revoked"},"request_id":null}"#.into()
+}
+
+/// A laptop's home, and the helper in it.
+struct Laptop {
+    place: tempfile::TempDir,
+}
+
+impl Laptop {
+    fn new() -> Fallible<Self> {
+        Ok(Self { place: tempfile::tempdir()? })
+    }
+
+    fn logged_in(gateway: &Gateway) -> Fallible<Self> {
+        let laptop = Self::new()?;
+        let out = laptop.run(&["login", "--gateway", &gateway.url, "--pat", "-"], PAT)?;
+        assert!(out.status.success(), "login: {}", text(&out.stderr));
+        Ok(laptop)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.place.path().join("helper").join(name)
+    }
+
+    fn run(&self, args: &[&str], stdin: &str) -> Fallible<Output> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate-helper"))
+            .args(args)
+            .env_clear()
+            .env("TOLLGATE_HELPER_HOME", self.place.path().join("helper"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut pipe) = child.stdin.take() {
+            // A helper that ignores its input may be gone before it is written.
+            let _gone = pipe.write_all(stdin.as_bytes()).is_err();
+        }
+        let out = child.wait_with_output()?;
+        for secret in ["CANARYCANARY", "TOKENCANARY"] {
+            assert!(
+                !text(&out.stderr).contains(secret),
+                "a secret on stderr: {}",
+                text(&out.stderr)
+            );
+        }
+        Ok(out)
+    }
+
+    fn bare(&self) -> Fallible<Output> {
+        self.run(&[], "this is ignored\n")
+    }
+
+    fn mode(&self, name: &str, mode: u32) -> Fallible {
+        Ok(fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode))?)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The one line, read.
+fn line(out: &Output) -> Fallible<serde_json::Value> {
+    let stdout = text(&out.stdout);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(stdout.matches('\n').count(), 1, "exactly one line: {stdout:?}");
+    assert!(stdout.ends_with('\n'));
+    Ok(serde_json::from_str(&stdout)?)
+}
+
+fn failed(out: &Output, code: i32) {
+    assert_eq!(out.status.code(), Some(code), "{}", text(&out.stderr));
+    assert!(out.stdout.is_empty(), "nothing on stdout: {}", text(&out.stdout));
+    assert!(text(&out.stderr).contains("\nhint: "), "{}", text(&out.stderr));
+}
+
+fn modes(root: &Path) -> Fallible<Vec<(String, u32)>> {
+    let mut modes = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let mode = entry.metadata()?.permissions().mode() & 0o777;
+        modes.push((entry.file_name().to_string_lossy().into_owned(), mode));
+    }
+    modes.sort();
+    Ok(modes)
+}
+
+#[test]
+fn bare_it_prints_one_line_from_the_cache_without_network() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+    assert_eq!(gateway.calls(), 1, "login has tried the token once");
+
+    let told = line(&laptop.bare()?)?;
+
+    assert_eq!(gateway.calls(), 1, "the cache needs no network");
+    assert_eq!(told["token"], TOKEN);
+    assert_eq!(told["headers"].as_object().map(serde_json::Map::len), Some(7));
+    let ttl = told["ttl"].as_u64().unwrap_or_default();
+    assert!((3595..=3600).contains(&ttl), "the seconds that remain: {ttl}");
+    Ok(())
+}
+
+#[test]
+fn what_is_kept_is_its_owner_s_alone() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+
+    let kept = modes(&laptop.file(""))?;
+
+    let names: Vec<_> = kept.iter().map(|(name, mode)| (name.as_str(), *mode)).collect();
+    assert_eq!(names, [("cache.json", 0o600), ("config.json", 0o600), ("pat", 0o600)]);
+    assert_eq!(fs::metadata(laptop.file(""))?.permissions().mode() & 0o777, 0o700);
+    Ok(())
+}
+
+#[test]
+fn a_token_near_its_end_is_replaced() -> Fallible {
+    let gateway = Gateway::minting(30)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+
+    line(&laptop.bare()?)?;
+
+    assert_eq!(gateway.calls(), 2, "thirty seconds are too few to hand out from the cache");
+    Ok(())
+}
+
+#[test]
+fn a_cache_that_is_broken_or_gone_is_made_anew() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+
+    fs::write(laptop.file("cache.json"), "{")?;
+    line(&laptop.bare()?)?;
+    fs::remove_file(laptop.file("cache.json"))?;
+    line(&laptop.bare()?)?;
+    line(&laptop.bare()?)?;
+
+    assert_eq!(gateway.calls(), 3);
+    Ok(())
+}
+
+#[test]
+fn a_cache_that_others_can_read_is_not_used() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+    laptop.mode("cache.json", 0o644)?;
+
+    let out = laptop.bare()?;
+
+    line(&out)?;
+    assert!(text(&out.stderr).contains("not used"), "{}", text(&out.stderr));
+    assert_eq!(gateway.calls(), 2, "another token takes its place");
+    Ok(())
+}
+
+#[test]
+fn a_token_file_that_others_can_reach_is_refused() -> Fallible {
+    for (name, mode) in [("pat", 0o640), ("config.json", 0o602), ("", 0o755)] {
+        let gateway = Gateway::minting(30)?;
+        let laptop = Laptop::logged_in(&gateway)?;
+        laptop.mode(name, mode)?;
+
+        let out = laptop.bare()?;
+
+        failed(&out, 5);
+        assert!(text(&out.stderr).contains("chmod 600"), "{}", text(&out.stderr));
+        assert_eq!(gateway.calls(), 1, "{name}: nothing was sent");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_a_login_the_hint_says_how() -> Fallible {
+    let out = Laptop::new()?.bare()?;
+
+    failed(&out, 5);
+    assert!(text(&out.stderr).contains("tollgate-helper login"));
+    Ok(())
+}
+
+#[test]
+fn a_refused_token_ends_with_five_and_the_gateway_s_words() -> Fallible {
+    let laptop = Laptop::logged_in(&Gateway::minting(30)?)?;
+    let refusing = Gateway::start("401 Unauthorized", refusal())?;
+    fs::write(laptop.file("config.json"), format!("{{\"url\":\"{}\"}}", refusing.url))?;
+
+    let out = laptop.bare()?;
+
+    failed(&out, 5);
+    assert!(text(&out.stderr).contains("this one was revoked"), "{}", text(&out.stderr));
+    assert!(!laptop.file("cache.json").exists(), "what it minted before is forgotten");
+    Ok(())
+}
+
+#[test]
+fn a_login_that_fails_keeps_nothing() -> Fallible {
+    let refusing = Gateway::start("401 Unauthorized", refusal())?;
+    let laptop = Laptop::new()?;
+
+    let out = laptop.run(&["login", "--gateway", &refusing.url, "--pat", PAT], "")?;
+
+    failed(&out, 5);
+    assert!(!laptop.file("pat").exists());
+    Ok(())
+}
+
+#[test]
+fn a_gateway_away_in_trouble_or_foreign_ends_with_three() -> Fallible {
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        format!("http://{}", listener.local_addr()?)
+    };
+    let half = answer(60).replace("x-user-id", "x-other");
+    let gateways = [
+        closed,
+        Gateway::start("503 Unavailable", String::new())?.url,
+        Gateway::start("200 OK", "<html>".into())?.url,
+        Gateway::start("302 Found", String::new())?.url,
+        Gateway::start("200 OK", half)?.url,
+    ];
+
+    for url in gateways {
+        let out = Laptop::new()?.run(&["login", "--gateway", &url, "--pat", PAT], "")?;
+        failed(&out, 3);
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_ends_with_sixty_four() -> Fallible {
+    let laptop = Laptop::new()?;
+    let http = ["login", "--gateway", "http://gateway.example.com", "--pat", PAT];
+    let nobody = ["login", "--gateway", "http://localhost:1"];
+
+    for args in [&["nonsense"][..], &["login"], &http, &nobody] {
+        failed(&laptop.run(args, "")?, 64);
+    }
+    let out = laptop.run(&["login", "--gateway", "http://localhost:1", "--pat", "sk-1"], "")?;
+    failed(&out, 5);
+    assert!(laptop.run(&["--help"], "")?.status.success());
+    Ok(())
+}
+
+#[test]
+fn status_tells_no_secret_and_logout_forgets_everything() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+
+    let told: serde_json::Value =
+        serde_json::from_slice(&laptop.run(&["status", "--json"], "")?.stdout)?;
+    assert_eq!(told["credential_id"], "pat_0123456789ab");
+    assert_eq!(told["gateway"], gateway.url.as_str());
+    assert!(!told.to_string().contains("CANARY"), "{told}");
+    assert!(laptop.run(&["logout"], "")?.status.success());
+    assert_eq!(modes(&laptop.file(""))?, [], "nothing is left");
+    failed(&laptop.run(&["status"], "")?, 5);
+    Ok(())
+}
+
+#[test]
+fn from_the_cache_it_takes_ten_milliseconds() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+
+    let mut best = Duration::MAX;
+    // The best of many: other tests share this machine.
+    for _ in 0..100 {
+        let start = Instant::now();
+        laptop.bare()?;
+        best = best.min(start.elapsed());
+        if best < Duration::from_millis(10) {
+            return Ok(());
+        }
+    }
+
+    panic!("{best:?} is too slow");
+}
+
+#[test]
+fn a_long_answer_is_not_read_for_ever() -> Fallible {
+    let gateway = Gateway::start("200 OK", "x".repeat(1024 * 1024))?;
+
+    let out = Laptop::new()?.run(&["login", "--gateway", &gateway.url, "--pat", PAT], "")?;
+
+    failed(&out, 3);
+    Ok(())
+}
