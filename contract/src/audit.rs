@@ -345,6 +345,8 @@ pub const LARGEST: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn an_event_reads_back_as_it_was_written() {

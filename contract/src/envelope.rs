@@ -197,6 +197,8 @@ impl PinnedKey {
 mod tests {
     use super::*;
     use ed25519_compact::Seed;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn key(seed: u8) -> KeyPair {
         KeyPair::from_seed(Seed::new([seed; 32]))

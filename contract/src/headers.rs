@@ -127,6 +127,8 @@ pub type IdentityHeaders = BTreeMap<String, String>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn identity_and_reserved_headers_never_leave() {

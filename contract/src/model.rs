@@ -148,6 +148,8 @@ pub fn normalise_pattern(pattern: &str) -> Result<String, NameError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_many_names_of_one_model_are_one() {

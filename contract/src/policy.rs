@@ -170,6 +170,8 @@ fn checked(
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const ACME: &str = r#"{"schema":"tollgate.policy/v1","name":"acme","rules":[
         {"id":"everyone","models":["claude-haiku-*","Claude-Sonnet-4-5-20250929"]},

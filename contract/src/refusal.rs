@@ -60,6 +60,8 @@ impl<'a> ErrorBody<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_wire_form_is_the_messages_api_s() {

@@ -163,8 +163,13 @@ impl Exchange {
         self.source_address = address(host.property(&["source", "address"])?);
 
         match surface? {
-            surface @ (Surface::Capabilities | Surface::Healthz | Surface::Readyz) => {
-                self.answer_here(host, surface)
+            surface @ (Surface::Capabilities
+            | Surface::Healthz
+            | Surface::Readyz
+            | Surface::Hello) => self.answer_here(host, surface),
+            Surface::Models => {
+                self.no_row(host)?;
+                Err(Refusal::UnknownPath)
             }
             surface @ (Surface::TradePat | Surface::Jwks) => {
                 if !surface.leaves_row() {

@@ -169,6 +169,8 @@ mod tests {
     use super::*;
     use crate::gate::tests::{bundle, gate, keys};
     use crate::host::fake::FakeHost;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const SECOND: u64 = 1_000_000_000;
 

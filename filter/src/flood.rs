@@ -99,6 +99,8 @@ impl Flood {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const SECOND: u64 = 1_000_000_000;
 

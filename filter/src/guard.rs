@@ -112,6 +112,8 @@ fn fingerprint(caller: &str, body: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::host::fake::FakeHost;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// What Envoy does when a VM has trapped: it starts another one.
     fn trap(host: &FakeHost, started: u32) {

@@ -107,6 +107,8 @@ mod tests {
     use super::*;
     use contract::refusal::ErrorType::*;
     use std::collections::BTreeSet;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn every_code_is_its_own() {

@@ -122,6 +122,8 @@ fn bounded(
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const GOOD: &str = r#"{"role":"gate","gate_cluster":"tollgate_gate","issuer":"https://i",
         "audience":"a","clock_skew_seconds":5,

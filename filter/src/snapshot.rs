@@ -138,6 +138,8 @@ pub fn board(document: &[u8]) -> Result<Board, DocumentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn only_named_ed25519_keys_are_taken() {

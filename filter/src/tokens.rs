@@ -74,6 +74,8 @@ impl Tokens {
 mod tests {
     use super::*;
     use crate::stages::authenticate::tests::caller;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_leaves() {

@@ -113,6 +113,7 @@ impl Exchange {
             Surface::Capabilities => (200, r#"{"modes":["pat"]}"#),
             Surface::Readyz if !ready => (503, r#"{"status":"starting"}"#),
             Surface::Readyz => (200, r#"{"status":"ready"}"#),
+            Surface::Hello => (200, ""),
             _ => (200, r#"{"status":"ok"}"#),
         };
         self.progress = Progress::Answered;

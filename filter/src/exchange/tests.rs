@@ -5,6 +5,8 @@ use crate::host::fake::FakeHost;
 use crate::stages::authenticate::tests::{NOW, token};
 use contract::audit::{Event, Kind, Outcome};
 use serde_json::json;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const ANSWER: &str = r#"{"id":"msg_1","model":"claude-sonnet-4-5-20250929","content":[],
     "stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":20}}"#;
@@ -236,11 +238,15 @@ fn the_ways_an_upstream_can_end_are_told_apart() {
 
 #[test]
 fn health_is_answered_here_and_leaves_no_row() {
-    for (path, status) in
-        [("/healthz", 200), ("/readyz", 200), ("/v1/auth/cowork/capabilities", 200)]
-    {
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/v1/auth/cowork/capabilities", 200),
+        ("/api/hello", 200),
+        ("/v1/models?limit=1000", 404),
+    ] {
         let host = world("unused", "");
-        host.put_headers(Map::Request, &[(":method", "GET"), (":path", path)]);
+        host.put_headers(Map::Request, &[(":method", "HEAD"), (":path", path)]);
         let mut exchange = exchange(&host);
 
         assert_eq!(exchange.request_headers(&host, true), Verdict::Hold);

@@ -4,6 +4,8 @@ use contract::envelope::{self, PinnedKey};
 use ed25519_compact::{KeyPair, Seed};
 use jwt_simple::prelude::Ed25519KeyPair;
 use std::sync::OnceLock;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn policy_key() -> KeyPair {
     KeyPair::from_seed(Seed::new([7; 32]))

@@ -80,6 +80,8 @@ impl<'a> FromIterator<(&'a str, &'a [u8])> for Headers {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// The ABI's form, written independently of the reader.
     fn wire(pairs: &[(&str, &[u8])]) -> Vec<u8> {

@@ -34,12 +34,17 @@ pub enum Surface {
     Healthz,
     /// `GET /readyz`: answered here.
     Readyz,
+    /// `HEAD /` and `HEAD /api/hello`: Claude Code looks whether somebody is there. Answered here.
+    Hello,
+    /// `GET /v1/models`: not served yet; clients fall back to the list they bring along.
+    Models,
 }
 
 impl Surface {
     fn of(path: &str) -> Option<(Self, &'static [&'static str])> {
         const POST: &[&str] = &["POST"];
         const READ: &[&str] = &["GET", "HEAD"];
+        const LOOK: &[&str] = &["HEAD"];
         let path = path.split_once('?').map_or(path, |(path, _query)| path);
         Some(match path {
             "/v1/messages" => (Self::Messages, POST),
@@ -49,6 +54,8 @@ impl Surface {
             "/v1/auth/cowork/capabilities" => (Self::Capabilities, READ),
             "/healthz" => (Self::Healthz, READ),
             "/readyz" => (Self::Readyz, READ),
+            "/" | "/api/hello" => (Self::Hello, LOOK),
+            "/v1/models" => (Self::Models, READ),
             _ => return None,
         })
     }

@@ -162,6 +162,8 @@ impl<'de> Visitor<'de> for AnyValue {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn what_is_asked_for_is_read_and_the_rest_is_let_be() {

@@ -4,6 +4,8 @@ use crate::host::fake::FakeHost;
 use contract::claims::Confirmation;
 use jwt_simple::prelude::{Audiences, EdDSAKeyPairLike, HS256Key, MACLike};
 use serde_json::json;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 
