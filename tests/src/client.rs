@@ -214,9 +214,9 @@ impl Call {
         let connection = connection::open(world, self.via, self.source).await?;
         let source = self.source;
         let response = connection.send(self.request()?);
-        let response = tokio::time::timeout(PATIENCE, response).await.context("no answer")??;
+        let (response, cut) = tokio::time::timeout(PATIENCE, response).await.context("no answer")??;
 
-        Ok(Open::new(response, source))
+        Ok(Open::new(response, cut, source))
     }
 
     /// Sends it, and reads the answer to its end.

@@ -135,7 +135,7 @@ impl Provider {
             locked(&self.notes.violations).extend(violations);
             return Ok(json(StatusCode::IM_A_TEAPOT, &serde_json::json!({ "e2e": text })));
         }
-        if attempts <= usize::try_from(script.fail_first)? {
+        if script.fail_first > 0 && attempts <= usize::try_from(script.fail_first)? {
             return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into());
         }
         match script.fault {

@@ -149,7 +149,7 @@ tokens! {
         "token_signature" |world| {
             let forger = world.minter().forger();
             let (mut header, claims) = forger.parts();
-            header["jwk"] = json!({"kty": "OKP", "crv": "Ed25519"});
+            header["jku"] = json!("https://evil.example/jwks.json");
             forger.sign(&covered(&header, &claims))
         };
     a_token_whose_claims_were_changed_is_refused:

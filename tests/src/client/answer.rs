@@ -1,5 +1,6 @@
 //! What came back.
 
+use crate::client::connection::Cut;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -21,6 +22,7 @@ pub struct Open {
     /// Where the call came from.
     pub source: Ipv4Addr,
     body: Incoming,
+    cut: Cut,
 }
 
 /// An answer, read to its end.
@@ -41,10 +43,10 @@ pub struct Answer {
 }
 
 impl Open {
-    pub(crate) fn new(response: Response<Incoming>, source: Ipv4Addr) -> Self {
+    pub(crate) fn new(response: Response<Incoming>, cut: Cut, source: Ipv4Addr) -> Self {
         let (parts, body) = response.into_parts();
 
-        Self { status: parts.status, headers: parts.headers, source, body }
+        Self { status: parts.status, headers: parts.headers, source, body, cut }
     }
 
     /// The next piece of the body; `None` at its end, in whatever order.
@@ -74,6 +76,7 @@ impl Open {
                 }
             }
         };
+        drop(self.cut);
 
         Answer {
             status: self.status.as_u16(),

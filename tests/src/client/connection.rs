@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 /// How a call travels.
@@ -36,13 +37,27 @@ impl Via {
     }
 }
 
-/// A connection on which one call is sent. It is cut when the answer is dropped.
+/// A connection on which one call is sent.
 #[derive(Debug)]
-pub enum Connection {
-    /// HTTP/1.1.
+pub struct Connection {
+    sender: Sender,
+    cut: Cut,
+}
+
+#[derive(Debug)]
+enum Sender {
     One(http1::SendRequest<Body>),
-    /// HTTP/2.
     Two(http2::SendRequest<Body>),
+}
+
+/// Cuts a connection when it is dropped, whatever still travels on it.
+#[derive(Debug)]
+pub struct Cut(JoinHandle<()>);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A TCP connection from this address.
@@ -77,21 +92,25 @@ where
     // The connection's own end is seen by whoever reads the answer.
     if via.is_http2() {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Connection::Two(sender))
+        let cut = Cut(tokio::spawn(async move { drop(connection.await) }));
+        Ok(Connection { sender: Sender::Two(sender), cut })
     } else {
         let (sender, connection) = http1::handshake(stream).await?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Connection::One(sender))
+        let cut = Cut(tokio::spawn(async move { drop(connection.await) }));
+        Ok(Connection { sender: Sender::One(sender), cut })
     }
 }
 
 impl Connection {
-    /// Sends a call and waits for the answer's headers.
-    pub async fn send(self, request: Request<Body>) -> Result<Response<Incoming>> {
-        match self {
-            Self::One(mut sender) => Ok(sender.send_request(request).await?),
-            Self::Two(mut sender) => Ok(sender.send_request(request).await?),
-        }
+    /// Sends a call and waits for the answer's headers. The rest comes as long as the second half
+    /// of what is returned is kept.
+    pub async fn send(self, request: Request<Body>) -> Result<(Response<Incoming>, Cut)> {
+        let Self { sender, cut } = self;
+        let response = match sender {
+            Sender::One(mut sender) => sender.send_request(request).await?,
+            Sender::Two(mut sender) => sender.send_request(request).await?,
+        };
+
+        Ok((response, cut))
     }
 }

@@ -150,7 +150,7 @@ impl Programs {
         let arguments = [
             "-c", "envoy.yaml", "--file-flush-interval-msec", "100", "--drain-strategy", "immediate",
             "--drain-time-s", "3600", "--reject-unknown-dynamic-fields", "--use-dynamic-base-id",
-            "--concurrency", &concurrency, "--log-level", "info",
+            "--concurrency", &concurrency, "--log-level", "warning", "--component-log-level", "wasm:info",
         ];
 
         Process::start(&self.envoy, &arguments, &place.join("run"), &place.join("logs/envoy.log"))
