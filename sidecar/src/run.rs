@@ -113,9 +113,21 @@ pub async fn serve(settings: Settings) -> Result<()> {
     Ok(())
 }
 
+/// Where the listeners are.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Sign-in and key set.
+    pub public: SocketAddr,
+    /// The gate's documents and the access log.
+    pub gate: SocketAddr,
+    /// Health and metrics.
+    pub operators: SocketAddr,
+}
+
 /// A sidecar that serves.
 #[derive(Debug)]
 pub struct Sidecar {
+    addresses: Addresses,
     store: Store,
     draining: watch::Sender<bool>,
     /// End when nothing more can arrive.
@@ -146,6 +158,11 @@ impl Sidecar {
         let public = listen(settings.public, "public").await?;
         let gate = listen(settings.gate, "gate").await?;
         let operators = listen(settings.operators, "operators").await?;
+        let addresses = Addresses {
+            public: public.local_addr()?,
+            gate: gate.local_addr()?,
+            operators: operators.local_addr()?,
+        };
 
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
@@ -178,9 +195,14 @@ impl Sidecar {
         served.spawn(answer(public, public::routes(sign_in), drain.clone()));
         served.spawn(answer(gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(operators, operators::routes(about), drain));
-        announce(&settings);
+        announce(&settings, &addresses);
 
-        Ok(Self { store, draining, served, watching, _lock: lock })
+        Ok(Self { addresses, store, draining, served, watching, _lock: lock })
+    }
+
+    /// Where the listeners are: port 0 in the settings takes a free one.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
     }
 
     /// Takes nothing new, stores what has arrived, and closes.
@@ -200,11 +222,11 @@ async fn ended(served: &mut JoinSet<()>) {
     }
 }
 
-fn announce(settings: &Settings) {
+fn announce(settings: &Settings, addresses: &Addresses) {
     info!(
-        listener.public = %settings.public,
-        listener.gate = %settings.gate,
-        listener.operators = %settings.operators,
+        listener.public = %addresses.public,
+        listener.gate = %addresses.gate,
+        listener.operators = %addresses.operators,
         data = %settings.data.root().display(),
         spool = %settings.spool.display(),
         issuer = settings.issuer,

@@ -1,7 +1,7 @@
 -- The row that every exchange leaves. Columns and their order: contract/src/audit.rs.
 --
--- The key has two members because a client can give a request that Envoy refuses unread an id of
--- its own choosing: with `event_id` alone, such a request could keep another call's row out.
+-- The key has two members, as it must have where the table is parted by time. Whatever an id may
+-- turn out to be worth, no exchange can keep another one's row out.
 CREATE TABLE audit_events (
     event_id           TEXT    NOT NULL,
     occurred_at        TEXT    NOT NULL, -- RFC 3339, UTC, microseconds: sorts as it is

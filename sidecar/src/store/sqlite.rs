@@ -50,7 +50,13 @@ impl Sqlite {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.write().await?.rollback().await?;
+        let mut write = self.write().await?;
+        for table in ["audit_events", "pats"] {
+            sqlx::query(&format!("SELECT 1 FROM {table} LIMIT 1"))
+                .fetch_optional(&mut *write)
+                .await?;
+        }
+        write.rollback().await?;
 
         Ok(())
     }

@@ -1,0 +1,114 @@
+//! What the gate fetches each second is what holds now.
+
+use crate::world::{Fallible, POLICY, World, ask};
+use serde_json::json;
+use std::fs;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const CHANGED: &[u8] =
+    br#"{"schema":"tollgate.policy/v1","name":"next","rules":[{"id":"all","models":["claude-*"]}]}"#;
+
+/// Waits until the document changes, or the time is over.
+async fn changed(world: &World, path: &str, from: &str) -> Fallible<bool> {
+    for _ in 0..30 {
+        if world.gate(path).await?.body != from {
+            return Ok(true);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn a_document_that_has_not_changed_is_not_sent_again() -> Fallible {
+    let world = World::start().await?;
+
+    for path in ["/gate/policy", "/gate/keys", "/gate/standing"] {
+        let first = world.gate(path).await?;
+        assert_eq!(first.status, 200, "{path}");
+        assert_eq!(first.header("content-type"), "application/json");
+        let tag = [("if-none-match", first.header("etag"))];
+        let again = ask(world.at.gate, "GET", path, &tag, "").await?;
+        assert_eq!((again.status, &*again.body), (304, ""), "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_revocation_is_told_within_half_a_second() -> Fallible {
+    let world = World::start().await?;
+    let (pat, id) = world.pat(60).await?;
+    world.sign_in(&pat).await?;
+    let before = world.gate("/gate/standing").await?;
+
+    let start = Instant::now();
+    world.store.revoke_pat(&id, tollgate::clock::now()).await?;
+    assert!(changed(&world, "/gate/standing", &before.body).await?);
+    let took = start.elapsed();
+
+    let after = world.gate("/gate/standing").await?.json()?;
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert_eq!(after["revoked"][0]["kind"], "credential");
+    assert_eq!(after["revoked"][0]["id"], id.as_str());
+    assert!(after["version"].as_u64() > before.json()?["version"].as_u64());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_published_policy_is_served_byte_for_byte_and_a_broken_one_is_not() -> Fallible {
+    let world = World::start().await?;
+    let before = world.gate("/gate/policy").await?;
+
+    world.place.publish(CHANGED)?;
+    assert!(changed(&world, "/gate/policy", &before.body).await?);
+    let file = fs::read_to_string(world.place.data.policy())?;
+    assert_eq!(world.gate("/gate/policy").await?.body, file);
+
+    fs::write(world.place.data.policy(), file.replace("\"sig\":\"", "\"sig\":\"A"))?;
+    assert!(!changed(&world, "/gate/policy", &file).await?, "the old one stays");
+    assert_eq!(world.metric("tollgate_policy_refused_total").await?, 1);
+    world.place.publish(POLICY)?;
+    assert!(changed(&world, "/gate/policy", &file).await?, "and a good one is taken again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_signing_key_is_published_before_it_signs() -> Fallible {
+    let world = World::start().await?;
+    let (pat, _) = world.pat(60).await?;
+    let before = world.gate("/gate/keys").await?;
+    let old = before.json()?["keys"][0]["kid"].clone();
+
+    let next = tollgate::keys::add(&world.place.data)?;
+    assert!(changed(&world, "/gate/keys", &before.body).await?);
+
+    let both = world.gate("/gate/keys").await?.json()?;
+    let kids: Vec<_> =
+        both["keys"].as_array().ok_or("no keys")?.iter().map(|k| &k["kid"]).collect();
+    assert!(kids.contains(&&json!(next)) && kids.contains(&&old), "{both}");
+    let token = world.sign_in(&pat).await?.json()?["token"].clone();
+    let header = jwt_simple::token::Token::decode_metadata(token.as_str().ok_or("no token")?)?;
+    assert_eq!(header.key_id(), old.as_str(), "gates first learn the new key");
+    Ok(())
+}
+
+#[tokio::test]
+async fn counted_refusals_become_one_row_however_often_they_are_sent() -> Fallible {
+    let world = World::start().await?;
+    let counts = json!([{"since": 1_763_730_000_000_000_u64, "source_address": "10.0.0.9",
+        "count": 480, "sequence": {"boot": 1, "vm": 2, "n": 3}}])
+    .to_string();
+    let kind = [("content-type", "application/json")];
+
+    for _ in 0..2 {
+        let answer = ask(world.at.gate, "POST", "/gate/counted", &kind, &counts).await?;
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+
+    let rows = world.rows().await?;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].get("payload")["repeated"], 480);
+    assert_eq!((rows[0].text("outcome"), rows[0].text("status")), ("denied".into(), "401".into()));
+    Ok(())
+}

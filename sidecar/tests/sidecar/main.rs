@@ -1,0 +1,9 @@
+//! The sidecar as Envoy, its operators and its people meet it: real listeners, a real gRPC client,
+//! `SQLite` in a directory of its own.
+
+mod world;
+mod signs_in;
+mod feeds_the_gate;
+mod keeps_rows;
+mod starts;
+mod keeps_secrets;

@@ -1,0 +1,153 @@
+//! The binary: it starts or says in one line why not, and its commands tell scripts what happened.
+
+use crate::world::{Fallible, Place};
+use serde_json::Value;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+pub(crate) fn tollgate(place: &Place, args: &[&str]) -> Fallible<Output> {
+    Ok(Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(args)
+        .env_clear()
+        .env("TOLLGATE_DATA", place.data.root())
+        .output()?)
+}
+
+const SERVE: [&str; 9] = [
+    "serve",
+    "--public",
+    "127.0.0.1:0",
+    "--gate",
+    "127.0.0.1:0",
+    "--operators",
+    "127.0.0.1:0",
+    "--log",
+    "text",
+];
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// It did not start, and said why in one line.
+fn refused(place: &Place, args: &[&str], why: &str) -> Fallible {
+    let out = tollgate(place, args)?;
+    let told = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{told}");
+    assert_eq!(told.lines().count(), 1, "one line: {told}");
+    assert!(told.starts_with("tollgate: cannot serve: ") && told.contains(why), "{told}");
+    assert!(out.stdout.is_empty());
+    Ok(())
+}
+
+#[test]
+fn without_keys_or_with_open_or_broken_ones_it_does_not_start() -> Fallible {
+    let place = Place::new()?;
+    let key = fs::read_dir(place.data.signing())?.next().ok_or("no key")??.path();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644))?;
+    refused(&place, &SERVE, "chmod 600")?;
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
+    fs::write(&key, "no key")?;
+    refused(&place, &SERVE, "no Ed25519 private key")?;
+    fs::remove_file(&key)?;
+    refused(&place, &SERVE, "tollgate keys init")
+}
+
+#[test]
+fn without_a_policy_or_with_a_forged_one_it_does_not_start() -> Fallible {
+    let place = Place::new()?;
+    let policy = fs::read_to_string(place.data.policy())?;
+    fs::write(place.data.policy(), policy.replace("\"sig\":\"", "\"sig\":\"A"))?;
+    refused(&place, &SERVE, "policy.dsse.json")?;
+    fs::remove_file(place.data.policy())?;
+    refused(&place, &SERVE, "tollgate policy publish")
+}
+
+#[test]
+fn a_taken_port_is_named() -> Fallible {
+    let place = Place::new()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let mut args = SERVE;
+    args[4] = &address;
+
+    refused(&place, &args, &format!("{address} is not free for the gate listener"))
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() -> Fallible {
+    let place = Place::new()?;
+    let file = place.directory.path().join("file");
+    fs::write(&file, "")?;
+    let inside = file.join("data").display().to_string();
+    let mut args = vec!["--data", &inside];
+    args.extend(SERVE);
+
+    refused(&place, &args, &inside)
+}
+
+#[test]
+fn a_database_of_the_future_or_a_broken_one_is_refused() -> Fallible {
+    let place = Place::new()?;
+    fs::write(place.data.database(), "this is no database, and never was one".repeat(100))?;
+    refused(&place, &SERVE, "tollgate.db")
+}
+
+#[test]
+fn commands_answer_on_stdout_and_their_exit_code_says_how_it_went() -> Fallible {
+    let place = Place::new()?;
+    let run = |args: &[&str]| tollgate(&place, args);
+    let code = |args: &[&str]| -> Fallible<Option<i32>> { Ok(run(args)?.status.code()) };
+
+    assert_eq!(code(&["pat", "list"])?, Some(1), "no database yet");
+    assert_eq!(code(&["user", "add", "ann@example.com", "--tenant", "acme"])?, Some(0));
+    assert_eq!(code(&["user", "add", "Ann@example.com", "--tenant", "acme"])?, Some(1));
+    assert_eq!(code(&["pat", "issue", "bob@example.com"])?, Some(3));
+    assert_eq!(code(&["pat", "revoke", "pat_000000000000"])?, Some(3));
+    assert_eq!(code(&["user", "disable", "bob@example.com"])?, Some(3));
+    assert_eq!(code(&["audit", "find", "nothing"])?, Some(3));
+    assert_eq!(code(&["audit", "query", "--outcome", "maybe"])?, Some(2));
+    assert_eq!(code(&["keys", "init"])?, Some(1), "keys are never overwritten");
+
+    let issued = run(&["pat", "issue", "ann@example.com", "--cohort", "pilot"])?;
+    let pat = text(&issued.stdout);
+    assert!(pat.starts_with("tgp_") && pat.ends_with('\n') && pat.lines().count() == 1, "{pat}");
+    assert!(!text(&issued.stderr).contains(pat.trim()), "once");
+    let listed: Value = serde_json::from_slice(&run(&["pat", "list", "--json"])?.stdout)?;
+    assert_eq!((&listed["cohort"], &listed["state"]), (&"pilot".into(), &"active".into()));
+    let id = listed["id"].as_str().ok_or("no id")?;
+    assert_eq!(code(&["pat", "revoke", id])?, Some(0));
+    assert!(text(&run(&["pat", "list"])?.stdout).contains("revoked"));
+    let keys: Value = serde_json::from_slice(&run(&["keys", "show", "--json"])?.stdout)?;
+    assert!(keys["policy"]["key_id"].is_string() && keys["policy"]["public_key"].is_string());
+    assert!(keys["signing"]["kid"].is_string(), "{keys}");
+    Ok(())
+}
+
+#[test]
+fn a_policy_is_checked_signed_published_and_shown() -> Fallible {
+    let place = Place::new()?;
+    let policy = place.directory.path().join("policy.json").display().to_string();
+    let signed = place.directory.path().join("signed.json").display().to_string();
+    fs::write(&policy, r#"{"schema":"x","name":"n","rules":[]}"#)?;
+    let faulty = tollgate(&place, &["policy", "check", &policy])?;
+    assert_eq!(faulty.status.code(), Some(1));
+    assert!(text(&faulty.stderr).contains("schema") && text(&faulty.stderr).contains("rules"));
+
+    fs::write(&policy, crate::world::POLICY)?;
+    for args in [
+        &["policy", "check", &policy][..],
+        &["policy", "sign", &policy, "--out", &signed],
+        &["policy", "publish", &signed],
+    ] {
+        let out = tollgate(&place, args)?;
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+    }
+    let shown: Value =
+        serde_json::from_slice(&tollgate(&place, &["policy", "show", "--json"])?.stdout)?;
+    assert_eq!(shown["version"], contract::envelope::version(crate::world::POLICY));
+    assert_eq!(shown["policy"]["rules"][0]["id"], "all");
+    Ok(())
+}
