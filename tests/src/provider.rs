@@ -88,6 +88,11 @@ impl Provider {
         locked(&self.notes.violations).clone()
     }
 
+    /// Forgets violations that a test provoked.
+    pub fn forgive(&self) {
+        locked(&self.notes.violations).clear();
+    }
+
     /// The next so many connections end before they begin.
     pub fn refuse_connections(&self, count: usize) {
         self.notes.unborn.store(count, Ordering::SeqCst);

@@ -171,6 +171,11 @@ impl World {
         Ok(fs::rename(beside, path)?)
     }
 
+    /// Asks Envoy whether one of its files is valid.
+    pub fn validate(&self, file: &str) -> Result<()> {
+        self.programs.validate(&self.run(), file)
+    }
+
     /// What Envoy's admin listener says.
     pub async fn admin(&self, path: &str) -> Result<String> {
         Ok(crate::client::raw::get(self.ports.admin, path).await?.body())

@@ -40,6 +40,9 @@ pub fn write(
         let text = fs::read_to_string(repository().join("envoy").join(file))?;
         fs::write(run.join(file), edited(file, text, &edits)?)?;
     }
+    if setup.foreign {
+        fs::write(run.join("envoy.yaml"), foreign(ports, &run, keys)?)?;
+    }
     let front = authority.certify(&["localhost", "tollgate.localhost", "127.0.0.1"])?;
     fs::write(run.join("tls/cert.pem"), front.cert)?;
     fs::write(run.join("tls/key.pem"), front.key)?;
@@ -60,6 +63,46 @@ pub fn edited(file: &str, mut text: String, edits: &[&Edit]) -> Result<String> {
     }
 
     Ok(text)
+}
+
+/// Somebody else's ingress with `envoy/drop-in` in it.
+fn foreign(ports: &Ports, run: &Path, keys: &Value) -> Result<String> {
+    let read = |path: &str| fs::read_to_string(repository().join(path));
+    let route = "\
+        - match: {prefix: /v1/messages, headers: [{name: x-tollgate-surface, present_match: true}]}\n  \
+          route: {cluster: their_provider, host_rewrite_literal: api.anthropic.com, timeout: 0s}";
+    let mut merged = String::new();
+    for line in read("tests/data/foreign.yaml")?.lines() {
+        let Some((margin, file)) = line.split_once("# HERE ") else {
+            merged.push_str(line);
+            merged.push('\n');
+            continue;
+        };
+        let part = read(&format!("envoy/drop-in/{file}"))?;
+        let own = "# The host's own routes to the provider go here";
+        let part = part.lines().flat_map(|line| {
+            if line.starts_with(own) { route.lines().collect() } else { vec![line] }
+        });
+        merged.extend(part.map(|line| format!("{margin}{line}\n")));
+    }
+    let pin = |name: &str| keys.pointer(name).and_then(Value::as_str).unwrap_or_default();
+    let run = run.display().to_string();
+    for (from, to) in [
+        ("port_value: ADMIN", format!("port_value: {}", ports.admin.port())),
+        ("port_value: PLAIN", format!("port_value: {}", ports.plain.port())),
+        ("port_value: PROVIDER", format!("port_value: {}", ports.provider.port())),
+        ("port_value: 7080", format!("port_value: {}", ports.public.port())),
+        ("port_value: 7081", format!("port_value: {}", ports.gate.port())),
+        ("POLICY_KEY_ID", pin("/policy/key_id").to_owned()),
+        ("POLICY_PUBLIC_KEY", pin("/policy/public_key").to_owned()),
+        ("/etc/tollgate", run.clone()),
+        ("/var/spool/tollgate", format!("{run}/spool")),
+    ] {
+        ensure!(merged.contains(from), "{from:?} stands nowhere in the drop-in");
+        merged = merged.replace(from, &to);
+    }
+
+    Ok(merged)
 }
 
 fn substitutions(ports: &Ports, keys: &Value) -> Result<Vec<Edit>> {

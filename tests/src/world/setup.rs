@@ -26,6 +26,8 @@ pub struct Setup {
     pub module: &'static str,
     /// Does the sidecar run from the beginning?
     pub sidecar: bool,
+    /// Somebody else's ingress with `envoy/drop-in` in it, instead of our Envoy.
+    pub foreign: bool,
     /// The policy in force.
     pub policy: Value,
     /// Changes of the shipped configuration.
@@ -41,6 +43,7 @@ impl Setup {
             oldest: false,
             module: "tollgate_filter",
             sidecar: true,
+            foreign: false,
             policy: crate::world::policy(),
             edits: Vec::new(),
         }

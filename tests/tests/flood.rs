@@ -1,0 +1,70 @@
+//! A flood of calls without a credential costs bounded disk, and nobody else their service.
+
+use e2e::client::{connection, source};
+use e2e::provider::script::Script;
+use e2e::suite::alone;
+use e2e::world::setup::Setup;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const CALLS: usize = 30_000;
+const CONNECTIONS: usize = 8;
+const BATCH: usize = 50;
+
+/// Sends calls back to back on one connection; counts the answers.
+async fn flood(from: Ipv4Addr, to: SocketAddr, calls: usize) -> usize {
+    let one = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    let mut stream = connection::tcp(from, to).await.unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    let mut answered = 0;
+    for _ in 0..calls / BATCH {
+        stream.write_all(&one.repeat(BATCH)).await.unwrap();
+        let mut text = Vec::new();
+        let mut seen = 0;
+        while seen < BATCH {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "the connection was closed after {answered} answers");
+            text.extend_from_slice(&buffer[..count]);
+            seen = text.windows(12).filter(|window| *window == b"HTTP/1.1 401").count();
+        }
+        answered += seen;
+    }
+
+    answered
+}
+
+#[test]
+fn ten_thousand_anonymous_calls_a_second_cost_bounded_disk_and_are_counted() {
+    alone(Setup::named("flood"), async |world| {
+        let from = source();
+        let begun = Instant::now();
+        let flood = (0..CONNECTIONS).map(|_| flood(from, world.ports.plain, CALLS / CONNECTIONS));
+        let flood = futures_util::future::join_all(flood);
+        let others = async {
+            let mut slowest = Duration::ZERO;
+            for _ in 0..20 {
+                let sent = Instant::now();
+                let answer = world.call(&Script::new()).send(world).await;
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                slowest = slowest.max(sent.elapsed());
+            }
+            slowest
+        };
+
+        let (answered, slowest) = tokio::join!(flood, others);
+
+        let took = begun.elapsed();
+        let answered: usize = answered.into_iter().sum();
+        let rate = f64::from(u32::try_from(answered).unwrap()) / took.as_secs_f64();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let rows = world.rows_from(from, 1).await;
+        let seconds = usize::try_from(took.as_secs()).unwrap() + 2;
+        eprintln!("{answered} refused in {took:?} ({rate:.0}/s), {} rows; others at most {slowest:?}", rows.len());
+        assert!(rows.len() <= seconds * 12 + 4, "{} rows in {seconds} s", rows.len());
+        let told: u64 = rows.iter().map(|row| row.payload["repeated"].as_u64().unwrap_or(1)).sum();
+        assert_eq!(told, u64::try_from(answered).unwrap(), "every one of them is told");
+        let spool = std::fs::metadata(world.run().join("spool/audit.jsonl")).map_or(0, |it| it.len());
+        assert!(spool < 1 << 20, "the spool has {spool} bytes");
+    });
+}
