@@ -1,0 +1,17 @@
+//! An answer: no bytes panic, and how they are cut changes nothing.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tollgate_filter::stages::meter::Meter;
+
+fuzz_target!(|input: (bool, u16, &[u8])| {
+    let (stream, cut, answer) = input;
+    let kind: &[u8] = if stream { b"text/event-stream" } else { b"application/json" };
+    let mut whole = Meter::new(kind, None);
+    whole.eat(answer);
+    let mut halves = Meter::new(kind, None);
+    let (one, two) = answer.split_at(usize::from(cut).min(answer.len()));
+    halves.eat(one);
+    halves.eat(two);
+    assert_eq!(whole.finish(true), halves.finish(true));
+});
