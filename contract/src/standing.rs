@@ -59,6 +59,19 @@ impl From<Standing> for Board {
 }
 
 impl Board {
+    /// This standing behind the one before it. A version only rises: one that fell (a database put
+    /// back from a copy) may add and takes nothing away.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.version > self.version) {
+            for (kind, ids) in &before.revoked {
+                self.revoked.entry(*kind).or_default().extend(ids.iter().cloned());
+            }
+        }
+
+        self
+    }
+
     /// The standing's version.
     pub fn version(&self) -> u64 {
         self.version
@@ -75,6 +88,19 @@ mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_version_that_fell_takes_nothing_away() {
+        let entry = |id: &str| Entry { kind: Stopped::User, id: id.into(), until: 9 };
+        let old = Board::from(Standing { version: 7, revoked: vec![entry("ann")] });
+
+        let fallen = Standing { version: 3, revoked: vec![entry("bob")] };
+        let board = Board::from(fallen).after(Some(&old));
+        assert!(board.stops(Stopped::User, "ann") && board.stops(Stopped::User, "bob"));
+
+        let restored = Board::from(Standing { version: 8, revoked: vec![] }).after(Some(&old));
+        assert!(!restored.stops(Stopped::User, "ann"), "a later version may");
+    }
 
     #[test]
     fn only_what_is_listed_is_stopped() {

@@ -147,8 +147,8 @@ impl Exchange {
 
     /// Everything that can be judged is here.
     fn request_complete(&mut self, host: &impl Host) -> Verdict {
-        let begun = host.now().unwrap_or_default();
-        let judged = self.judge(host).map(Verdict::Forward);
+        let begun = host.now().unwrap_or(self.started);
+        let judged = self.judge(host, begun).map(Verdict::Forward);
         self.clock(host, begun);
 
         self.settle(host, judged)
@@ -190,13 +190,12 @@ impl Exchange {
         self.gate.refresh(host)?;
         let snapshot = self.gate.snapshot().ok_or(Refusal::NotReady)?;
         self.bundle_ver = Some(snapshot.bundle.version.clone());
-        let now = self.started.checked_div(1_000_000_000).unwrap_or_default();
         let judged = authenticate::caller(
             &self.head,
             &self.gate.settings,
             &snapshot,
             &mut self.gate.tokens.borrow_mut(),
-            now,
+            seconds(self.started),
         );
         match judged {
             Ok(caller) => {
@@ -213,10 +212,14 @@ impl Exchange {
     }
 
     /// The straight line from a caller and a body to the way out.
-    fn judge(&mut self, host: &impl Host) -> Result<Forwarded, Refusal> {
+    fn judge(&mut self, host: &impl Host, now: u64) -> Result<Forwarded, Refusal> {
         let Progress::Authenticated(caller, snapshot) = &self.progress else {
             return Err(Refusal::GateFailed);
         };
+        // One bundle from beginning to end; but whoever was stopped while the body came is stopped.
+        self.gate.refresh(host)?;
+        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
+        authenticate::stands(caller, &self.gate.settings, &latest.board, seconds(now))?;
         let surface = self.head.surface.ok_or(Refusal::UnknownPath)?;
         let body = host.body(Body::Request, self.held)?;
         let attempt = guard::enter(host, self.gate.started.get(), &caller.user_id, &body)?
@@ -250,7 +253,8 @@ impl Exchange {
     /// Says no. Sticky: what was refused is never forwarded, even if nobody could be told.
     fn refuse(&mut self, host: &impl Host, refusal: Refusal) -> Verdict {
         self.progress = Progress::Refused(refusal);
-        if refusal.is_anonymous() && !self.admitted() && self.no_row(host).is_err() {
+        // Nobody knows who called: beyond a few a second they are counted, or a flood fills the disk.
+        if self.caller.is_none() && !self.admitted() && self.no_row(host).is_err() {
             self.row = true; // counted and written: better twice than not at all
         }
         if let Err(error) = self.reply_refusal(host, refusal) {
@@ -260,7 +264,7 @@ impl Exchange {
         Verdict::Hold
     }
 
-    /// Does an anonymous refusal get a row of its own?
+    /// Does a refusal of somebody unknown get a row of its own?
     fn admitted(&self) -> bool {
         let address = self.source_address.as_deref().unwrap_or(crate::flood::OTHERS);
         let most = self.gate.settings.anonymous_rows;
@@ -282,6 +286,10 @@ impl Exchange {
             self.spent = self.spent.saturating_add(now.saturating_sub(begun));
         }
     }
+}
+
+fn seconds(nanos: u64) -> u64 {
+    nanos.checked_div(1_000_000_000).unwrap_or_default()
 }
 
 /// An address without its port.

@@ -138,7 +138,10 @@ impl Gate {
                 // A key may be gone: whoever was verified with it proves themselves again.
                 self.tokens.borrow_mut().retain(|_| false);
             }
-            Document::Standing => documents.board = Some(Rc::new(snapshot::board(text)?)),
+            Document::Standing => {
+                let board = snapshot::board(text)?.after(documents.board.as_deref());
+                documents.board = Some(Rc::new(board));
+            }
         }
         self.snapshot.replace(documents.complete());
 

@@ -2,7 +2,7 @@
 
 use crate::host::Host;
 use crate::stages::authenticate::Caller;
-use crate::stages::meter::Meter;
+use crate::stages::meter::{Meter, Reading};
 use contract::audit::{self, Acted, Event, FineUsage};
 use std::borrow::Cow;
 
@@ -63,7 +63,8 @@ impl Ending {
         Self {
             status: number(&["response", "code"]).and_then(|code| u16::try_from(code).ok()),
             from_upstream,
-            client_gone: flags & CLIENT_LEFT != 0
+            // Envoy says the same flag of a connection that it closes itself, when it stops.
+            client_gone: flags & CLIENT_LEFT != 0 && !details.starts_with("downstream_local")
                 || ["downstream_remote", "http2.remote"].iter().any(|by| details.starts_with(by)),
             provider,
             region,
@@ -75,6 +76,14 @@ impl Ending {
     /// Did it end in order, both ways?
     pub fn clean(&self) -> bool {
         self.flags == 0 && (self.details.is_empty() || self.details == "via_upstream")
+    }
+
+    /// Is it sure that the provider bills nothing? An error is not billed, nor what never reached
+    /// it. What was sent and never answered may be.
+    pub fn costs_nothing(&self, status: u16) -> bool {
+        let reached = self.from_upstream && !self.details.contains("connection_failure");
+
+        !reached || (self.details == "via_upstream" && status >= 400)
     }
 
     /// In Envoy's words.
@@ -118,9 +127,9 @@ pub fn acted(event: &mut Event<'_>, acted: Acted) {
     event.rule_id = own(acted.rule_id);
 }
 
-/// Enters what was metered.
-pub fn usage(event: &mut Event<'_>, meter: Meter, whole: bool) {
-    let (usage, complete, flags) = meter.finish(whole);
+/// Enters what was metered. Was the answer whole?
+pub fn usage(event: &mut Event<'_>, meter: Meter, transported: bool) -> bool {
+    let Reading { usage, whole, complete, flags } = meter.finish(transported);
     event.tokens_in = usage.input;
     event.tokens_out = usage.output;
     event.tokens_cache_write = usage.cache_write;
@@ -135,6 +144,8 @@ pub fn usage(event: &mut Event<'_>, meter: Meter, whole: bool) {
             event.model = Some(Cow::Owned(normal.into_owned()));
         }
     }
+
+    whole
 }
 
 /// Nanoseconds as milliseconds with three decimals.

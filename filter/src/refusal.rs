@@ -88,11 +88,6 @@ impl Refusal {
     pub fn is_failure(self) -> bool {
         self.status() >= 500
     }
-
-    /// Nobody knows who called: counted by address, so that a flood of them costs bounded disk.
-    pub fn is_anonymous(self) -> bool {
-        self.status() == 401 && self != Self::TokenRevoked
-    }
 }
 
 impl From<HostError> for Refusal {

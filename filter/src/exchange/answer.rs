@@ -77,6 +77,10 @@ impl Exchange {
         if let Some(Surface::TradePat) = self.head.surface {
             self.answer.acted =
                 list.get(headers::CALLER).and_then(|value| serde_json::from_slice(value).ok());
+            let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
+            if unknown && self.answer.status == Some(401) && !self.admitted() {
+                self.no_row(host)?;
+            }
         } else if self.call.is_some() {
             let kind = list.get("content-type").unwrap_or_default();
             self.answer.meter = Some(Meter::new(kind, list.get("content-encoding")));

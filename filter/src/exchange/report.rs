@@ -119,13 +119,17 @@ impl Exchange {
             event.upstream_region = ending.region.as_deref().map(Cow::Borrowed);
         }
         let served = ending.from_upstream && (200..300).contains(&status);
-        match answer.meter {
-            Some(meter) if served => {
-                record::usage(&mut event, meter, answer.ended && ending.clean());
+        let transported = answer.ended && ending.clean();
+        let whole = match answer.meter {
+            Some(meter) if served => record::usage(&mut event, meter, transported),
+            // An error is not billed. What was sent and never answered may be.
+            _ => {
+                let sent = matches!(self.progress, Progress::Forwarded(_)) && self.call.is_some();
+                event.complete = !sent || ending.costs_nothing(status);
+                served && transported
             }
-            _ => event.complete = !served,
-        }
-        self.close(&mut event, served, status, ending);
+        };
+        self.close(&mut event, served && (whole || ending.client_gone), status, ending);
 
         event
     }
@@ -150,9 +154,7 @@ impl Exchange {
             Progress::Forwarded(_) if self.call.is_none() && (400..500).contains(&status) => {
                 event.outcome = Outcome::Denied;
             }
-            Progress::Forwarded(_) if served && (ending.clean() || ending.client_gone) => {
-                event.outcome = Outcome::Allowed;
-            }
+            Progress::Forwarded(_) if served => event.outcome = Outcome::Allowed,
             Progress::Answered => event.outcome = Outcome::Allowed,
             Progress::New | Progress::Authenticated(..) if (400..500).contains(&status) => {
                 event.outcome = Outcome::Denied;

@@ -147,7 +147,15 @@ fn plain(text: &str) -> bool {
 }
 
 /// Is the token still good now, and nobody has stopped its bearer?
-fn stands(caller: &Caller, settings: &Settings, board: &Board, now: u64) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Refusal::TokenExpired`] or [`Refusal::TokenRevoked`].
+pub fn stands(
+    caller: &Caller,
+    settings: &Settings,
+    board: &Board,
+    now: u64,
+) -> Result<(), Refusal> {
     if now > caller.expires.saturating_add(settings.clock_skew) {
         return Err(Refusal::TokenExpired);
     }

@@ -36,6 +36,19 @@ pub struct Usage {
     counted: bool,
 }
 
+/// What a meter has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The usage, as far as it is known.
+    pub usage: Usage,
+    /// Did the provider answer to the end, without an error on the way?
+    pub whole: bool,
+    /// Is the usage known to the end?
+    pub complete: bool,
+    /// What a reader of the row should know.
+    pub flags: Vec<&'static str>,
+}
+
 /// A meter for one answer.
 #[derive(Debug)]
 pub struct Meter {
@@ -113,26 +126,27 @@ impl Meter {
         matches!(self.form, Form::Stream(_))
     }
 
-    /// What was read; was it the end; and what a reader of the row should know. `whole` says that
-    /// the transport saw the answer's end.
-    pub fn finish(self, whole: bool) -> (Usage, bool, Vec<&'static str>) {
+    /// What was read. `transported` says that the transport saw the answer's end.
+    pub fn finish(self, transported: bool) -> Reading {
         let Self { form, usage, mut flags, ended } = self;
-        let ended = match form {
-            Form::Stream(_) => ended && whole,
+        let failed = flags.contains(&flags::PROVIDER_ERROR);
+        let (whole, readable) = match form {
+            Form::Stream(_) => (ended && !failed && transported, true),
             Form::Json(pluck) => {
                 if pluck.too_large() {
                     raise(&mut flags, flags::TOO_LARGE);
                 }
-                pluck.closed() && whole
+                (pluck.closed() && transported, true)
             }
-            Form::None => false,
+            Form::None => (transported, false),
         };
         let known = usage.input.is_some() && (usage.output.is_some() || usage.counted);
-        if ended && !known && flags.is_empty() {
+        if whole && !known && flags.is_empty() {
             raise(&mut flags, flags::USAGE_MISSING);
         }
+        let complete = whole && readable && known && flags.is_empty();
 
-        (usage, ended && known, flags)
+        Reading { usage, whole, complete, flags }
     }
 }
 

@@ -74,7 +74,10 @@ impl<'de> Visitor<'de> for Members {
             match &*name {
                 "model" => found.twice |= found.model.replace(map.next_value()?).is_some(),
                 "stream" => found.twice |= found.stream.replace(map.next_value()?).is_some(),
-                _ => {
+                other => {
+                    // Some servers read names whatever their case; for them this is a second one.
+                    found.twice |=
+                        ["model", "stream"].iter().any(|n| other.eq_ignore_ascii_case(n));
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -192,6 +195,7 @@ mod tests {
             (r#"{"model":1}"#, Refusal::ModelType),
             (r#"{"model":"a","model":"b"}"#, Refusal::BodyDuplicate),
             (r#"{"model":"a","mod\u0065l":"b"}"#, Refusal::BodyDuplicate),
+            (r#"{"model":"a","Model":"b"}"#, Refusal::BodyDuplicate),
             (r#"{"model":"a","stream":1}"#, Refusal::StreamType),
             (r#"{"model":"claude sonnet"}"#, Refusal::ModelMalformed),
             (r#"{"model":"clаude"}"#, Refusal::ModelMalformed),

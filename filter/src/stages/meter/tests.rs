@@ -17,18 +17,26 @@ const STREAM: &str = concat!(
     "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
 );
 
-fn stream(chunks: &[&[u8]], whole: bool) -> (Usage, bool, Vec<&'static str>) {
+/// Usage, is it complete, flags.
+type Read = (Usage, bool, Vec<&'static str>);
+
+fn read(meter: Meter, transported: bool) -> Read {
+    let reading = meter.finish(transported);
+    (reading.usage, reading.complete, reading.flags)
+}
+
+fn stream(chunks: &[&[u8]], whole: bool) -> Read {
     let mut meter = Meter::new(b"text/event-stream; charset=utf-8", None);
     for chunk in chunks {
         meter.eat(chunk);
     }
-    meter.finish(whole)
+    read(meter, whole)
 }
 
-fn json(text: &str, whole: bool) -> (Usage, bool, Vec<&'static str>) {
+fn json(text: &str, whole: bool) -> Read {
     let mut meter = Meter::new(b"application/json", None);
     meter.eat(text.as_bytes());
-    meter.finish(whole)
+    read(meter, whole)
 }
 
 #[test]
@@ -58,9 +66,13 @@ fn a_stream_cut_short_yields_what_is_known_and_is_not_complete() {
 fn an_error_after_the_beginning_is_told() {
     let text = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
 
-    let (_, complete, flags) = stream(&[text.as_bytes()], true);
+    let mut meter = Meter::new(b"text/event-stream", None);
+    meter.eat(STREAM.as_bytes());
+    meter.eat(text.as_bytes());
+    let reading = meter.finish(true);
 
-    assert_eq!((complete, flags), (false, vec![flags::PROVIDER_ERROR]));
+    assert_eq!((reading.whole, reading.complete), (false, false));
+    assert_eq!(reading.flags, [flags::PROVIDER_ERROR]);
 }
 
 #[test]
@@ -111,9 +123,9 @@ fn a_count_is_input_alone() {
 #[test]
 fn what_cannot_be_read_is_flagged() {
     let compressed = Meter::new(b"application/json", Some(b"gzip"));
-    assert_eq!(compressed.finish(true).2, [flags::COMPRESSED]);
+    assert_eq!(compressed.finish(true).flags, [flags::COMPRESSED]);
     let page = Meter::new(b"text/html", None);
-    assert_eq!(page.finish(true).2, [flags::OTHER_TYPE]);
+    assert_eq!(page.finish(true).flags, [flags::OTHER_TYPE]);
 }
 
 #[test]
@@ -125,7 +137,7 @@ fn memory_is_bounded_whatever_comes() {
     }
     meter.eat(b"\n\n");
 
-    let (_, complete, flags) = meter.finish(true);
+    let (_, complete, flags) = read(meter, true);
     assert_eq!((complete, flags), (false, vec![flags::TOO_LARGE]));
 }
 
