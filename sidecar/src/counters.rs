@@ -52,6 +52,8 @@ pub struct Counters {
     pub nameless: Counter,
     /// Spool lines that could not be read, even in part.
     pub spool_unreadable: Counter,
+    /// Is there a spool?
+    pub spool_present: Counter,
     /// Spool bytes read.
     pub spool_offset: Counter,
     /// Spool bytes waiting.
@@ -109,7 +111,7 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 10] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 11] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
@@ -131,6 +133,12 @@ impl Counters {
                 C,
                 "Spool lines that could not be read: data was lost.",
                 self.spool_unreadable.get(),
+            ),
+            (
+                "tollgate_spool_present",
+                G,
+                "1 once Envoy has made the spool; while 0 the sure way of the record is missing.",
+                self.spool_present.get(),
             ),
             ("tollgate_spool_offset_bytes", G, "Spool read so far.", self.spool_offset.get()),
             ("tollgate_spool_lag_bytes", G, "Spool not read yet.", self.spool_lag.get()),

@@ -8,12 +8,13 @@ use crate::document::Document;
 use crate::keys::Live;
 use crate::policy::Published;
 use crate::store::Store;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use bytes::Bytes;
 use contract::audit::{Counted, Event, Kind, Outcome, Payload};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ use tracing::error;
 /// Longest list of counts in one request, in bytes.
 const LARGEST: usize = 1024 * 1024; // 1 MiB: some 5,000 addresses
 
-/// The row of an anonymous refusal says this; a counted one too.
+/// What the row of many says: each alone would have said why, in a word of its own.
 const UNAUTHENTICATED: &str = "unauthenticated";
 
 /// What the gate is told.
@@ -69,7 +70,10 @@ async fn standing(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> 
     document.answer(&asked)
 }
 
-async fn counted(State(gate): State<Gate>, Json(counts): Json<Vec<Counted>>) -> Response<Body> {
+async fn counted(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
+    let Ok(counts) = serde_json::from_slice::<Vec<Counted>>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     let events: Vec<Event<'static>> = counts.into_iter().map(row).collect();
     match gate.store.append(&events, None).await {
         Ok(appended) => {

@@ -2,14 +2,14 @@
 //!
 //! How far it was read is stored in the transaction that stores the rows, so whatever dies, each
 //! line is read again or not at all. The file may be rotated or truncated under us: rotation shows
-//! as another inode behind the name (the old file is first read to its end, even if that happened
-//! while we were away), truncation as a file shorter than what was read of it.
+//! as another file behind the name (the old one is first read to its end, and those between, even
+//! if that happened while we were away), truncation as a file shorter than what was read of it.
 
 use crate::counters::Counters;
 use crate::store::{Mark, Store, StoreError};
-use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 
 use lines::Batch;
 
+mod files;
 mod lines;
 
 /// How often the file is looked at. Envoy flushes it each 100 ms.
@@ -117,56 +118,61 @@ impl Spool {
                 return Ok(());
             }
             while self.step().await? {}
-            if !self.turned()? {
-                return Ok(());
-            }
+            let Some(next) = self.next()? else { return Ok(()) };
+            // Between the last step and now the old file may have grown; since the next one is
+            // there, it does not grow any more.
+            while self.step().await? {}
+            self.turn(next);
         }
     }
 
     /// Opens the file that was being read, or else the one that has the name now.
     fn find(&mut self) -> Result<bool, SpoolError> {
         let failed = |source| SpoolError::File { path: self.path.clone(), source };
-        let named = match File::open(&self.path) {
-            Ok(file) => Some(file),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(source) => return Err(failed(source)),
-        };
-        let identity = match &named {
-            Some(file) => Some(identity(&file.metadata().map_err(failed)?)),
-            None => None,
-        };
-        if identity.as_deref() == Some(&self.mark.file) {
-            self.open = named;
-            return Ok(true);
+        let siblings = files::all(&self.path).map_err(failed)?;
+        self.counters.spool_present.set(u64::from(!siblings.is_empty()));
+        let named = siblings.iter().find(|file| file.path == self.path);
+        let last_read = siblings.iter().find(|file| file.identity == self.mark.file);
+        let Some(chosen) = last_read.or(named) else { return Ok(false) };
+        let open = File::open(&chosen.path).map_err(failed)?;
+        // Rotated while it was being opened: then look again.
+        if files::identity(&open.metadata().map_err(failed)?) != chosen.identity {
+            return Ok(false);
         }
-        if let Some(rotated) = self.rotated() {
-            self.open = Some(rotated);
-            return Ok(true);
+        if last_read.is_none() {
+            if !self.mark.file.is_empty() {
+                warn!("The spool read last is gone; going on with the one that has its name");
+            }
+            let identity = chosen.identity.clone();
+            self.begin(identity);
         }
-        let (Some(file), Some(identity)) = (named, identity) else { return Ok(false) };
-        if !self.mark.file.is_empty() {
-            warn!("The spool read last is gone; going on with the one that has its name");
-        }
-        self.begin(identity);
-        self.open = Some(file);
+        self.open = Some(open);
 
         Ok(true)
     }
 
-    /// The file that was being read, under the name it was rotated to in the same directory.
-    fn rotated(&self) -> Option<File> {
-        if self.mark.file.is_empty() {
-            return None;
-        }
-        let entries = fs::read_dir(self.path.parent()?).ok()?;
-        for entry in entries.flatten() {
-            let same = entry.metadata().is_ok_and(|about| identity(&about) == self.mark.file);
-            if same {
-                return File::open(entry.path()).ok();
-            }
-        }
+    /// The file that came after this one, if it was rotated.
+    fn next(&self) -> Result<Option<files::Sibling>, SpoolError> {
+        let failed = |source| SpoolError::File { path: self.path.clone(), source };
+        let siblings = files::all(&self.path).map_err(failed)?;
 
-        None
+        Ok(files::after(siblings, &self.path, &self.mark.file))
+    }
+
+    /// Goes on with the next file: this one has been read to its end.
+    fn turn(&mut self, next: files::Sibling) {
+        let length =
+            self.open.as_ref().and_then(|file| file.metadata().ok()).map(|file| file.len());
+        if length.is_some_and(|length| length > self.mark.position) {
+            self.counters.spool_unreadable.one();
+            error!(
+                spool.offset = self.mark.position,
+                "The last line of a rotated spool is not whole: data was lost"
+            );
+        }
+        info!("The spool was rotated");
+        self.begin(next.identity);
+        self.open = None;
     }
 
     /// Reads a chunk and stores it. False when there was no whole line.
@@ -207,25 +213,6 @@ impl Spool {
         Ok(true)
     }
 
-    /// Was the file rotated? Then the next one begins; this one has been read to its end.
-    fn turned(&mut self) -> Result<bool, SpoolError> {
-        let about = match fs::metadata(&self.path) {
-            Ok(about) => about,
-            // Moved away and not made anew yet: the old one may still be written.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(source) => return Err(SpoolError::File { path: self.path.clone(), source }),
-        };
-        let identity = identity(&about);
-        if identity == self.mark.file {
-            return Ok(false);
-        }
-        info!("The spool was rotated");
-        self.begin(identity);
-        self.open = None;
-
-        Ok(true)
-    }
-
     /// A file is read from its start.
     fn begin(&mut self, file: String) {
         self.mark = Mark { generation: self.mark.generation.saturating_add(1), file, position: 0 };
@@ -252,10 +239,6 @@ fn read(file: &File, from: u64) -> io::Result<Vec<u8>> {
         }
         size = lines::LONGEST;
     }
-}
-
-fn identity(about: &Metadata) -> String {
-    format!("{}:{}", about.dev(), about.ino())
 }
 
 #[cfg(test)]

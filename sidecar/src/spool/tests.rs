@@ -1,5 +1,6 @@
 use super::*;
 use crate::store::Filter;
+use std::fs;
 use std::io::Write;
 
 struct Bench {
@@ -98,6 +99,42 @@ async fn a_rotation_while_we_were_away_loses_nothing() {
     bench.resumed().await.catch_up().await.unwrap();
 
     assert_eq!(bench.ids().await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn of_several_rotations_while_we_were_away_none_is_left_out() {
+    let bench = Bench::new().await;
+    let named = |number: u32| bench.place.path().join(format!("audit.jsonl.{number}"));
+    let pause = || std::thread::sleep(Duration::from_millis(20));
+    bench.append(&line("a"));
+    bench.resumed().await.catch_up().await.unwrap();
+    bench.append(&line("b"));
+    fs::rename(bench.path(), named(1)).unwrap();
+    pause();
+    bench.append(&line("c"));
+    fs::rename(named(1), named(2)).unwrap();
+    fs::rename(bench.path(), named(1)).unwrap();
+    pause();
+    bench.append(&line("d"));
+    fs::write(named(9).with_extension("gz"), "packed").unwrap();
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_new_file_in_the_old_one_s_place_is_not_taken_for_it() {
+    let bench = Bench::new().await;
+    bench.append(&line("a"));
+    bench.resumed().await.catch_up().await.unwrap();
+    fs::remove_file(bench.path()).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    bench.append(&(line("b") + &line("c")));
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a", "b", "c"], "though the inode may be the same");
 }
 
 #[tokio::test]
