@@ -214,7 +214,8 @@ impl Call {
         let connection = connection::open(world, self.via, self.source).await?;
         let source = self.source;
         let response = connection.send(self.request()?);
-        let (response, cut) = tokio::time::timeout(PATIENCE, response).await.context("no answer")??;
+        let (response, cut) =
+            tokio::time::timeout(PATIENCE, response).await.context("no answer")??;
 
         Ok(Open::new(response, cut, source))
     }

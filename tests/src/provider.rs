@@ -176,7 +176,8 @@ fn provider_headers(headers: &mut HeaderMap, script: &Script) {
     }
     headers.insert(
         "request-id",
-        HeaderValue::from_str(&format!("req_{}", script.id)).unwrap_or(HeaderValue::from_static("?")),
+        HeaderValue::from_str(&format!("req_{}", script.id))
+            .unwrap_or(HeaderValue::from_static("?")),
     );
 }
 
@@ -184,7 +185,9 @@ fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     let body = Full::new(Bytes::from(body.to_string())).map_err(Into::into).boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
     response
 }

@@ -95,10 +95,20 @@ impl World {
         let ports = &self.ports;
         let (public, gate) = (ports.public.to_string(), ports.gate.to_string());
         let operators = ports.operators.to_string();
-        let process = self.programs.sidecar(&self.place, &[
-            "serve", "--public", &public, "--gate", &gate, "--operators", &operators,
-            "--spool", "run/spool/audit.jsonl",
-        ])?;
+        let process = self.programs.sidecar(
+            &self.place,
+            &[
+                "serve",
+                "--public",
+                &public,
+                "--gate",
+                &gate,
+                "--operators",
+                &operators,
+                "--spool",
+                "run/spool/audit.jsonl",
+            ],
+        )?;
         *self.sidecar.lock().unwrap() = Some(process);
 
         self.until_ready(&self.sidecar, ports.operators, "the sidecar").await
@@ -150,6 +160,11 @@ impl World {
     /// Envoy's process id.
     pub fn envoy_pid(&self) -> Option<u32> {
         self.envoy.lock().unwrap().as_ref().map(Process::id)
+    }
+
+    /// The sidecar's process id.
+    pub fn sidecar_pid(&self) -> Option<u32> {
+        self.sidecar.lock().unwrap().as_ref().map(Process::id)
     }
 
     /// Runs a command of `tollgate` on this world's data, and returns what it printed.
@@ -215,6 +230,11 @@ impl World {
         rows.remove(0)
     }
 
+    /// The one row of each of these addresses: as [`World::row_from`], but they settle together.
+    pub async fn row_of_each(&self, addresses: &[Ipv4Addr]) -> Vec<rows::Row> {
+        self.rows.of_each(addresses).await
+    }
+
     /// All audit rows.
     pub async fn rows(&self) -> Vec<rows::Row> {
         self.rows.all().await.unwrap_or_default()
@@ -236,10 +256,20 @@ fn installed(programs: &Programs, data: &Path, policy: &Value) -> Result<String>
     let (plain, signed) = (plain.display().to_string(), signed.display().to_string());
     programs.tollgate(data, &["policy", "sign", &plain, "--out", &signed])?;
     programs.tollgate(data, &["policy", "publish", &signed])?;
-    programs.tollgate(data, &[
-        "user", "add", ANN, "--tenant", "acme", "--department", "engineering", "--group",
-        "engineering",
-    ])?;
+    programs.tollgate(
+        data,
+        &[
+            "user",
+            "add",
+            ANN,
+            "--tenant",
+            "acme",
+            "--department",
+            "engineering",
+            "--group",
+            "engineering",
+        ],
+    )?;
     let pat = programs.tollgate(data, &["pat", "issue", ANN])?;
     let pat = pat.split_whitespace().find(|word| word.starts_with("tgp_"));
     let pat = pat.context("`tollgate pat issue` printed no personal access token")?.to_owned();
@@ -255,4 +285,3 @@ pub fn policy() -> Value {
         { "id": "research", "groups": ["research"], "models": ["claude-opus-*"] },
     ]})
 }
-

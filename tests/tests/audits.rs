@@ -25,7 +25,11 @@ const MOMENT: Duration = Duration::from_millis(300);
 /// The one row of a call, which names Ann.
 async fn hers(world: &World, answer: &e2e::client::answer::Answer) -> Row {
     let row = world.row_from(answer.source).await;
-    assert_eq!((row.text("tenant_id"), row.text("user_id")), ("acme", "ann@example.com"), "{row:?}");
+    assert_eq!(
+        (row.text("tenant_id"), row.text("user_id")),
+        ("acme", "ann@example.com"),
+        "{row:?}"
+    );
     assert_eq!(row.text("event_id"), answer.header("x-request-id"), "{row:?}");
     row
 }
@@ -100,7 +104,7 @@ fn the_client_goes_while_its_body_is_on_the_way() {
         for via in [Via::Http2, Via::Http1] {
             let call = world.call(&Script::new()).pieces(20, Duration::from_millis(100)).via(via);
             let row = left(world, call, MOMENT).await;
-            assert_eq!(row.number("complete"), Some(0), "{via:?}: {row:#?}");
+            assert!(row.flagged("client_gone"), "{via:?}: {row:#?}");
         }
     });
 }
@@ -118,7 +122,10 @@ fn the_client_goes_in_the_middle_of_a_stream() {
 
             let row = world.row_from(source).await;
 
-            assert_eq!((row.text("outcome"), row.number("complete")), ("error", Some(0)), "{row:#?}");
+            // The provider did its work: docs/decisions/0006-client-gone-is-allowed.md.
+            let ended = (row.text("outcome"), row.number("complete"));
+            assert_eq!(ended, ("allowed", Some(0)), "{row:#?}");
+            assert!(row.flagged("client_gone"), "{row:#?}");
             assert_eq!(row.number("tokens_in"), Some(25), "{via:?}: message_start had come");
         }
     });
@@ -127,7 +134,8 @@ fn the_client_goes_in_the_middle_of_a_stream() {
 #[test]
 fn the_client_goes_before_it_has_said_anything_of_use() {
     SUITE.run(async |world| {
-        let answer = raw::send(world.ports.plain, b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n").await;
+        let answer =
+            raw::send(world.ports.plain, b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n").await;
 
         // Headers that never end: 408 of Envoy's, after request_headers_timeout.
         let answer = answer.unwrap();
@@ -184,12 +192,12 @@ fn tried_again() {
 #[test]
 fn a_route_that_is_none() {
     SUITE.run(async |world| {
-        let answer = world.get("/api/hello").send(world).await;
+        let answer = world.get("/v1/complete").send(world).await;
 
         answer.assert_refused(404, "not_found_error");
         let row = world.row_from(answer.source).await;
         assert_eq!((row.text("outcome"), row.text("user_id")), ("denied", ""), "{row:#?}");
-        assert_eq!(row.payload["target"], "GET /api/hello");
+        assert_eq!(row.payload["target"], "GET /v1/complete");
     });
 }
 
@@ -260,7 +268,8 @@ fn a_trade_of_credentials() {
 #[test]
 fn what_is_no_call_leaves_no_row() {
     SUITE.run(async |world| {
-        for path in ["/healthz", "/readyz", "/v1/auth/cowork/capabilities", "/.well-known/jwks.json"]
+        for path in
+            ["/healthz", "/readyz", "/v1/auth/cowork/capabilities", "/.well-known/jwks.json"]
         {
             let answer = world.get(path).send(world).await;
             assert_eq!(answer.status, 200, "{path}");
@@ -295,9 +304,13 @@ fn envoy_is_stopped_with_streams_open() {
 
         world.stop_envoy().unwrap();
 
-        for stream in &open {
-            let row = world.row_from(stream.source).await;
-            assert_eq!((row.text("outcome"), row.number("complete")), ("error", Some(0)), "{row:#?}");
+        let sources: Vec<_> = open.iter().map(|stream| stream.source).collect();
+        for row in world.row_of_each(&sources).await {
+            assert_eq!(
+                (row.text("outcome"), row.number("complete")),
+                ("error", Some(0)),
+                "{row:#?}"
+            );
             assert_eq!(row.text("user_id"), "ann@example.com");
         }
     });
@@ -317,8 +330,8 @@ fn the_sidecar_is_away_for_a_while() {
 
         world.start_sidecar().await.unwrap();
 
-        for source in sources {
-            assert_eq!(world.row_from(source).await.text("outcome"), "allowed");
+        for row in world.row_of_each(&sources).await {
+            assert_eq!(row.text("outcome"), "allowed", "{row:#?}");
         }
     });
 }

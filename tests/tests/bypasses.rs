@@ -11,6 +11,9 @@ use std::time::Duration;
 
 static SUITE: Suite = Suite::new(|| Setup::named("bypasses"));
 
+/// What is changed of a good call.
+type Change = fn(Call, &str) -> Call;
+
 /// A raw request for the plain front.
 fn request(line: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let mut text = format!("{line}\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
@@ -58,13 +61,19 @@ fn another_spelling_of_the_path_is_checked_like_the_first_or_refused() {
             let script = Script::new();
             let text = body(&script).to_string();
             let line = format!("POST {path} HTTP/1.1");
-            stopped(world, path, &script, &request(&line, &["content-type: application/json"], &text))
-                .await;
+            stopped(
+                world,
+                path,
+                &script,
+                &request(&line, &["content-type: application/json"], &text),
+            )
+            .await;
 
             // With a good token the same path may pass, but only to where it is checked and routed.
             let token = format!("authorization: Bearer {}", world.token());
             let headers = ["content-type: application/json", token.as_str()];
-            let answer = raw::send(world.ports.plain, &request(&line, &headers, &text)).await.unwrap();
+            let answer =
+                raw::send(world.ports.plain, &request(&line, &headers, &text)).await.unwrap();
             for seen in world.provider.seen(&script) {
                 assert_eq!(seen.path, "/v1/messages", "{path}: {answer:?}");
             }
@@ -122,8 +131,10 @@ fn two_credentials_are_never_one_of_them() {
 fn headers_that_are_there_twice_or_too_large_are_refused() {
     SUITE.run(async |world| {
         let long = "a".repeat(9000);
-        let cases: [(&str, fn(Call, &str) -> Call); 4] = [
-            ("two tenants", |call, _| call.header("x-tenant-id", "acme").header("x-tenant-id", "acme")),
+        let cases: [(&str, Change); 4] = [
+            ("two tenants", |call, _| {
+                call.header("x-tenant-id", "acme").header("x-tenant-id", "acme")
+            }),
             ("two types", |call, _| call.header("content-type", "application/json")),
             ("two keys", |call, _| call.header("x-api-key", "a").header("x-api-key", "b")),
             ("a long credential", |call, long| call.bearer(long)),
@@ -183,7 +194,10 @@ fn trailers_reach_nobody_and_change_nothing() {
 fn a_forbidden_model_cannot_be_hidden_in_the_body() {
     SUITE.run(async |world| {
         for (what, text) in [
-            ("two models", r#"{"model":"claude-haiku-4-5","model":"claude-opus-4-8","messages":[]}"#),
+            (
+                "two models",
+                r#"{"model":"claude-haiku-4-5","model":"claude-opus-4-8","messages":[]}"#,
+            ),
             ("escaped", r#"{"\u006dodel":"claude-opus-4-8","messages":[]}"#),
             ("a second document", r#"{"model":"claude-haiku-4-5"}{"model":"claude-opus-4-8"}"#),
             ("an array", r#"[{"model":"claude-haiku-4-5"}]"#),
@@ -196,7 +210,11 @@ fn a_forbidden_model_cannot_be_hidden_in_the_body() {
 
             assert_eq!(answer.status, 400, "{what}: {}", answer.text());
         }
-        let deep = format!(r#"{{"model":"claude-haiku-4-5","a":{}{}}}"#, "[".repeat(200_000), "]".repeat(200_000));
+        let deep = format!(
+            r#"{{"model":"claude-haiku-4-5","a":{}{}}}"#,
+            "[".repeat(200_000),
+            "]".repeat(200_000)
+        );
         let answer = world.call(&Script::new()).body(deep).send(world).await;
         assert!(matches!(answer.status, 200 | 400), "{answer:?}");
         assert_eq!(world.call(&Script::new()).send(world).await.status, 200, "and nothing trapped");

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-const MARK: &str = "canary-7f3a";
+const MARK: &str = "marked-7f3a";
 
 /// Calls that end in every way, each with marks wherever the client can put one.
 async fn calls(world: &World) {
@@ -47,7 +47,9 @@ async fn calls(world: &World) {
     for line in [
         format!("GET /v1%2f?{MARK}-query HTTP/1.1\r\nhost: a\r\nx-a: {MARK}-raw"),
         format!("GET / HTTP/1.1\r\nhost: a\r\nx_a: {MARK}-underscore"),
-        format!("POST /v1/auth/cowork/pat?{MARK}-q HTTP/1.1\r\nhost: a\r\nauthorization: Bearer tgp_{MARK}"),
+        format!(
+            "POST /v1/auth/cowork/pat?{MARK}-q HTTP/1.1\r\nhost: a\r\nauthorization: Bearer tgp_{MARK}"
+        ),
     ] {
         raw::send(world.ports.plain, format!("{line}\r\n\r\n").as_bytes()).await.unwrap();
     }
@@ -81,19 +83,33 @@ fn nothing_secret_or_said_in_confidence_is_written_down() {
         for path in paths {
             places.push((path.display().to_string(), fs::read(&path).unwrap()));
         }
-        for path in ["/stats", "/stats/prometheus", "/config_dump?include_eds", "/clusters", "/listeners", "/certs"] {
+        for path in [
+            "/stats",
+            "/stats/prometheus",
+            "/config_dump?include_eds",
+            "/clusters",
+            "/listeners",
+            "/certs",
+        ] {
             places.push((path.to_owned(), world.admin(path).await.unwrap().into_bytes()));
         }
         let metrics = raw::get(world.ports.operators, "/metrics").await.unwrap();
         places.push(("/metrics of the sidecar".to_owned(), metrics.text.into_bytes()));
         assert!(places.iter().any(|(place, bytes)| place == "/stats" && bytes.len() > 1000));
 
+        for known in ["audit.jsonl", "tollgate.db"] {
+            let holds = |(place, bytes): &(String, Vec<u8>)| {
+                place.contains(known) && String::from_utf8_lossy(bytes).contains("ann@example.com")
+            };
+            assert!(places.iter().any(holds), "the search finds what is there: {known}");
+        }
         let secrets = [MARK, "sk-ant-e2e-provider-key", &world.pat, &token, "word0 "];
         for (place, bytes) in &places {
             let text = String::from_utf8_lossy(bytes);
             for secret in secrets {
                 let at = text.find(secret);
-                let around = at.map(|at| text.get(at.saturating_sub(80)..at + 60).unwrap_or(secret));
+                let around =
+                    at.map(|at| text.get(at.saturating_sub(80)..at + 60).unwrap_or(secret));
                 assert!(at.is_none(), "{place} holds {secret:.12}…: {around:?}");
             }
         }

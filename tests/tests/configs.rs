@@ -16,7 +16,13 @@ static SUITE: Suite = Suite::new(|| Setup::named("configs"));
 /// Counters that are above zero when Envoy did not take a file as it stands.
 async fn assert_taken_whole(world: &World) {
     let stats = world.admin("/stats").await.unwrap();
-    let bad = ["update_rejected", "update_failure", "unknown_fields", "deprecated_feature_use", "wip_protos"];
+    let bad = [
+        "update_rejected",
+        "update_failure",
+        "unknown_fields",
+        "deprecated_feature_use",
+        "wip_protos",
+    ];
     for line in stats.lines() {
         let watched = bad.iter().any(|word| line.contains(word));
         // The credential injector is marked as work in progress by Envoy itself.
@@ -42,8 +48,10 @@ async fn assert_works(world: &World, ways: &[Via]) {
         assert_eq!(world.row_from(answer.source).await.text("outcome"), "denied");
 
         let large = json!([{"role": "user", "content": "x".repeat(20 << 20)}]);
-        let answer = world.call(&Script::new()).member("messages", large).via(via).send(world).await;
+        let answer =
+            world.call(&Script::new()).member("messages", large).via(via).send(world).await;
         assert_eq!(answer.status, 200, "20 MB, {via:?}: {}", answer.text());
+        assert_eq!(world.row_from(answer.source).await.text("outcome"), "allowed");
     }
 }
 
@@ -84,10 +92,9 @@ fn a_foreign_ingress_gets_the_gate_and_its_other_hosts_do_not_change() {
             assert_works(world, &[Via::Plain, Via::Plain2]).await;
 
             let before = world.rows().await.len();
-            for (line, expected) in [
-                ("POST /v1/messages", "a message board of the shop"),
-                ("GET /ready", "LIVE"),
-            ] {
+            for (line, expected) in
+                [("POST /v1/messages", "a message board of the shop"), ("GET /ready", "LIVE")]
+            {
                 let request = format!(
                     "{line} HTTP/1.1\r\nhost: shop.example.com\r\ncontent-length: 2\r\n\
                      x-tollgate-model: theirs\r\nx-user-id: theirs\r\nconnection: close\r\n\r\n{{}}"
@@ -145,7 +152,10 @@ fn a_renamed_key_is_used_by_the_next_call() {
         let script = Script::new();
         let answer = world.call(&script).send(world).await;
 
-        assert_eq!(world.provider.seen(&script)[0].header("x-api-key"), Some("sk-ant-e2e-another-key"));
+        assert_eq!(
+            world.provider.seen(&script)[0].header("x-api-key"),
+            Some("sk-ant-e2e-another-key")
+        );
         assert_eq!(answer.status, 418, "which this provider does not know");
         world.provider.forgive();
     });

@@ -21,7 +21,10 @@ fn the_python_sdk_creates_streams_counts_and_raises_as_it_would_directly() {
             .env("BASE", format!("https://localhost:{}", world.ports.tls.port()))
             .env("CA", world.run().join("tls/ca.pem"))
             .env("TOKEN", world.token())
-            .env("SCRIPT_good", Script::new().usage(Usage { input: 77, ..Usage::default() }).user_id())
+            .env(
+                "SCRIPT_good",
+                Script::new().usage(Usage { input: 77, ..Usage::default() }).user_id(),
+            )
             .env("SCRIPT_stream", stream.user_id())
             .env("SCRIPT_limited", Script::new().status(429).user_id())
             .env("SCRIPT_overloaded", Script::new().status(529).user_id());
@@ -30,7 +33,7 @@ fn the_python_sdk_creates_streams_counts_and_raises_as_it_would_directly() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(said["create"], serde_json::json!(["word0 ", 77, "end_turn"]), "{said}");
-        let text: String = (0..12).map(|nth| format!("word{nth} ")).collect();
+        let text: String = (0..12).flat_map(|nth| [format!("word{nth}"), " ".to_owned()]).collect();
         assert_eq!(said["stream"], serde_json::json!([12, text, 15]), "{said}");
         assert_eq!(said["count"], 25, "{said}");
         for (what, class, status, kind) in [

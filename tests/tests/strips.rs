@@ -166,7 +166,11 @@ fn a_provider_cannot_put_words_into_the_row() {
 
 #[test]
 fn no_key_no_call() {
-    let setup = Setup::named("strips-keyless").edit("secrets/anthropic.yaml", "sk-ant-e2e-provider-key", "");
+    let setup = Setup::named("strips-keyless").edit(
+        "secrets/anthropic.yaml",
+        "sk-ant-e2e-provider-key",
+        "",
+    );
     e2e::suite::alone(setup, async |world| {
         let answer = world.call(&Script::new()).send(world).await;
 

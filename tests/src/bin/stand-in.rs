@@ -79,14 +79,21 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.map_or(Bytes::new(), |body| body.to_bytes());
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map_or(Bytes::new(), http_body_util::Collected::to_bytes);
     let asked = Asked::read(&body);
     let words: Vec<String> = WORDS.split_inclusive(' ').map(str::to_owned).collect();
     // Four characters are about one token.
     let tokens = |length: usize| u64::try_from(length / 4).unwrap_or(u64::MAX).max(1);
-    let usage = Usage { input: tokens(body.len()), output: tokens(WORDS.len()), ..Usage::default() };
+    let usage =
+        Usage { input: tokens(body.len()), output: tokens(WORDS.len()), ..Usage::default() };
 
     let (status, kind, body) = match path.as_str() {
         "/v1/messages" if asked.streams() => {
@@ -95,9 +102,15 @@ async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, In
                 tokio::time::sleep(PACE).await;
                 Ok(Frame::data(event))
             });
-            (StatusCode::OK, "text/event-stream; charset=utf-8", BodyExt::boxed(StreamBody::new(events)))
+            (
+                StatusCode::OK,
+                "text/event-stream; charset=utf-8",
+                BodyExt::boxed(StreamBody::new(events)),
+            )
         }
-        "/v1/messages" => (StatusCode::OK, "application/json", whole(&model::message(&asked, &words, usage))),
+        "/v1/messages" => {
+            (StatusCode::OK, "application/json", whole(&model::message(&asked, &words, usage)))
+        }
         "/v1/messages/count_tokens" => {
             let counted = serde_json::json!({ "input_tokens": usage.input });
             (StatusCode::OK, "application/json", whole(&counted))

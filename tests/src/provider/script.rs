@@ -49,6 +49,7 @@ impl Default for Usage {
 }
 
 /// One call's instructions.
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing a provider may do")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Script {

@@ -8,12 +8,16 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 /// Lines of each log that are shown after a failure.
 const TAIL: usize = 60;
+
+/// Numbers the worlds of this process.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 type Errand = Box<dyn FnOnce() + Send>;
 
@@ -101,14 +105,16 @@ pub fn prepared(question: &str) -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// A program of this workspace: cargo puts it beside the folder of the test programs.
+/// A program of this workspace: cargo puts it beside other programs, and beside the folder of the
+/// test programs.
 pub fn built(name: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let folder = this.ancestors().nth(2).context("the test program stands in no folder")?;
-    let path = folder.join(name);
-    ensure!(path.exists(), "{} is not there: cargo build --workspace", path.display());
+    let mut folders = this.ancestors().skip(1).take(2);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.exists()));
 
-    Ok(path)
+    found.with_context(|| {
+        format!("{name} is not beside {}: cargo build --workspace", this.display())
+    })
 }
 
 impl Programs {
@@ -179,8 +185,7 @@ pub fn place(name: &str) -> Result<PathBuf> {
             drop(fs::remove_dir_all(old.path()));
         }
     }
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let nth = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
     let place = all.join(format!("{name}-{nth}-{}", std::process::id()));
     fs::create_dir_all(place.join("logs"))?;
 
@@ -195,7 +200,8 @@ pub fn logs(place: &Path) -> String {
         let whole = String::from_utf8_lossy(&whole);
         let lines: Vec<&str> = whole.lines().collect();
         let end = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default();
-        text.push_str(&format!("---- {}\n{}\n", place.join(log).display(), end.join("\n")));
+        let name = place.join(log).display().to_string();
+        text.extend(["---- ", &name, "\n", &end.join("\n"), "\n"]);
     }
 
     text

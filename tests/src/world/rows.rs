@@ -115,4 +115,23 @@ impl Table {
 
         self.of(&address).await.unwrap()
     }
+
+    /// The one row of each of these addresses.
+    pub async fn of_each(&self, addresses: &[Ipv4Addr]) -> Vec<Row> {
+        let end = Instant::now() + PATIENCE;
+        for address in addresses.iter().map(ToString::to_string) {
+            while self.of(&address).await.map_or(0, |rows| rows.len()) < 1 && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        tokio::time::sleep(SETTLES).await;
+        let mut found = Vec::new();
+        for address in addresses {
+            let mut rows = self.of(&address.to_string()).await.unwrap();
+            assert_eq!(rows.len(), 1, "exactly one row for {address}: {rows:#?}");
+            found.append(&mut rows);
+        }
+
+        found
+    }
 }
