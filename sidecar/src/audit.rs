@@ -32,7 +32,7 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
             print(&store.rows(&chosen(filter, *limit)).await?, screen)
         }
         AuditCommand::Find { id, limit } => {
-            let filter = Filter { any_id: Some(id.clone()), limit: *limit, ..Filter::default() };
+            let filter = Filter { any_id: Some(searched(id)), limit: *limit, ..Filter::default() };
             let rows = store.rows(&filter).await?;
             if rows.is_empty() {
                 return Err(Failure::NotFound(format!("no row knows the id {id}")));
@@ -67,6 +67,11 @@ async fn go_on(
             }
         }
     }
+}
+
+/// Addresses stand in rows in lower case; other ids as they are.
+fn searched(id: &str) -> String {
+    if id.contains('@') { id.to_ascii_lowercase() } else { id.to_owned() }
 }
 
 fn chosen(args: &FilterArgs, limit: u32) -> Filter {
