@@ -132,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_table_is_this_table() {
+        let document = include_str!("../../docs/refusals.md");
+        let gate = document.split("\n## ").find(|part| part.starts_with("The gate")).unwrap();
+
+        for refusal in Refusal::ALL {
+            let kind = serde_json::to_value(refusal.kind()).unwrap();
+            let (code, status, message) = (refusal.code(), refusal.status(), refusal.message());
+            let row = format!("| `{code}` | {status} | `{}` | {message} |", kind.as_str().unwrap());
+            assert!(gate.contains(&row), "docs/refusals.md lacks {row}");
+        }
+        let rows = gate.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, Refusal::ALL.len(), "and has none that is not there");
+    }
+
+    #[test]
     fn the_sentences_clients_match_on_are_the_reference_gateway_s() {
         assert_eq!(Refusal::ModelMissing.message(), "model is required");
         assert_eq!(Refusal::ModelType.message(), "model must be a string");
