@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::{audit, gate, intake, keys, operators, pats, policy, public, standing, users};
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -241,8 +241,12 @@ fn lock(data: &Data) -> Result<File> {
     let path = data.lock();
     let place = data.root().display();
     let file = File::create(&path).with_context(|| format!("{place} is not writable"))?;
-    if file.try_lock().is_err() {
-        bail!("another sidecar serves from {place}");
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("another sidecar serves from {place}"),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("{place} cannot be locked"));
+        }
     }
 
     Ok(file)

@@ -151,3 +151,10 @@ fn a_policy_is_checked_signed_published_and_shown() -> Fallible {
     assert_eq!(shown["policy"]["rules"][0]["id"], "all");
     Ok(())
 }
+
+#[tokio::test]
+async fn two_sidecars_do_not_serve_from_one_place() -> Fallible {
+    let world = crate::world::World::start().await?;
+
+    refused(&world.place, &SERVE, "another sidecar serves from")
+}
