@@ -6,6 +6,7 @@
 //! ([`provider::script`]), so that all tests of a suite run at once. [`suite`] ties them together
 //! and prints every log when one fails.
 
+pub mod bench;
 pub mod suite;
 pub mod world;
 pub mod client;

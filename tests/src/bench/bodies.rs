@@ -1,0 +1,113 @@
+//! What is sent: Messages bodies as Claude Code sends them, and whole requests, written out once.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// One size of body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// A question.
+    Small,
+    /// What Claude Code really sends: instructions, tools, some turns.
+    Usual,
+    /// A long conversation with files in it.
+    Large,
+}
+
+impl Size {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Small, Self::Usual, Self::Large];
+
+    /// Its name in the figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "1k",
+            Self::Usual => "75k",
+            Self::Large => "1m",
+        }
+    }
+
+    /// Bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Small => 1024,
+            Self::Usual => 75 * 1024,
+            Self::Large => 1024 * 1024,
+        }
+    }
+}
+
+/// A line of source code as it stands in a prompt: quotes and line ends are escaped in JSON.
+const LINE: &str =
+    "    let Some(value) = map.get(\"key\") else { return Err(Missing(\"key\")) };\n";
+
+/// A body of about this many bytes.
+pub fn body(bytes: usize, stream: bool) -> Bytes {
+    let mut value = json!({
+        "metadata": { "user_id": "user_1f0c_account__session_5b1c9a" },
+        "system": [{ "type": "text", "text": "You are Claude Code, Anthropic's CLI for Claude.",
+            "cache_control": { "type": "ephemeral" } }],
+        "messages": [{ "role": "user", "content": [{ "type": "text", "text": "Fix the test." }] }],
+    });
+    if bytes > 16 * 1024 {
+        value["tools"] = (0..16).map(tool).collect();
+    }
+    // The rest: turns of at most 16 KiB, half of them files that a tool read.
+    let mut turn = 0;
+    loop {
+        let text = value.to_string();
+        let missing = bytes.saturating_sub(text.len() + 200);
+        if missing < LINE.len() * 2 {
+            // The model comes first, as with the SDK; a map of serde_json's is sorted.
+            let rest = text.trim_start_matches('{');
+            return Bytes::from(format!(
+                r#"{{"model":"claude-sonnet-4-5-20250929","max_tokens":32000,"stream":{stream},{rest}"#
+            ));
+        }
+        let text = LINE.repeat(missing.min(16 * 1024) / (LINE.len() + 6));
+        push(&mut value, turn, &text);
+        turn += 1;
+    }
+}
+
+fn push(value: &mut Value, turn: usize, text: &str) {
+    let id = format!("toolu_{turn:024}");
+    let message = match turn % 2 {
+        0 => json!({ "role": "assistant", "content": [{ "type": "text", "text": text }] }),
+        _ => json!({ "role": "user", "content": [
+            { "type": "tool_result", "tool_use_id": id, "content": text }] }),
+    };
+    if let Some(messages) = value["messages"].as_array_mut() {
+        messages.push(message);
+    }
+}
+
+fn tool(number: usize) -> Value {
+    json!({
+        "name": format!("tool_{number}"),
+        "description": "Reads a file from the local filesystem. ".repeat(30),
+        "input_schema": { "type": "object", "required": ["path"], "properties": {
+            "path": { "type": "string", "description": "The absolute path of the file to read" },
+            "limit": { "type": "number", "description": "How many lines to read" } } },
+    })
+}
+
+/// A whole request, with the headers that Claude Code sends. `further` are lines of more headers.
+pub fn request(token: &str, body: &[u8], further: &str) -> Bytes {
+    let head = format!(
+        "POST /v1/messages?beta=true HTTP/1.1\r\nhost: tollgate.localhost\r\n\
+         accept: application/json\r\naccept-encoding: gzip, deflate, br, zstd\r\n\
+         anthropic-beta: claude-code-20250219,interleaved-thinking-2025-05-14\r\n\
+         anthropic-dangerous-direct-browser-access: true\r\nanthropic-version: 2023-06-01\r\n\
+         authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         user-agent: claude-cli/2.1.197 (external, cli)\r\nx-app: cli\r\n\
+         x-claude-code-session-id: 5b1c9a52-43ab-4d5c-9d2e-0a1b2c3d4e5f\r\n\
+         x-stainless-arch: x64\r\nx-stainless-lang: js\r\nx-stainless-os: Linux\r\n\
+         x-stainless-package-version: 0.70.0\r\nx-stainless-retry-count: 0\r\n\
+         x-stainless-runtime: node\r\nx-stainless-runtime-version: v24.3.0\r\n\
+         x-stainless-timeout: 600\r\n{further}content-length: {}\r\n\r\n",
+        body.len()
+    );
+
+    Bytes::from([head.as_bytes(), body].concat())
+}

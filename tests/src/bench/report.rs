@@ -1,0 +1,107 @@
+//! The figures, beside what they should be.
+
+use crate::world::processes::repository;
+use anyhow::Result;
+use serde_json::json;
+use std::fs;
+
+/// What a figure should be.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Nothing was promised.
+    None,
+}
+
+/// The names and targets of design.md §8, as far as there is something to measure.
+const TARGETS: [(&str, &str, Target); 15] = [
+    ("gate.1k.rps_ratio", "", Target::AtLeast(0.65)),
+    ("gate.75k.rps_ratio", "", Target::AtLeast(0.70)),
+    ("gate.1m.rps_ratio", "", Target::None),
+    ("gate.1k.added_p50", "ms", Target::AtMost(0.10)),
+    ("gate.1k.added_p99", "ms", Target::AtMost(0.5)),
+    ("gate.75k.added_p50", "ms", Target::None),
+    ("gate.1m.added_p50", "ms", Target::None),
+    ("stream.first_token_added", "ms", Target::AtMost(0.1)),
+    ("filter.mb", "MB", Target::AtMost(1.5)),
+    ("vm.mb", "MB", Target::AtMost(16.0)),
+    ("vm.after_20m.mb", "MB", Target::AtMost(64.0)),
+    ("sidecar.mb", "MB", Target::AtMost(60.0)),
+    ("helper.cached_ms", "ms", Target::AtMost(10.0)),
+    ("audit.lost", "rows", Target::AtMost(0.0)),
+    ("audit.doubled", "rows", Target::AtMost(0.0)),
+];
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub struct Report {
+    figures: Vec<(&'static str, f64)>,
+    notes: Vec<String>,
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.get(middle) {
+        Some(upper) if values.len().is_multiple_of(2) => {
+            values.get(middle - 1).map_or(*upper, |lower| f64::midpoint(*lower, *upper))
+        }
+        Some(middle) => *middle,
+        None => f64::NAN,
+    }
+}
+
+impl Report {
+    /// Enters a figure.
+    pub fn figure(&mut self, name: &str, value: f64) {
+        if let Some((name, ..)) = TARGETS.iter().find(|(known, ..)| *known == name) {
+            self.figures.push((name, value));
+        }
+    }
+
+    /// Enters what explains the figures.
+    pub fn note(&mut self, note: String) {
+        eprintln!("  {note}");
+        self.notes.push(note);
+    }
+
+    /// The table, for people.
+    pub fn print(&self) {
+        println!("\n{:<26} {:>10} {:<5} {:>12}", "figure", "value", "unit", "target");
+        for (name, unit, target) in TARGETS {
+            let Some((_, value)) = self.figures.iter().find(|(known, _)| *known == name) else {
+                continue;
+            };
+            let (target, met) = match target {
+                Target::AtLeast(least) => (format!(">= {least}"), *value >= least),
+                Target::AtMost(most) => (format!("<= {most}"), *value <= most),
+                Target::None => ("-".to_owned(), true),
+            };
+            let verdict = if met { "" } else { "missed" };
+            println!("{name:<26} {value:>10.3} {unit:<5} {target:>12}  {verdict}");
+        }
+        println!();
+        for note in &self.notes {
+            println!("{note}");
+        }
+    }
+
+    /// `target/bench.json`, for programs.
+    pub fn write(&self) -> Result<()> {
+        let figures: Vec<_> = TARGETS
+            .iter()
+            .filter_map(|(name, unit, _)| {
+                let (_, value) = self.figures.iter().find(|(known, _)| known == name)?;
+                let value = (value * 10_000.0).round() / 10_000.0;
+                Some(json!({ "name": name, "value": value, "unit": unit }))
+            })
+            .collect();
+        let path = repository().join("target/bench.json");
+        fs::write(&path, format!("{:#}\n", json!(figures)))?;
+        println!("\nwritten: {}", path.display());
+
+        Ok(())
+    }
+}
