@@ -151,6 +151,11 @@ impl World {
         drop(self.sidecar.lock().unwrap().take());
     }
 
+    /// Ends Envoy at once, as a crash would.
+    pub fn kill_envoy(&self) {
+        drop(self.envoy.lock().unwrap().take());
+    }
+
     /// Asks Envoy to end (SIGTERM), and waits until it has.
     pub fn stop_envoy(&self) -> Result<()> {
         let process = self.envoy.lock().unwrap().take();

@@ -335,3 +335,53 @@ fn the_sidecar_is_away_for_a_while() {
         }
     });
 }
+
+#[test]
+fn more_calls_than_the_provider_s_circuit_takes() {
+    let setup = Setup::named("audits-circuit").edit(
+        "clusters.yaml",
+        "max_requests: 16384",
+        "max_requests: 2",
+    );
+    alone(setup, async |world| {
+        let script = Script { words: 60, pause: 30, ..Script::new() };
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            open.push(world.call(&script).streamed().open(world).await.unwrap());
+        }
+
+        let answer = world.call(&Script::new()).send(world).await;
+
+        answer.assert_refused(529, "overloaded_error");
+        assert_eq!(hers(world, &answer).await.text("outcome"), "error");
+        for stream in open {
+            assert!(stream.read().await.whole, "who was served before goes on");
+        }
+    });
+}
+
+#[test]
+fn envoy_is_overloaded() {
+    let monitor = "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig";
+    let injected = "envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig";
+    let setup = Setup::named("audits-overload")
+        .edit(
+            "envoy.yaml",
+            "&heap envoy.resource_monitors.fixed_heap",
+            "&heap envoy.resource_monitors.injected_resource",
+        )
+        .edit("envoy.yaml", monitor, injected)
+        .edit("envoy.yaml", "max_heap_size_bytes: 2147483648", "filename: ./pressure");
+    alone(setup, async |world| {
+        world.rename_into_place("pressure", "0.96").unwrap();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+
+        let answer = world.call(&Script::new()).send(world).await;
+
+        answer.assert_refused(503, "api_error");
+        assert_eq!(world.row_from(answer.source).await.text("outcome"), "error");
+        world.rename_into_place("pressure", "0.1").unwrap();
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        assert_eq!(world.call(&Script::new()).send(world).await.status, 200);
+    });
+}

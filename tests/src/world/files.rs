@@ -34,6 +34,8 @@ pub fn write(
     for folder in ["secrets", "tls", "spool"] {
         fs::create_dir_all(run.join(folder))?;
     }
+    // Read by nobody, unless a test makes it a monitor of Envoy's.
+    fs::write(run.join("pressure"), "0.0")?;
     let edits = substitutions(ports, keys)?;
     let edits: Vec<&Edit> = edits.iter().chain(&setup.edits).collect();
     for file in FILES {
