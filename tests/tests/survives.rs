@@ -168,8 +168,8 @@ fn a_captured_sidecar_can_withhold_a_policy_and_not_forge_one() {
         let keys: Value =
             serde_json::from_str(&world.tollgate(&["keys", "show", "--json"]).unwrap()).unwrap();
         let name = keys["policy"]["key_id"].as_str().unwrap();
-        let forger = KeyPair::from_seed(Seed::new([9; 32]));
-        let forged = envelope::seal(POLICY_TYPE, lax().as_bytes(), name, &forger);
+        let foreign = KeyPair::from_seed(Seed::new([9; 32]));
+        let forged = envelope::seal(POLICY_TYPE, lax().as_bytes(), name, &foreign);
         assert_eq!(opus(world).await.status, 400);
 
         world.kill_sidecar();
