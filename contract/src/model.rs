@@ -2,8 +2,8 @@
 //!
 //! Clients, clouds and price lists write the same model in many ways. Every comparison (allow-list,
 //! price, route) is made after the one normalisation [`normalise`] states: lower case; a provider's
-//! region and vendor prefix gone (`us.anthropic.`); a context suffix gone (`[1m]`); a cloud's
-//! version suffix gone (`-v1:0`); a release date gone (`-20250929`, `@20250929`).
+//! region and vendor prefix gone (`us.anthropic.`); a context suffix gone (`[1m]`); Amazon's version
+//! suffix gone from Amazon's names (`-v1:0`); a release gone (`-20250929`, `@20250929`, `@latest`).
 //!
 //! Names that only look alike are refused, not folded: a model name is printable ASCII.
 
@@ -22,6 +22,9 @@ pub enum NameError {
     /// Longer than [`LONGEST`].
     #[error("the model's name is longer than {LONGEST} bytes")]
     TooLong,
+    /// A pattern that begins with what names never begin with once they are compared.
+    #[error("names are compared without region and vendor: leave the prefix out")]
+    Prefix,
     /// Something other than the letters, digits and signs that model names are made of.
     #[error("the model's name has a character that model names do not have")]
     Character,
@@ -64,20 +67,14 @@ fn allowed(byte: u8) -> bool {
 
 /// What is left when everything is gone that does not tell models apart.
 fn core(name: &str) -> &str {
-    let mut rest = name;
-    for region in REGIONS {
-        if let Some(stripped) = rest.strip_prefix(region) {
-            rest = stripped;
-            break;
-        }
-    }
-    for vendor in VENDORS {
-        rest = rest.strip_prefix(vendor).unwrap_or(rest);
-    }
-    rest = rest.strip_suffix("[1m]").unwrap_or(rest);
-    rest = without_cloud_version(rest);
+    let local = REGIONS.iter().find_map(|region| name.strip_prefix(region)).unwrap_or(name);
+    let vendors = VENDORS.iter().find_map(|vendor| local.strip_prefix(vendor));
+    let rest = vendors.unwrap_or(local);
+    let rest = rest.strip_suffix("[1m]").unwrap_or(rest);
+    // Only there is `-v1` no part of the name: `some-model-v2` and `-v3` are two models.
+    let rest = if vendors.is_some() { without_cloud_version(rest) } else { rest };
 
-    without_date(rest)
+    without_release(rest)
 }
 
 /// `claude-x-v1:0` and `claude-x-v1` → `claude-x` (Amazon's suffix).
@@ -92,14 +89,19 @@ fn without_cloud_version(name: &str) -> &str {
     }
 }
 
-/// `claude-x-20250929`, `claude-x@20250929` and `claude-x@default` → `claude-x`.
-fn without_date(name: &str) -> &str {
-    if let Some((before, _version)) = name.split_once('@') {
-        return without_date(before);
-    }
-    match name.rsplit_once('-') {
-        Some((before, date)) if date.len() == 8 && digits(date) => before,
-        _ => name,
+/// `claude-x-20250929`, `claude-x@20250929` and `claude-x@default` → `claude-x`. What stands behind
+/// the `@` and is neither a date nor a word for "whichever" stays, and matches nothing by accident.
+fn without_release(name: &str) -> &str {
+    let date = |text: &str| text.len() == 8 && digits(text);
+    match name.rsplit_once('@') {
+        Some((before, release)) if date(release) || ["default", "latest"].contains(&release) => {
+            before
+        }
+        Some(_) => name,
+        None => match name.rsplit_once('-') {
+            Some((before, release)) if date(release) => before,
+            _ => name,
+        },
     }
 }
 
@@ -138,7 +140,11 @@ pub fn normalise_pattern(pattern: &str) -> Result<String, NameError> {
         if !pattern.bytes().all(|byte| byte == b'*' || allowed(byte)) {
             return Err(NameError::Character);
         }
-        return Ok(pattern.to_ascii_lowercase());
+        let lower = pattern.to_ascii_lowercase();
+        if REGIONS.iter().chain(&VENDORS).any(|prefix| lower.starts_with(prefix)) {
+            return Err(NameError::Prefix);
+        }
+        return Ok(lower);
     }
 
     normalise(pattern).map(Cow::into_owned)
@@ -169,7 +175,15 @@ mod tests {
 
     #[test]
     fn different_models_stay_different() {
-        for name in ["claude-opus-4-8", "claude-haiku-4-5", "gpt-5.2", "llama-3.3-70b"] {
+        for name in [
+            "claude-opus-4-8",
+            "gpt-5.2",
+            "llama-3.3-70b",
+            "deepseek-v2",
+            "deepseek-v3",
+            "claude-haiku-4-5@evil",
+            "model:7",
+        ] {
             assert_eq!(normalise(name).unwrap(), name);
         }
     }
@@ -182,6 +196,12 @@ mod tests {
         assert_eq!(normalise(""), Err(NameError::Empty));
         assert_eq!(normalise("[1m]"), Err(NameError::Empty));
         assert_eq!(normalise(&"a".repeat(257)), Err(NameError::TooLong));
+    }
+
+    #[test]
+    fn a_pattern_that_could_never_match_is_refused() {
+        assert_eq!(normalise_pattern("us.anthropic.claude-*"), Err(NameError::Prefix));
+        assert_eq!(normalise_pattern("Claude-Opus-*").unwrap(), "claude-opus-*");
     }
 
     #[test]

@@ -66,7 +66,7 @@ enum Progress {
 #[derive(Debug)]
 pub struct Exchange {
     gate: Rc<Gate>,
-    sequence: Sequence,
+    sequence: Option<Sequence>,
     progress: Progress,
     started: u64,
     spent: u64,
@@ -84,10 +84,9 @@ pub struct Exchange {
 impl Exchange {
     /// A new exchange.
     pub fn new(gate: Rc<Gate>) -> Self {
-        let sequence = gate.next();
         Self {
             gate,
-            sequence,
+            sequence: None,
             progress: Progress::New,
             started: 0,
             spent: 0,
@@ -131,12 +130,7 @@ impl Exchange {
 
     /// The request's trailers are here: its body is whole. None of them is on the allow-list.
     pub fn request_trailers(&mut self, host: &impl Host) -> Verdict {
-        let cleared = host.headers(Map::RequestTrailers).and_then(|trailers| {
-            trailers
-                .iter()
-                .filter_map(|(name, _)| str::from_utf8(name).ok())
-                .try_for_each(|name| host.remove_header(Map::RequestTrailers, name))
-        });
+        let cleared = answer::drop_trailers(host, Map::RequestTrailers);
         match (cleared, &self.progress) {
             (Err(error), Progress::Authenticated(..)) => self.refuse(host, error.into()),
             (Ok(()), Progress::Authenticated(..)) => self.request_complete(host),
@@ -278,6 +272,11 @@ impl Exchange {
         self.row = false;
 
         Ok(())
+    }
+
+    /// The record's number, taken when one is first written: what leaves no row leaves no hole.
+    fn number(&mut self) -> Sequence {
+        *self.sequence.get_or_insert_with(|| self.gate.next())
     }
 
     /// Adds what has passed since `begun` to the gate's own share.

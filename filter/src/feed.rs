@@ -4,6 +4,8 @@
 use crate::gate::{Gate, VERSION, wide};
 use crate::host::{Host, HostError};
 use crate::snapshot::DocumentError;
+use contract::standing::Standing;
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// How often each document is asked for, nanoseconds.
@@ -48,11 +50,13 @@ impl Document {
         }
     }
 
-    fn place(self) -> usize {
+    /// Where its tag stands: with the document and not with a VM, or a VM that has not fetched for a
+    /// while would be told "as you have it" of something else than all have.
+    fn tag_key(self) -> &'static str {
         match self {
-            Self::Policy => 0,
-            Self::Keys => 1,
-            Self::Standing => 2,
+            Self::Policy => "tollgate.policy.etag",
+            Self::Keys => "tollgate.keys.etag",
+            Self::Standing => "tollgate.standing.etag",
         }
     }
 }
@@ -84,7 +88,6 @@ pub enum Arrival {
 #[derive(Debug, Default)]
 pub struct Fetcher {
     last: u64,
-    etags: [String; 3],
 }
 
 impl Fetcher {
@@ -93,7 +96,9 @@ impl Fetcher {
     /// # Errors
     /// If the host refuses.
     pub fn due(&mut self, host: &impl Host, vm: u32, now: u64) -> Result<bool, HostError> {
-        if now.saturating_sub(self.last) < PERIOD || !holds(host, vm, now)? {
+        // A clock that was set back must not stop the fetching until it has caught up.
+        let early = now >= self.last && now.saturating_sub(self.last) < PERIOD;
+        if early || !holds(host, vm, now)? {
             return Ok(false);
         }
         self.last = now;
@@ -101,9 +106,14 @@ impl Fetcher {
         Ok(true)
     }
 
-    /// The tag of the version this VM has; empty for none.
-    pub fn etag(&self, document: Document) -> &str {
-        self.etags.get(document.place()).map_or("", String::as_str)
+    /// The tag of the version in force; empty for none.
+    ///
+    /// # Errors
+    /// If the host refuses.
+    pub fn etag(host: &impl Host, document: Document) -> Result<String, HostError> {
+        let tag = host.shared(document.tag_key())?.value;
+
+        Ok(String::from_utf8(tag).unwrap_or_default())
     }
 
     /// Puts a fetched document in force, here and for all VMs.
@@ -111,7 +121,6 @@ impl Fetcher {
     /// # Errors
     /// [`FeedError`]; what was in force stays.
     pub fn arrived(
-        &mut self,
         host: &impl Host,
         gate: &Gate,
         document: Document,
@@ -123,16 +132,33 @@ impl Fetcher {
             200 => {}
             other => return Err(FeedError::Status(other)),
         }
-        if host.shared(document.key())?.value != body {
-            gate.take(document, body)?;
-            host.share(document.key(), body, None)?;
-            rise(host)?;
+        let before = host.shared(document.key())?.value;
+        let body = match document {
+            Document::Standing => after(&before, body)?,
+            Document::Policy | Document::Keys => Cow::Borrowed(body),
+        };
+        // The tag comes last: where it is missing, not everything was done the last time.
+        if before == *body && Self::etag(host, document)? == etag {
+            return Ok(Arrival::Known);
         }
-        if let Some(known) = self.etags.get_mut(document.place()) {
-            etag.clone_into(known);
-        }
+        gate.take(document, &body)?;
+        host.share(document.key(), &body, None)?;
+        rise(host)?;
+        host.share(document.tag_key(), etag.as_bytes(), None)?;
 
         Ok(Arrival::Taken)
+    }
+}
+
+/// The standing that is in force when this one comes after that one.
+fn after<'a>(before: &[u8], body: &'a [u8]) -> Result<Cow<'a, [u8]>, DocumentError> {
+    let new: Standing = serde_json::from_slice(body)?;
+    match serde_json::from_slice::<Standing>(before) {
+        Ok(old) if new.version < old.version => {
+            log::error!("the standing fell from version {} to {}", old.version, new.version);
+            Ok(Cow::Owned(serde_json::to_vec(&new.after(&old))?))
+        }
+        Ok(_) | Err(_) => Ok(Cow::Borrowed(body)),
     }
 }
 
@@ -154,7 +180,9 @@ fn holds(host: &impl Host, vm: u32, now: u64) -> Result<bool, HostError> {
     let holder = seen.value.split_at_checked(4).and_then(|(holder, until)| {
         Some((u32::from_le_bytes(holder.try_into().ok()?), wide(until)?))
     });
-    if holder.is_some_and(|(holder, until)| holder != vm && now < until) {
+    // A lease that ends later than any can is of a clock that was set back since.
+    let live = |until: u64| now < until && until <= now.saturating_add(LEASE);
+    if holder.is_some_and(|(holder, until)| holder != vm && live(until)) {
         return Ok(false);
     }
     let mut value = vm.to_le_bytes().to_vec();
@@ -167,8 +195,9 @@ fn holds(host: &impl Host, vm: u32, now: u64) -> Result<bool, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::tests::{bundle, gate, keys};
+    use crate::gate::tests::{bundle, gate, keys, ready};
     use crate::host::fake::FakeHost;
+    use contract::standing::Stopped;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -185,43 +214,71 @@ mod tests {
         assert!(one.due(&host, 1, 11 * SECOND).unwrap());
 
         assert!(two.due(&host, 2, 15 * SECOND).unwrap(), "the first has not come back");
+        assert!(one.due(&host, 1, 2 * SECOND).unwrap(), "a clock set back stops nothing");
+    }
+
+    #[test]
+    fn a_standing_whose_version_fell_takes_nothing_away_in_any_vm() {
+        let host = FakeHost::default();
+        let (one, two) = (ready(&host, &serde_json::json!([])), gate(&host));
+        for (document, text) in
+            [(Document::Policy, bundle("everyone", &["*"])), (Document::Keys, keys())]
+        {
+            Fetcher::arrived(&host, &one, document, (200, "\"1\"", &text)).unwrap();
+        }
+        let high = br#"{"version":9,"revoked":[{"kind":"user","id":"ann","until":1}]}"#;
+        let low = br#"{"version":2,"revoked":[{"kind":"user","id":"bob","until":1}]}"#;
+
+        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"9\"", high)).unwrap();
+        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", low)).unwrap();
+        let again = Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", low));
+        one.refresh(&host).unwrap();
+        two.refresh(&host).unwrap();
+
+        assert_eq!(again.unwrap(), Arrival::Known, "nor is it told again and again");
+        for gate in [&one, &two] {
+            let board = gate.snapshot().unwrap().board;
+            assert!(board.stops(Stopped::User, "ann") && board.stops(Stopped::User, "bob"));
+        }
     }
 
     #[test]
     fn what_one_vm_fetched_is_in_force_in_all() {
         let host = FakeHost::default();
         let (one, two) = (gate(&host), gate(&host));
-        let mut fetcher = Fetcher::default();
         for (document, text) in [
             (Document::Policy, bundle("everyone", &["claude-*"])),
             (Document::Keys, keys()),
             (Document::Standing, br#"{"version":1,"revoked":[]}"#.to_vec()),
         ] {
             let answer = (200, "\"1\"", text.as_slice());
-            assert_eq!(fetcher.arrived(&host, &one, document, answer).unwrap(), Arrival::Taken);
+            assert_eq!(Fetcher::arrived(&host, &one, document, answer).unwrap(), Arrival::Taken);
         }
 
         two.refresh(&host).unwrap();
 
         assert!(one.snapshot().is_some() && two.snapshot().is_some());
-        assert_eq!(fetcher.etag(Document::Policy), "\"1\"");
+        assert_eq!(Fetcher::etag(&host, Document::Policy).unwrap(), "\"1\"");
     }
 
     #[test]
     fn a_bad_document_changes_nothing() {
         let host = FakeHost::default();
         let gate = gate(&host);
-        let mut fetcher = Fetcher::default();
         let good = bundle("everyone", &["claude-*"]);
-        fetcher.arrived(&host, &gate, Document::Policy, (200, "\"1\"", &good)).unwrap();
+        Fetcher::arrived(&host, &gate, Document::Policy, (200, "\"1\"", &good)).unwrap();
 
         let unsigned = br#"{"schema":"tollgate.policy/v1","name":"x","rules":[]}"#;
-        let refused = fetcher.arrived(&host, &gate, Document::Policy, (200, "\"2\"", unsigned));
-        let away = fetcher.arrived(&host, &gate, Document::Policy, (503, "", b""));
+        let refused = Fetcher::arrived(&host, &gate, Document::Policy, (200, "\"2\"", unsigned));
+        let away = Fetcher::arrived(&host, &gate, Document::Policy, (503, "", b""));
 
         assert!(matches!(refused, Err(FeedError::Document(_))));
         assert!(matches!(away, Err(FeedError::Status(503))));
         assert_eq!(host.shared(Document::Policy.key()).unwrap().value, good, "the old one stands");
-        assert_eq!(fetcher.etag(Document::Policy), "\"1\"", "and is asked for again");
+        assert_eq!(
+            Fetcher::etag(&host, Document::Policy).unwrap(),
+            "\"1\"",
+            "and is asked for again"
+        );
     }
 }

@@ -39,6 +39,7 @@ pub struct Gate {
     vm: u32,
     last: Cell<u64>,
     version: Cell<u64>,
+    taken: [Cell<u32>; 3],
     documents: RefCell<Documents>,
     snapshot: RefCell<Option<Snapshot>>,
 }
@@ -75,6 +76,7 @@ impl Gate {
             vm,
             last: Cell::new(0),
             version: Cell::new(0),
+            taken: [const { Cell::new(0) }; 3],
             documents: RefCell::default(),
             snapshot: RefCell::default(),
         })
@@ -107,9 +109,9 @@ impl Gate {
         if version == self.version.get() {
             return Ok(());
         }
-        for document in Document::ALL {
+        for (document, taken) in Document::ALL.into_iter().zip(&self.taken) {
             let shared = host.shared(document.key())?;
-            if shared.value.is_empty() {
+            if shared.value.is_empty() || taken.replace(shared.cas) == shared.cas {
                 continue;
             }
             if let Err(error) = self.take(document, &shared.value) {
@@ -138,10 +140,7 @@ impl Gate {
                 // A key may be gone: whoever was verified with it proves themselves again.
                 self.tokens.borrow_mut().retain(|_| false);
             }
-            Document::Standing => {
-                let board = snapshot::board(text)?.after(documents.board.as_deref());
-                documents.board = Some(Rc::new(board));
-            }
+            Document::Standing => documents.board = Some(Rc::new(snapshot::board(text)?)),
         }
         self.snapshot.replace(documents.complete());
 

@@ -31,6 +31,8 @@ pub enum Map {
     RequestTrailers,
     /// The response's.
     Response,
+    /// The response's trailers.
+    ResponseTrailers,
 }
 
 /// Which body.

@@ -26,6 +26,16 @@ pub(super) struct Answer {
     pub(super) acted: Option<Acted>,
     /// A host call failed on its way; it passed unmetered.
     pub(super) unmetered: bool,
+    /// Its trailers could not be taken away.
+    pub(super) trailers_passed: bool,
+}
+
+/// Takes all trailers away.
+pub(super) fn drop_trailers(host: &impl Host, map: Map) -> Result<(), HostError> {
+    let trailers = host.headers(map)?;
+    let mut names = trailers.iter().filter_map(|(name, _)| str::from_utf8(name).ok());
+
+    names.try_for_each(|name| host.remove_header(map, name))
 }
 
 impl Exchange {
@@ -64,9 +74,14 @@ impl Exchange {
         }
     }
 
-    /// The answer's trailers are here: its body is whole.
-    pub fn response_trailers(&mut self) {
+    /// The answer's trailers are here: its body is whole. The Messages API has none, so none passes;
+    /// if they cannot be taken away it is too late to refuse, and the row says so.
+    pub fn response_trailers(&mut self, host: &impl Host) {
         self.answer.ended = true;
+        if let Err(error) = drop_trailers(host, Map::ResponseTrailers) {
+            log::error!("{error}: an answer's trailers passed");
+            self.answer.trailers_passed = true;
+        }
     }
 
     fn receive(&mut self, host: &impl Host) -> Result<(), HostError> {

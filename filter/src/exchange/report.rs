@@ -20,6 +20,9 @@ impl Exchange {
         let ending = Ending::read(host);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
+        if self.row {
+            self.number();
+        }
         let event = self.event(now, answer, &ending);
         if let Err(error) = self.count(host, event.outcome) {
             log::warn!("{error}: an exchange is not counted");
@@ -48,7 +51,8 @@ impl Exchange {
     }
 
     /// Who called, as long as nothing else is known.
-    pub(super) fn write_provisional(&self, host: &impl Host) -> Result<(), Refusal> {
+    pub(super) fn write_provisional(&mut self, host: &impl Host) -> Result<(), Refusal> {
+        self.number();
         let mut event = self.known();
         event.payload.flags.push(record::PROVISIONAL.into());
 
@@ -81,7 +85,7 @@ impl Exchange {
                 agent_id: self.head.agent_id.as_deref().map(Cow::Borrowed),
                 parent_agent_id: self.head.parent_agent_id.as_deref().map(Cow::Borrowed),
                 source_address: self.source_address.as_deref().map(Cow::Borrowed),
-                sequence: Some(self.sequence),
+                sequence: self.sequence,
                 ..Payload::default()
             },
             ..Event::default()
@@ -111,8 +115,12 @@ impl Exchange {
         if let Some(acted) = answer.acted {
             record::acted(&mut event, acted);
         }
-        if answer.unmetered {
-            event.payload.flags.push("unmetered".into());
+        for (raised, flag) in
+            [(answer.unmetered, "unmetered"), (answer.trailers_passed, "trailers_passed")]
+        {
+            if raised {
+                event.payload.flags.push(flag.into());
+            }
         }
         if ending.from_upstream && self.call.is_some() {
             event.provider = ending.provider.as_deref().map(Cow::Borrowed);

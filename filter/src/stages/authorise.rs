@@ -30,7 +30,12 @@ impl Permit {
 /// [`Refusal::ModelNotAllowed`] with the call, which the row names.
 pub fn permit(bundle: &Bundle, caller: &Caller, call: Call) -> Result<Permit, (Refusal, Call)> {
     let claims = &caller.claims;
-    match bundle.policy.allows(&claims.tenant_id, &claims.groups, &call.model) {
+    let rule = |model: &str| bundle.policy.allows(&claims.tenant_id, &claims.groups, model);
+    // Every model that the provider may call for it, not only the one that answers.
+    if let Some(model) = call.beside.iter().find(|model| rule(model).is_none()) {
+        return Err((Refusal::ModelNotAllowed, Call { model: model.clone(), ..call }));
+    }
+    match rule(&call.model) {
         Some(rule) => Ok(Permit { rule_id: rule.to_owned(), call }),
         None => Err((Refusal::ModelNotAllowed, call)),
     }

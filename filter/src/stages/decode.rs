@@ -262,9 +262,16 @@ fn token(value: &[u8]) -> Result<&str, Refusal> {
     str::from_utf8(value).or(Err(Refusal::CredentialMalformed))
 }
 
+/// JSON, in the one encoding it has (RFC 8259 §8.1): another one the provider might read otherwise.
 fn is_json(value: &[u8]) -> bool {
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    essence.eq_ignore_ascii_case(b"application/json")
+    let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+    let utf8 = |parameter: &[u8]| {
+        let lower = parameter.to_ascii_lowercase();
+        lower.strip_prefix(b"charset=").is_none_or(|name| name.trim_ascii() == b"utf-8")
+    };
+
+    json && parts.all(utf8)
 }
 
 /// The trace id of a `traceparent` (W3C Trace Context, §3.2). One that is not of its form is as

@@ -34,6 +34,8 @@ pub struct Usage {
     pub stop_reason: Option<String>,
     /// The answer was a count of tokens, which has no output.
     counted: bool,
+    /// It took runs that the numbers do not count.
+    iterated: bool,
 }
 
 /// What a meter has read.
@@ -78,6 +80,8 @@ pub mod flags {
     pub const TOO_LARGE: &str = "event_too_large";
     /// The provider reported an error after it had begun to answer.
     pub const PROVIDER_ERROR: &str = "provider_error_in_stream";
+    /// The answer took more runs than its numbers count.
+    pub const ITERATIONS: &str = "usage_of_other_runs";
     /// A finished answer said nothing of usage.
     pub const USAGE_MISSING: &str = "usage_missing";
 }
@@ -141,6 +145,9 @@ impl Meter {
             Form::None => (transported, false),
         };
         let known = usage.input.is_some() && (usage.output.is_some() || usage.counted);
+        if usage.iterated {
+            raise(&mut flags, flags::ITERATIONS);
+        }
         if whole && !known && flags.is_empty() {
             raise(&mut flags, flags::USAGE_MISSING);
         }
@@ -174,6 +181,15 @@ struct Wire {
     cache_creation: Option<WireCache>,
     output_tokens_details: Option<WireDetails>,
     server_tool_use: Option<WireTools>,
+    iterations: Option<Vec<WireIteration>>,
+}
+
+/// One of several runs that an answer took (compaction, an advisor): the top-level numbers do not
+/// count the others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireIteration {
+    r#type: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -221,6 +237,9 @@ struct WireDelta {
 impl Usage {
     /// The last number said is the number.
     fn merge(&mut self, wire: Wire) {
+        let runs = wire.iterations.unwrap_or_default();
+        let others = runs.iter().filter(|run| run.r#type.as_deref() != Some("message")).count();
+        self.iterated |= others > 0 || runs.len() > 1;
         let cache = wire.cache_creation.unwrap_or_default();
         let tools = wire.server_tool_use.unwrap_or_default();
         let thinking = wire.output_tokens_details.unwrap_or_default().thinking_tokens;

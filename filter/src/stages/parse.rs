@@ -3,7 +3,10 @@
 //! The body is read once, borrowed, and never written again: what the provider gets are the bytes
 //! the client sent. Members we do not know pass; a member on which we decide may be there once.
 
+mod beside;
+
 use crate::refusal::Refusal;
+use beside::Search;
 use contract::model;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -18,6 +21,8 @@ pub struct Call {
     pub requested_model: String,
     /// Is a stream asked for?
     pub stream: bool,
+    /// Models that the provider is asked to call beside it, normalized.
+    pub beside: Vec<String>,
 }
 
 /// Reads a body.
@@ -46,9 +51,14 @@ pub fn call(body: &[u8]) -> Result<Call, Refusal> {
         Some(Value::Bool(stream)) => stream,
         Some(Value::Text(_) | Value::Other) => return Err(Refusal::StreamType),
     };
-    let normal = model::normalise(&requested).or(Err(Refusal::ModelMalformed))?.into_owned();
+    let model = normal(&requested)?;
+    let beside = members.beside.iter().map(|name| normal(name)).collect::<Result<_, _>>()?;
 
-    Ok(Call { model: normal, requested_model: requested.into_owned(), stream })
+    Ok(Call { model, requested_model: requested.into_owned(), stream, beside })
+}
+
+fn normal(name: &str) -> Result<String, Refusal> {
+    Ok(model::normalise(name).or(Err(Refusal::ModelMalformed))?.into_owned())
 }
 
 /// The members on which we decide.
@@ -56,6 +66,7 @@ pub fn call(body: &[u8]) -> Result<Call, Refusal> {
 struct Found<'a> {
     model: Option<Value<'a>>,
     stream: Option<Value<'a>>,
+    beside: Vec<Cow<'a, str>>,
     twice: bool,
 }
 
@@ -78,7 +89,9 @@ impl<'de> Visitor<'de> for Members {
                     // Some servers read names whatever their case; for them this is a second one.
                     found.twice |=
                         ["model", "stream"].iter().any(|n| other.eq_ignore_ascii_case(n));
-                    map.next_value::<IgnoredAny>()?;
+                    let of_models = other.eq_ignore_ascii_case("fallbacks");
+                    let search = Search { found: &mut found, of_models, inside: false };
+                    map.next_value_seed(search)?;
                 }
             }
         }
@@ -202,6 +215,23 @@ mod tests {
         ] {
             assert_eq!(call(body.as_bytes()), Err(refusal), "{body}");
         }
+    }
+
+    #[test]
+    fn a_model_that_the_provider_is_asked_to_call_beside_is_a_model_too() {
+        let body = br#"{"model":"claude-haiku-4-5",
+            "tools":[{"name":"t","input_schema":{"properties":{"model":{"type":"string"}}}},
+                     {"type":"advisor_20260301","name":"advisor","model":"claude-opus-4-8"}],
+            "messages":[{"role":"user","content":[{"type":"text","text":"model"}]}],
+            "fallbacks":[{"model":"claude-sonnet-4-5"},"default"]}"#;
+
+        let call = call(body).unwrap();
+
+        assert_eq!(call.beside, ["claude-opus-4-8", "claude-sonnet-4-5", "default"]);
+        let odd = br#"{"model":"a","tools":[{"model":1}]}"#;
+        assert_eq!(super::call(odd), Err(Refusal::BodyMalformed));
+        let twice = br#"{"model":"a","tools":[{"model":"b","Model":"c"}]}"#;
+        assert_eq!(super::call(twice), Err(Refusal::BodyDuplicate));
     }
 
     #[test]

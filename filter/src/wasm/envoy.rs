@@ -10,6 +10,7 @@ use std::rc::Rc;
 const REQUEST_HEADERS: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
+const RESPONSE_TRAILERS: u32 = 3;
 const CALL_RESPONSE_HEADERS: u32 = 6;
 const REQUEST_BODY: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
@@ -38,6 +39,7 @@ fn number(map: Map) -> u32 {
         Map::Request => REQUEST_HEADERS,
         Map::RequestTrailers => REQUEST_TRAILERS,
         Map::Response => RESPONSE_HEADERS,
+        Map::ResponseTrailers => RESPONSE_TRAILERS,
     }
 }
 

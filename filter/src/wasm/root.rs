@@ -6,7 +6,6 @@ use super::stream::Stream;
 use crate::counters::Counter;
 use crate::exchange::Exchange;
 use crate::feed::{Arrival, Document, Fetcher};
-use crate::flood::Burst;
 use crate::gate::Gate;
 use crate::guard;
 use crate::host::{Host, HostError};
@@ -33,7 +32,7 @@ const LARGEST: usize = contract::envelope::LARGEST;
 /// A call to the sidecar that is under way.
 enum Pending {
     Fetch(Document),
-    Counted(Vec<Counted>),
+    Counted,
 }
 
 /// One plugin in one VM.
@@ -44,6 +43,9 @@ pub(super) struct Root {
     fetcher: Fetcher,
     pending: HashMap<u32, Pending>,
     failing: bool,
+    /// Counted and not known to be stored.
+    counted: Vec<Counted>,
+    handing_over: bool,
 }
 
 impl Root {
@@ -68,10 +70,7 @@ impl Root {
                 self.fetch(gate, document);
             }
         }
-        let counted = gate.counted(now);
-        if !counted.is_empty() {
-            self.hand_over(gate, counted);
-        }
+        self.hand_over(gate, now);
 
         Ok(())
     }
@@ -79,7 +78,7 @@ impl Root {
     fn fetch(&mut self, gate: &Gate, document: Document) {
         let mut headers =
             vec![(":method", "GET"), (":path", document.path()), (":authority", "tollgate")];
-        let etag = self.fetcher.etag(document).to_owned();
+        let etag = Fetcher::etag(&self.envoy, document).unwrap_or_default();
         if !etag.is_empty() {
             headers.push(("if-none-match", &etag));
         }
@@ -120,7 +119,7 @@ impl Root {
             return self.fetch_failed(document, &format!("status {status}"));
         }
         self.failing = false;
-        match self.fetcher.arrived(&self.envoy, &gate, document, (status, etag, &body)) {
+        match Fetcher::arrived(&self.envoy, &gate, document, (status, etag, &body)) {
             Ok(Arrival::Taken) => {
                 log::info!("{} is in force ({etag})", document.path());
                 self.counts(Counter::DocumentTaken);
@@ -133,32 +132,33 @@ impl Root {
         }
     }
 
-    fn hand_over(&mut self, gate: &Gate, counted: Vec<Counted>) {
-        let body = serde_json::to_vec(&counted).unwrap_or_default();
+    /// Hands over what was counted instead of written. What could not be handed over is sent again
+    /// as it was, so that the sidecar knows it; meanwhile the flood's own table goes on counting.
+    fn hand_over(&mut self, gate: &Gate, now: u64) {
+        if self.handing_over {
+            return;
+        }
+        if self.counted.is_empty() {
+            self.counted = gate.counted(now);
+        }
+        if self.counted.is_empty() {
+            return;
+        }
+        let body = serde_json::to_vec(&self.counted).unwrap_or_default();
         let headers = vec![
             (":method", "POST"),
             (":path", "/gate/counted"),
             (":authority", "tollgate"),
             ("content-type", "application/json"),
         ];
-        let cluster = gate.settings.gate_cluster.clone();
-        match hostcalls::dispatch_http_call(&cluster, headers, Some(&body), vec![], PATIENCE) {
-            Ok(token) => drop(self.pending.insert(token, Pending::Counted(counted))),
-            Err(_) => self.take_back(counted),
+        let cluster = &gate.settings.gate_cluster;
+        // If it cannot even be sent, the next tick tries again.
+        if let Ok(token) =
+            hostcalls::dispatch_http_call(cluster, headers, Some(&body), vec![], PATIENCE)
+        {
+            self.handing_over = true;
+            self.pending.insert(token, Pending::Counted);
         }
-    }
-
-    fn take_back(&self, counted: Vec<Counted>) {
-        let Some(gate) = &self.gate else { return };
-        let bursts = counted
-            .into_iter()
-            .map(|one| Burst {
-                address: one.source_address,
-                since: one.since.saturating_mul(1000),
-                count: one.count,
-            })
-            .collect();
-        gate.flood.borrow_mut().give_back(bursts);
     }
 }
 
@@ -166,11 +166,12 @@ impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, _: usize, size: usize, _: usize) {
         match self.pending.remove(&token) {
             Some(Pending::Fetch(document)) => self.arrived(document, size),
-            Some(Pending::Counted(counted)) => {
+            Some(Pending::Counted) => {
+                self.handing_over = false;
                 let stored = envoy::call_headers()
                     .is_ok_and(|headers| headers.text(":status") == Some("204"));
-                if !stored {
-                    self.take_back(counted);
+                if stored {
+                    self.counted.clear();
                 }
             }
             None => {}

@@ -65,7 +65,7 @@ impl HttpContext for Stream {
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
         if let Some(exchange) = &mut self.exchange {
-            exchange.response_trailers();
+            exchange.response_trailers(&self.envoy);
         }
 
         Action::Continue

@@ -89,6 +89,14 @@ fn what_we_could_not_read_as_the_provider_does_is_refused() {
     assert_eq!(messages(&[key, ("content-encoding", "gzip")]).1, Err(Refusal::Encoding));
     assert_eq!(messages(&[key, ("content-encoding", "identity")]).1, Ok(Surface::Messages));
     assert_eq!(messages(&[key, ("content-length", "33554433")]).1, Err(Refusal::BodyTooLarge));
+    for (kind, taken) in [
+        ("Application/JSON; charset=UTF-8", true),
+        ("application/json;charset=utf-16", false),
+        ("application/json; charset=utf-7", false),
+        ("application/jsonx", false),
+    ] {
+        assert_eq!(is_json(kind.as_bytes()), taken, "{kind}");
+    }
     let (_, surface) = judge(&[
         (":method", "POST"),
         (":path", "/v1/messages"),

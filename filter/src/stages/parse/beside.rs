@@ -1,0 +1,110 @@
+//! Models that the provider is asked to call beside the first one: `tools[].model` (an advisor),
+//! `fallbacks[].model`, and whatever comes next in their form.
+//!
+//! A `model` of an element counts, in any member of the body. What is deeper (a tool's schema, a
+//! message's text) is data and is passed over.
+
+use super::{Found, Text, Value};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// How many models a body may name.
+const MOST: usize = 32;
+
+/// Searches one member of the body.
+pub(super) struct Search<'a, 'de> {
+    pub(super) found: &'a mut Found<'de>,
+    /// The member is a list of models: a bare string in it is one too.
+    pub(super) of_models: bool,
+    /// In the member itself, or already in one of its elements?
+    pub(super) inside: bool,
+}
+
+impl<'de> Search<'_, 'de> {
+    fn names<E: de::Error>(&mut self, value: Value<'de>) -> Result<(), E> {
+        match value {
+            Value::Null => return Ok(()),
+            Value::Text(name) if self.found.beside.len() < MOST => self.found.beside.push(name),
+            Value::Text(_) | Value::Bool(_) | Value::Other => {
+                return Err(E::custom("a model that is no name, or too many of them"));
+            }
+        }
+
+        Ok(())
+    }
+
+    fn text<E: de::Error>(mut self, text: Cow<'de, str>) -> Result<(), E> {
+        if self.of_models { self.names(Value::Text(text)) } else { Ok(()) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Search<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Search<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            if name.eq_ignore_ascii_case("model") {
+                self.found.twice |= std::mem::replace(&mut seen, true);
+                let value = map.next_value()?;
+                self.names(value)?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { found, of_models, inside } = self;
+        if inside {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        while list.next_element_seed(Search { found, of_models, inside: true })?.is_some() {}
+
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<(), E> {
+        self.text(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        self.text(Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+}
