@@ -1,8 +1,8 @@
 //! Exactly one row for each exchange, however it ends. Every call comes from an address of its own,
 //! and its row is found by that: the row's id cannot help where Envoy never read a header.
 
-use e2e::client::connection::Via;
-use e2e::client::{Call, raw};
+use e2e::client::connection::{self, Via};
+use e2e::client::{Call, raw, source};
 use e2e::provider::script::{Fault, Script};
 use e2e::suite::{Suite, alone};
 use e2e::world::World;
@@ -10,6 +10,7 @@ use e2e::world::rows::Row;
 use e2e::world::setup::Setup;
 use serde_json::json;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 static SUITE: Suite = Suite::new(|| {
     // As shipped, but no test waits for a minute.
@@ -132,15 +133,20 @@ fn the_client_goes_in_the_middle_of_a_stream() {
 }
 
 #[test]
-fn the_client_goes_before_it_has_said_anything_of_use() {
+fn the_client_goes_before_its_headers_are_whole_or_never_finishes_them() {
     SUITE.run(async |world| {
-        let answer =
-            raw::send(world.ports.plain, b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n").await;
+        for (stays, status) in [(200, 0), (2600, 408)] {
+            let from = source();
+            let mut stream = connection::tcp(from, world.ports.plain).await.unwrap();
+            stream.write_all(b"POST /v1/messages HTTP/1.1\r\nhost: a\r\n").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(stays)).await;
+            drop(stream);
 
-        // Headers that never end: 408 of Envoy's, after request_headers_timeout.
-        let answer = answer.unwrap();
-        let rows = world.rows_from(answer.source, 1).await;
-        assert!(rows.len() <= 1, "{rows:#?}");
+            let row = world.row_from(from).await;
+
+            assert_eq!((row.number("status"), row.text("user_id")), (Some(status), ""), "{row:#?}");
+            assert_ne!(row.text("outcome"), "allowed");
+        }
     });
 }
 
