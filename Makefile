@@ -34,7 +34,7 @@ bench: ## What the gate costs, beside the same Envoy without it; writes target/b
 	@tools/bench
 
 fuzz: ## Fuzz the decoders of hostile bytes, a minute each: make fuzz SECONDS=60
-	@tools/fuzz $(SECONDS)
+	@tools/fuzz $(or $(SECONDS),60)
 
 size: ## No source file is over 400 lines
 	@tools/test size
@@ -46,4 +46,4 @@ clean: ## Remove what was built (not the tools in .tools)
 	@cargo clean
 
 help: ## This list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
