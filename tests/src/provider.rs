@@ -254,6 +254,13 @@ fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
                 Err("as the script says".into())
             })),
             Fault::SilentAfter(_) => Box::pin(stream::pending()),
+            _ if script.trailers => Box::pin(stream::once(async {
+                let mut trailers = HeaderMap::new();
+                for name in ["x-trailer", "anthropic-organization-id", "x-tollgate-caller"] {
+                    trailers.insert(name, HeaderValue::from_static("canary-trailer"));
+                }
+                Ok(Frame::trailers(trailers))
+            })),
             _ => Box::pin(stream::empty()),
         };
 

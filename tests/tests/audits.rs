@@ -8,6 +8,7 @@ use e2e::suite::{Suite, alone};
 use e2e::world::World;
 use e2e::world::rows::Row;
 use e2e::world::setup::Setup;
+use http::Method;
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -274,11 +275,17 @@ fn a_trade_of_credentials() {
 #[test]
 fn what_is_no_call_leaves_no_row() {
     SUITE.run(async |world| {
-        for path in
-            ["/healthz", "/readyz", "/v1/auth/cowork/capabilities", "/.well-known/jwks.json"]
-        {
-            let answer = world.get(path).send(world).await;
-            assert_eq!(answer.status, 200, "{path}");
+        for (method, path, status) in [
+            (Method::GET, "/healthz", 200),
+            (Method::GET, "/readyz", 200),
+            (Method::GET, "/v1/auth/cowork/capabilities", 200),
+            (Method::GET, "/.well-known/jwks.json", 200),
+            (Method::GET, "/v1/models?limit=1000", 404),
+            (Method::HEAD, "/", 200),
+            (Method::HEAD, "/api/hello", 200),
+        ] {
+            let answer = world.get(path).method(method).send(world).await;
+            assert_eq!(answer.status, status, "{path}");
             assert!(world.rows_from(answer.source, 0).await.is_empty(), "{path}");
         }
     });

@@ -221,6 +221,33 @@ fn a_forbidden_model_cannot_be_hidden_in_the_body() {
     });
 }
 
+#[test]
+fn a_forbidden_model_cannot_be_asked_beside_an_allowed_one() {
+    SUITE.run(async |world| {
+        for (member, value) in [
+            (
+                "tools",
+                json!([{"type": "advisor_20260301", "name": "a", "model": "claude-opus-4-8"}]),
+            ),
+            ("fallbacks", json!([{"model": "claude-opus-4-8"}])),
+            ("fallbacks", json!([{"model": "claude-haiku-4-5"}, {"model": "Claude-OPUS-4-8"}])),
+            ("fallbacks", json!(["claude-opus-4-8"])),
+        ] {
+            let script = Script::new();
+
+            let answer = world.call(&script).member(member, value.clone()).send(world).await;
+
+            answer.assert_refused(400, "invalid_request_error");
+            assert_eq!(answer.header("x-tollgate-refusal"), "model_not_allowed", "{value}");
+            assert!(world.provider.seen(&script).is_empty(), "{value}");
+        }
+        let data =
+            json!([{"name": "t", "input_schema": {"properties": {"model": {"type": "string"}}}}]);
+        let answer = world.call(&Script::new()).member("tools", data).send(world).await;
+        assert_eq!(answer.status, 200, "a word in a tool's schema is data: {}", answer.text());
+    });
+}
+
 fn large(script: &Script, megabytes: usize) -> String {
     let mut good = body(script);
     good["messages"][0]["content"] = json!("x".repeat(megabytes << 20));

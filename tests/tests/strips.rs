@@ -153,6 +153,25 @@ fn the_provider_s_account_and_shared_limits_do_not_come_back() {
 }
 
 #[test]
+fn trailers_of_the_provider_do_not_come_back() {
+    SUITE.run(async |world| {
+        for via in [Via::Http2, Via::Http1] {
+            for streamed in [false, true] {
+                let call = world.call(&Script { trailers: true, ..Script::new() }).via(via);
+                let call = if streamed { call.streamed() } else { call.header("te", "trailers") };
+
+                let answer = call.send(world).await;
+
+                assert_eq!((answer.status, answer.whole), (200, true), "{}", answer.text());
+                assert!(answer.trailers.is_empty(), "{via:?}: {:?}", answer.trailers);
+                let row = world.row_from(answer.source).await;
+                assert_eq!((row.text("outcome"), row.number("complete")), ("allowed", Some(1)));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_provider_cannot_put_words_into_the_row() {
     SUITE.run(async |world| {
         let answer = world.call(&Script::new()).send(world).await;

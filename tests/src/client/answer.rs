@@ -34,6 +34,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body, as far as it came.
     pub body: Bytes,
+    /// Its trailers.
+    pub trailers: HeaderMap,
     /// Did it come whole?
     pub whole: bool,
     /// When each piece came, after the headers.
@@ -64,6 +66,7 @@ impl Open {
         let begun = Instant::now();
         let mut body = BytesMut::new();
         let mut times = Vec::new();
+        let mut trailers = HeaderMap::new();
         let whole = loop {
             match tokio::time::timeout(PATIENCE, self.body.frame()).await {
                 Err(_) | Ok(Some(Err(_))) => break false,
@@ -72,6 +75,9 @@ impl Open {
                     if let Some(data) = frame.data_ref() {
                         body.extend_from_slice(data);
                         times.push(begun.elapsed());
+                    }
+                    if let Some(more) = frame.trailers_ref() {
+                        trailers.extend(more.clone());
                     }
                 }
             }
@@ -82,6 +88,7 @@ impl Open {
             status: self.status.as_u16(),
             headers: self.headers,
             body: body.freeze(),
+            trailers,
             whole,
             times,
             source: self.source,

@@ -75,6 +75,8 @@ pub struct Script {
     pub words: usize,
     /// Compress the answer although nobody asked.
     pub gzip: bool,
+    /// End the answer with trailers.
+    pub trailers: bool,
     /// Send an SSE `error` event in the middle, after a 200.
     pub error_event: bool,
     /// What it says it used.
