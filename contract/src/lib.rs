@@ -6,7 +6,7 @@
 //!
 //! Read in the order of a call: [`headers`] come in, [`claims`] say who calls, [`model`] and
 //! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`standing`]
-//! says who was stopped since, [`refusal`] is the shape of a no, [`audit`] is the row that stays.
+//! says who was stopped since, [`refusal`] is the shape of a no, [`price`] says what it cost, [`audit`] is the row that stays.
 
 #![forbid(unsafe_code)]
 
@@ -17,4 +17,5 @@ pub mod policy;
 pub mod envelope;
 pub mod standing;
 pub mod refusal;
+pub mod price;
 pub mod audit;

@@ -9,6 +9,7 @@ use crate::snapshot::{self, DocumentError, Documents, Snapshot};
 use crate::tokens::Tokens;
 use contract::audit::{Counted, Sequence};
 use contract::headers::Boundary;
+use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -29,6 +30,8 @@ pub struct Gate {
     pub settings: Settings,
     /// What may leave and what may come back.
     pub boundary: Boundary,
+    /// What tokens cost.
+    pub rates: RateCard,
     /// Tokens verified before.
     pub tokens: RefCell<Tokens>,
     /// Anonymous refusals.
@@ -53,6 +56,7 @@ impl Gate {
         host: &impl Host,
         settings: Settings,
         boundary: Boundary,
+        rates: RateCard,
     ) -> Result<Self, HostError> {
         let now = host.now()?;
         host.share(BOOT, &now.to_le_bytes(), Some(NEW))?;
@@ -69,6 +73,7 @@ impl Gate {
         Ok(Self {
             settings,
             boundary,
+            rates,
             tokens: RefCell::default(),
             flood: RefCell::default(),
             started: Cell::new(vm),

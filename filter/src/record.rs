@@ -3,7 +3,8 @@
 use crate::host::Host;
 use crate::stages::authenticate::Caller;
 use crate::stages::meter::{Meter, Reading};
-use contract::audit::{self, Acted, Event, FineUsage};
+use contract::audit::{self, Acted, Event, FineUsage, Kind};
+use contract::price::RateCard;
 use std::borrow::Cow;
 
 /// Flag: the exchange was not finished when this was written.
@@ -11,6 +12,9 @@ pub const PROVISIONAL: &str = "provisional";
 
 /// Flag: the client left before the end.
 pub const CLIENT_GONE: &str = "client_gone";
+
+/// Flag: the usage is known, and there is no price for it.
+pub const PRICE_UNKNOWN: &str = "price_unknown";
 
 /// Flag: the payload was too large and is left out.
 const CUT: &str = "record_cut";
@@ -127,9 +131,23 @@ pub fn acted(event: &mut Event<'_>, acted: Acted) {
     event.rule_id = own(acted.rule_id);
 }
 
-/// Enters what was metered. Was the answer whole?
-pub fn usage(event: &mut Event<'_>, meter: Meter, transported: bool) -> bool {
+/// Enters what was metered, and its price. Was the answer whole?
+pub fn usage(event: &mut Event<'_>, rates: &RateCard, meter: Meter, transported: bool) -> bool {
     let Reading { usage, whole, complete, flags } = meter.finish(transported);
+    // The provider's word for what it served; the request's own word stands in the payload.
+    if let Some(Ok(served)) = usage.model.as_deref().map(contract::model::normalise) {
+        event.model = Some(Cow::Owned(served.into_owned()));
+    }
+    let free = event.kind == Kind::Count; // counting tokens costs nothing
+    let provider = event.provider.as_deref().unwrap_or_default();
+    let model = event.model.as_deref().unwrap_or_default();
+    event.cost_micro =
+        if free { Some(0) } else { rates.cost_micro(provider, model, &usage.used()) };
+    if !usage.is_known() || (usage.has_other_runs() && !free) {
+        event.cost_micro = None; // no usage, or not all of it: no price
+    } else if event.cost_micro.is_none() {
+        event.payload.flags.push(PRICE_UNKNOWN.into());
+    }
     event.tokens_in = usage.input;
     event.tokens_out = usage.output;
     event.tokens_cache_write = usage.cache_write;
@@ -138,12 +156,6 @@ pub fn usage(event: &mut Event<'_>, meter: Meter, transported: bool) -> bool {
     event.payload.stop_reason = usage.stop_reason.map(Cow::Owned);
     event.payload.usage = Some(usage.fine).filter(|fine| *fine != FineUsage::default());
     event.payload.flags.extend(flags.into_iter().map(Cow::Borrowed));
-    if let Some(served) = usage.model {
-        // The provider's word for what it served; the request's own word stands in the payload.
-        if let Ok(normal) = contract::model::normalise(&served) {
-            event.model = Some(Cow::Owned(normal.into_owned()));
-        }
-    }
 
     whole
 }

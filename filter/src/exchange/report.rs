@@ -129,7 +129,9 @@ impl Exchange {
         let served = ending.from_upstream && (200..300).contains(&status);
         let transported = answer.ended && ending.clean();
         let whole = match answer.meter {
-            Some(meter) if served => record::usage(&mut event, meter, transported),
+            Some(meter) if served => {
+                record::usage(&mut event, &self.gate.rates, meter, transported)
+            }
             // An error is not billed. What was sent and never answered may be.
             _ => {
                 let sent = matches!(self.progress, Progress::Forwarded(_)) && self.call.is_some();

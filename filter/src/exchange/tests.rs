@@ -100,6 +100,7 @@ fn a_good_call_is_forwarded_metered_and_written_down() {
     assert_eq!((row.outcome, row.kind, row.complete), (Outcome::Allowed, Kind::Inference, true));
     assert_eq!((&*row.user_id, &*row.tenant_id), ("ann@example.com", "acme"));
     assert_eq!((row.tokens_in, row.tokens_out), (Some(10), Some(20)));
+    assert_eq!(row.cost_micro, Some(330), "10 at 3 and 20 at 15 dollars a million");
     assert_eq!(row.model.as_deref(), Some("claude-sonnet-4-5"));
     assert_eq!(row.provider.as_deref(), Some("anthropic"));
     assert_eq!(row.session_id.as_deref(), Some("session-1"));

@@ -34,7 +34,8 @@ pub(crate) fn settings() -> Settings {
 
 /// A gate that knows nothing yet.
 pub(crate) fn gate(host: &FakeHost) -> Gate {
-    Gate::start(host, settings(), Boundary::shipped().unwrap()).unwrap()
+    Gate::start(host, settings(), Boundary::shipped().unwrap(), RateCard::shipped().unwrap())
+        .unwrap()
 }
 
 /// A signed policy with one rule.

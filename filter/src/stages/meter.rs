@@ -8,6 +8,7 @@ mod pluck;
 mod sse;
 
 use contract::audit::FineUsage;
+use contract::price::Used;
 use pluck::Pluck;
 use serde::Deserialize;
 use sse::{Event, Lines};
@@ -28,6 +29,10 @@ pub struct Usage {
     pub cache_read: Option<u64>,
     /// Finer kinds.
     pub fine: FineUsage,
+    /// Where it was computed.
+    pub region: Option<String>,
+    /// The tier it was served at.
+    pub tier: Option<String>,
     /// The model that answered.
     pub model: Option<String>,
     /// Why it stopped.
@@ -181,6 +186,8 @@ struct Wire {
     cache_creation: Option<WireCache>,
     output_tokens_details: Option<WireDetails>,
     server_tool_use: Option<WireTools>,
+    service_tier: Option<String>,
+    inference_geo: Option<String>,
     iterations: Option<Vec<WireIteration>>,
 }
 
@@ -235,6 +242,30 @@ struct WireDelta {
 }
 
 impl Usage {
+    /// As a rate card counts it; what was never said is none of it.
+    pub fn used(&self) -> Used<'_> {
+        Used {
+            input: self.input.unwrap_or_default(),
+            output: self.output.unwrap_or_default(),
+            cache_write: self.cache_write.unwrap_or_default(),
+            cache_write_1h: self.fine.cache_write_1h.unwrap_or_default(),
+            cache_read: self.cache_read.unwrap_or_default(),
+            web_searches: self.fine.web_searches.unwrap_or_default(),
+            region: self.region.as_deref(),
+            tier: self.tier.as_deref(),
+        }
+    }
+
+    /// Did the answer take runs that its numbers do not count?
+    pub fn has_other_runs(&self) -> bool {
+        self.iterated
+    }
+
+    /// Was any number said?
+    pub fn is_known(&self) -> bool {
+        self.input.is_some() || self.output.is_some()
+    }
+
     /// The last number said is the number.
     fn merge(&mut self, wire: Wire) {
         let runs = wire.iterations.unwrap_or_default();
@@ -242,6 +273,8 @@ impl Usage {
         self.iterated |= others > 0 || runs.len() > 1;
         let cache = wire.cache_creation.unwrap_or_default();
         let tools = wire.server_tool_use.unwrap_or_default();
+        self.tier = wire.service_tier.map(clip).or_else(|| self.tier.take());
+        self.region = wire.inference_geo.map(clip).or_else(|| self.region.take());
         let thinking = wire.output_tokens_details.unwrap_or_default().thinking_tokens;
         for (slot, said) in [
             (&mut self.input, wire.input_tokens),

@@ -12,6 +12,7 @@ use crate::host::{Host, HostError};
 use crate::settings::Settings;
 use contract::audit::Counted;
 use contract::headers::Boundary;
+use contract::price::RateCard;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -54,7 +55,9 @@ impl Root {
         let settings = Settings::parse(&text).map_err(|error| error.to_string())?;
         let boundary = Boundary::shipped().map_err(|error| error.to_string())?;
         self.envoy = Envoy::with_counters().map_err(|error| error.to_string())?;
-        let gate = Gate::start(&self.envoy, settings, boundary).map_err(|e| e.to_string())?;
+        let rates = RateCard::shipped().map_err(|error| error.to_string())?;
+        let gate =
+            Gate::start(&self.envoy, settings, boundary, rates).map_err(|e| e.to_string())?;
         gate.refresh(&self.envoy).map_err(|error| error.to_string())?;
         self.gate = Some(Rc::new(gate));
         ffi::tick_every(TICK).map_err(|error| error.to_string())
