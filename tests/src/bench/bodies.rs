@@ -52,7 +52,8 @@ pub fn body(bytes: usize, stream: bool) -> Bytes {
     if bytes > 16 * 1024 {
         value["tools"] = (0..16).map(tool).collect();
     }
-    // The rest: turns of at most 16 KiB, half of them files that a tool read.
+    // The rest: turns of some KiB, half of them files that a tool read.
+    let largest = (bytes / 64).max(16 * 1024);
     let mut turn = 0;
     loop {
         let text = value.to_string();
@@ -64,7 +65,7 @@ pub fn body(bytes: usize, stream: bool) -> Bytes {
                 r#"{{"model":"claude-sonnet-4-5-20250929","max_tokens":32000,"stream":{stream},{rest}"#
             ));
         }
-        let text = LINE.repeat(missing.min(16 * 1024) / (LINE.len() + 6));
+        let text = LINE.repeat(missing.min(largest) / (LINE.len() + 6));
         push(&mut value, turn, &text);
         turn += 1;
     }
