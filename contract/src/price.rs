@@ -182,15 +182,15 @@ impl TryFrom<RawRate> for Rate {
 
 /// `"6.25"` → 6250.
 fn thousandths(text: &str) -> Result<u64, RateError> {
-    let wrong = || RateError::Price(text.to_owned());
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || rest.len() > 3 || !digits(whole) || !digits(rest) {
-        return Err(wrong());
+        return Err(RateError::Price(text.to_owned()));
     }
-    let parsed: Result<u64, _> = format!("{whole}{rest:0<3}").parse();
-
-    parsed.or_else(|_| Err(wrong()))
+    match format!("{whole}{rest:0<3}").parse() {
+        Ok(price) => Ok(price),
+        Err(_) => Err(RateError::Price(text.to_owned())),
+    }
 }
 
 #[cfg(test)]
