@@ -27,7 +27,7 @@ use connection::Via;
 pub type Body = BoxBody<Bytes, Infallible>;
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An address that no other call comes from.
 pub fn source() -> Ipv4Addr {
@@ -226,9 +226,10 @@ impl Call {
         self.open(world).await.unwrap_or_else(|error| panic!("{source}: {error:#}")).read().await
     }
 
-    /// Sends it, and leaves after this time, whatever has come.
+    /// Connects, sends it, and leaves after this time, whatever has come.
     pub async fn leave_after(self, world: &World, wait: Duration) {
-        drop(tokio::time::timeout(wait, self.open(world)).await);
+        let connection = connection::open(world, self.via, self.source).await.unwrap();
+        drop(tokio::time::timeout(wait, connection.send(self.request().unwrap())).await);
     }
 }
 

@@ -32,7 +32,7 @@ pub const PROVIDER_KEY: &str = "sk-ant-e2e-provider-key";
 pub const ANN: &str = "ann@example.com";
 
 /// How long anything may take to be there.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running gateway.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 /// How long a row may take to be there.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a second row would take at most: it would come by the other way (gRPC, spool).
 const SETTLES: Duration = Duration::from_millis(900);
