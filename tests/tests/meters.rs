@@ -8,6 +8,7 @@ use serde_json::json;
 
 static SUITE: Suite = Suite::new(|| Setup::named("meters"));
 
+/// At 3, 15, 3.75, 6 and 0.30 dollars a million tokens: 13,777.8 microdollars.
 const USED: Usage = Usage { input: 1234, output: 567, write_5m: 80, write_1h: 7, read: 4096 };
 
 fn assert_used(row: &Row, used: Usage, why: &str) {
@@ -16,6 +17,7 @@ fn assert_used(row: &Row, used: Usage, why: &str) {
     let said = said.map(|column| row.number(column));
     let expected = [input, output, write_5m + write_1h, read].map(|it| i64::try_from(it).ok());
     assert_eq!(said, expected, "{why}: {row:#?}");
+    assert_eq!(row.number("cost_micro"), Some(13_778), "{why}: {row:#?}");
     assert_eq!(row.number("complete"), Some(1), "{why}: {row:#?}");
     assert_eq!(row.text("outcome"), "allowed", "{why}: {row:#?}");
     let fine = &row.payload["usage"];
@@ -110,8 +112,24 @@ fn an_answer_compressed_unasked_passes_and_its_usage_is_unknown() {
         assert_eq!(asked, "identity", "nobody asked the provider to compress");
         let row = world.row_from(answer.source).await;
         assert_eq!(row.number("tokens_in"), None, "unknown is null, never zero: {row:#?}");
+        assert_eq!(row.number("cost_micro"), None);
         assert_eq!(row.number("complete"), Some(0));
         assert!(row.flagged("answer_compressed"), "{row:#?}");
+    });
+}
+
+#[test]
+fn a_model_without_a_price_costs_null_and_not_nothing() {
+    SUITE.run(async |world| {
+        let call =
+            world.call(&Script::new().usage(USED)).member("model", json!("claude-haiku-9-9"));
+        let answer = call.send(world).await;
+
+        let row = world.row_from(answer.source).await;
+
+        assert_eq!((row.text("outcome"), row.number("cost_micro")), ("allowed", None), "{row:#?}");
+        assert!(row.flagged("price_unknown"), "{row:#?}");
+        assert_eq!(row.number("tokens_in"), Some(1234));
     });
 }
 
