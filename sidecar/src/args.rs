@@ -104,6 +104,11 @@ pub enum UserCommand {
         /// Their e-mail address.
         email: String,
     },
+    /// Let somebody back in: what they hold works again, unless it was revoked or has expired.
+    Enable {
+        /// Their e-mail address.
+        email: String,
+    },
 }
 
 /// `tollgate user add`.

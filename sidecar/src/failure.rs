@@ -20,6 +20,14 @@ pub enum Failure {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Done, but its row is not stored.
+    #[error("{done}, but the audit table does not say so: {why}")]
+    Untold {
+        /// What was done.
+        done: String,
+        /// Why it is not told.
+        why: StoreError,
+    },
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),

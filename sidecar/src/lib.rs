@@ -3,8 +3,8 @@
 //! [`run`] is the story: what starts, in which order, and how it drains. The rest in the order of
 //! a call: somebody is known ([`users`], [`pats`]) and signs in ([`public`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
-//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators look
-//! ([`audit`], [`operators`]).
+//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`]) and
+//! look ([`audit`], [`operators`]).
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ pub mod args;
 pub mod run;
 pub mod settings;
 pub mod failure;
+pub mod acts;
 pub mod users;
 pub mod pats;
 pub mod keys;

@@ -3,6 +3,7 @@
 //! `tgp_<12 hex>_<43 base64url>`: the middle names it (`pat_<12 hex>`), the end is 256 random bits.
 //! It is shown once; kept is the SHA-256 of the whole, which needs no salt for that many bits.
 
+use crate::acts::Act;
 use crate::args::PatCommand;
 use crate::clock::{self, DAY};
 use crate::failure::Failure;
@@ -100,7 +101,8 @@ pub async fn run(command: &PatCommand, data: &Data, screen: &mut Screen) -> Resu
             list(&store, user.as_deref(), cohort.as_deref(), screen).await
         }
         PatCommand::Revoke { id } => {
-            let Some(pat) = store.revoke_pat(id, clock::now()).await? else {
+            let act = Act::new(format!("pat revoke {id}"))?.on(id);
+            let Some(pat) = store.revoke_pat(id, clock::now(), &act).await? else {
                 return Err(Failure::NotFound(format!(
                     "no token has the id {id}: `tollgate pat list` tells which there are"
                 )));
@@ -136,7 +138,8 @@ async fn issue(
         expires_at: now.saturating_add(u64::from(days).saturating_mul(DAY)),
         ..Pat::default()
     };
-    store.add_pat(&pat, &hash(&token)).await?;
+    let act = Act::new(format!("pat issue {} for {}", pat.id, pat.user_id))?.on(&pat.id);
+    store.add_pat(&pat, &hash(&token), &act).await?;
     screen.say(&format!(
         "{} for {}, good until {}.",
         pat.id,

@@ -63,8 +63,8 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
-        Command::Policy(command) => policy::command::run(command, &data, screen),
-        Command::Keys(command) => keys::command::run(command, &data, screen),
+        Command::Policy(command) => policy::command::run(command, &data, screen).await,
+        Command::Keys(command) => keys::command::run(command, &data, screen).await,
     }
 }
 

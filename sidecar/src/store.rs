@@ -1,6 +1,7 @@
 //! Where rows, people and tokens are kept. The SQL is in the module of its database, and nowhere
 //! else; `SQLite` is the one that needs nothing.
 
+use crate::acts::Act;
 use contract::audit::Event;
 use contract::standing::Standing;
 use std::path::{Path, PathBuf};
@@ -231,12 +232,13 @@ impl Store {
         each!(self, db => db.last_row().await)
     }
 
-    /// Adds somebody; false if the address is known.
+    /// Adds somebody; false if the address is known. This and the other acts of operators leave
+    /// their row, or do not happen.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn add_user(&self, user: &User) -> Result<bool, StoreError> {
-        each!(self, db => db.add_user(user).await)
+    pub async fn add_user(&self, user: &User, act: &Act) -> Result<bool, StoreError> {
+        each!(self, db => db.add_user(user, act).await)
     }
 
     /// Everybody, by address.
@@ -259,16 +261,29 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn disable_user(&self, user_id: &str, now: u64) -> Result<bool, StoreError> {
-        each!(self, db => db.disable_user(user_id, now).await)
+    pub async fn disable_user(
+        &self,
+        user_id: &str,
+        now: u64,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        each!(self, db => db.disable_user(user_id, now, act).await)
+    }
+
+    /// Lets somebody in again, and what they hold; false if nobody is known by the address.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn enable_user(&self, user_id: &str, act: &Act) -> Result<bool, StoreError> {
+        each!(self, db => db.enable_user(user_id, act).await)
     }
 
     /// Adds a token by its hash.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn add_pat(&self, pat: &Pat, hash: &str) -> Result<(), StoreError> {
-        each!(self, db => db.add_pat(pat, hash).await)
+    pub async fn add_pat(&self, pat: &Pat, hash: &str, act: &Act) -> Result<(), StoreError> {
+        each!(self, db => db.add_pat(pat, hash, act).await)
     }
 
     /// All tokens, the newest first.
@@ -291,8 +306,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn revoke_pat(&self, id: &str, now: u64) -> Result<Option<Pat>, StoreError> {
-        each!(self, db => db.revoke_pat(id, now).await)
+    pub async fn revoke_pat(
+        &self,
+        id: &str,
+        now: u64,
+        act: &Act,
+    ) -> Result<Option<Pat>, StoreError> {
+        each!(self, db => db.revoke_pat(id, now, act).await)
     }
 
     /// Notes what is minted from a token, *before* it is signed. False if the token or its user was

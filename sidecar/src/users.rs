@@ -1,5 +1,6 @@
 //! `tollgate user`: who may call.
 
+use crate::acts::Act;
 use crate::args::{UserAdd, UserCommand};
 use crate::clock;
 use crate::failure::Failure;
@@ -21,11 +22,22 @@ pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Res
         UserCommand::Disable { email } => {
             let store = Store::open(&data.database()).await?;
             let user_id = address(email)?;
-            if !store.disable_user(&user_id, clock::now()).await? {
+            let act = Act::new(format!("user disable {user_id}"))?;
+            if !store.disable_user(&user_id, clock::now(), &act).await? {
                 return Err(unknown(&user_id));
             }
             screen.say("No new tokens from now on; those in use end within a second.");
             screen.value(&user_id, &json!({ "user_id": user_id, "disabled": true }))
+        }
+        UserCommand::Enable { email } => {
+            let store = Store::open(&data.database()).await?;
+            let user_id = address(email)?;
+            let act = Act::new(format!("user enable {user_id}"))?;
+            if !store.enable_user(&user_id, &act).await? {
+                return Err(unknown(&user_id));
+            }
+            screen.say("What they hold works again within a second, unless it was revoked.");
+            screen.value(&user_id, &json!({ "user_id": user_id, "disabled": false }))
         }
     }
 }
@@ -50,7 +62,8 @@ async fn add(wanted: &UserAdd, data: &Data, screen: &mut Screen) -> Result<(), F
     };
     data.create()?;
     let store = Store::create(&data.database()).await?;
-    if !store.add_user(&user).await? {
+    let act = Act::new(format!("user add {}", user.user_id))?;
+    if !store.add_user(&user, &act).await? {
         return Err(Failure::Refused(format!("{} is known already", user.user_id)));
     }
 

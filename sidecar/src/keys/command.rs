@@ -1,22 +1,30 @@
 //! `tollgate keys`.
 
 use super::{KeyError, Ring, SigningKey, add, init, key_files, pin};
+use crate::acts::Act;
 use crate::args::KeysCommand;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::settings::Data;
+use crate::store::Store;
 use serde_json::json;
 
 /// Runs one of the commands.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn run(command: &KeysCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(command: &KeysCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         KeysCommand::Init => make(data, screen),
         KeysCommand::Show => show(data, screen),
         KeysCommand::Rotate => {
+            let store = Store::create(&data.database()).await?;
             let kid = add(data)?;
+            let act = Act::new(format!("keys rotate {kid}"))?;
+            store
+                .append(&[act.row("")], None)
+                .await
+                .map_err(|why| Failure::Untold { done: format!("key {kid} was added"), why })?;
             screen.say("A running sidecar publishes it at once and signs with it 5 s later.");
             screen
                 .say("Remove the older file once the last token it signed has expired (an hour).");

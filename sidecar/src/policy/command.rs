@@ -1,11 +1,13 @@
 //! `tollgate policy`.
 
 use super::{PolicyError, Published, publish};
+use crate::acts::Act;
 use crate::args::PolicyCommand;
 use crate::failure::Failure;
 use crate::keys;
 use crate::screen::Screen;
 use crate::settings::{self, Data, FileError};
+use crate::store::Store;
 use contract::envelope::{self, POLICY_TYPE};
 use contract::policy::{Document, Policy};
 use serde_json::{Value, json};
@@ -16,14 +18,20 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Failure`].
-pub fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         PolicyCommand::Check { file } => check(file, screen),
         PolicyCommand::Sign { file, key, out } => {
             sign(file, key.as_deref().unwrap_or(&data.policy_key()), out.as_deref(), screen)
         }
         PolicyCommand::Publish { file } => {
+            let store = Store::create(&data.database()).await?;
             let published = publish(data, file)?;
+            let act = Act::new(format!("policy publish {}", published.version))?;
+            store.append(&[act.row("")], None).await.map_err(|why| Failure::Untold {
+                done: format!("policy {} is in force", published.version),
+                why,
+            })?;
             screen
                 .say("In force on this sidecar within half a second, in the gate a second later.");
             screen.value(&published.version, &summary(&published))

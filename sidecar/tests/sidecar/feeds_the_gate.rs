@@ -1,5 +1,6 @@
 //! What the gate fetches each second is what holds now.
 
+use crate::starts::tollgate;
 use crate::world::{Fallible, POLICY, World, ask};
 use serde_json::json;
 use std::fs;
@@ -43,7 +44,7 @@ async fn a_revocation_is_told_within_half_a_second() -> Fallible {
     let before = world.gate("/gate/standing").await?;
 
     let start = Instant::now();
-    world.store.revoke_pat(&id, tollgate::clock::now()).await?;
+    world.store.revoke_pat(&id, tollgate::clock::now(), &tollgate::acts::Act::new("test")?).await?;
     assert!(changed(&world, "/gate/standing", &before.body).await?);
     let took = start.elapsed();
 
@@ -52,6 +53,31 @@ async fn a_revocation_is_told_within_half_a_second() -> Fallible {
     assert_eq!(after["revoked"][0]["kind"], "credential");
     assert_eq!(after["revoked"][0]["id"], id.as_str());
     assert!(after["version"].as_u64() > before.json()?["version"].as_u64());
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_disabled_by_the_command_is_stopped_within_a_second_and_enabled_let_in() -> Fallible
+{
+    let world = World::start().await?;
+    let (pat, _) = world.pat(60).await?;
+    world.sign_in(&pat).await?;
+    let before = world.gate("/gate/standing").await?;
+
+    let disabled = tollgate(&world.place, &["user", "disable", "Ann@example.com"])?;
+    assert!(disabled.status.success(), "{disabled:?}");
+    assert!(changed(&world, "/gate/standing", &before.body).await?);
+    let stopped = world.gate("/gate/standing").await?;
+    assert_eq!(stopped.json()?["revoked"][0]["kind"], "user");
+    assert_eq!(stopped.json()?["revoked"][0]["id"], "ann@example.com");
+    assert_eq!(world.sign_in(&pat).await?.status, 401);
+
+    let enabled = tollgate(&world.place, &["user", "enable", "ann@example.com", "--json"])?;
+    let told: serde_json::Value = serde_json::from_slice(&enabled.stdout)?;
+    assert_eq!(told, json!({"user_id": "ann@example.com", "disabled": false}));
+    assert!(changed(&world, "/gate/standing", &stopped.body).await?);
+    assert_eq!(world.gate("/gate/standing").await?.json()?["revoked"], json!([]));
+    assert_eq!(world.sign_in(&pat).await?.status, 200);
     Ok(())
 }
 

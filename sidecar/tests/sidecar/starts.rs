@@ -107,6 +107,7 @@ fn commands_answer_on_stdout_and_their_exit_code_says_how_it_went() -> Fallible 
     assert_eq!(code(&["pat", "issue", "bob@example.com"])?, Some(3));
     assert_eq!(code(&["pat", "revoke", "pat_000000000000"])?, Some(3));
     assert_eq!(code(&["user", "disable", "bob@example.com"])?, Some(3));
+    assert_eq!(code(&["user", "enable", "bob@example.com"])?, Some(3));
     assert_eq!(code(&["audit", "find", "nothing"])?, Some(3));
     assert_eq!(code(&["audit", "query", "--outcome", "maybe"])?, Some(2));
     assert_eq!(code(&["keys", "init"])?, Some(1), "keys are never overwritten");
@@ -149,6 +150,44 @@ fn a_policy_is_checked_signed_published_and_shown() -> Fallible {
         serde_json::from_slice(&tollgate(&place, &["policy", "show", "--json"])?.stdout)?;
     assert_eq!(shown["version"], contract::envelope::version(crate::world::POLICY));
     assert_eq!(shown["policy"]["rules"][0]["id"], "all");
+    Ok(())
+}
+
+#[test]
+fn every_act_of_an_operator_leaves_a_row() -> Fallible {
+    let place = Place::new()?;
+    let run = |args: &[&str]| tollgate(&place, args);
+    run(&["user", "add", "ann@example.com", "--tenant", "acme"])?;
+    let issued: Value =
+        serde_json::from_slice(&run(&["pat", "issue", "ann@example.com", "--json"])?.stdout)?;
+    let id = issued["id"].as_str().ok_or("no id")?;
+    run(&["pat", "revoke", id])?;
+    run(&["user", "disable", "ann@example.com"])?;
+    run(&["user", "enable", "ann@example.com"])?;
+    let signed = place.directory.path().join("signed.json").display().to_string();
+    run(&["policy", "publish", &signed])?;
+    let kid = text(&run(&["keys", "rotate"])?.stdout);
+    run(&["pat", "revoke", "pat_000000000000"])?;
+
+    let out = text(&run(&["audit", "query", "--kind", "admin", "--json"])?.stdout);
+    let rows = out.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let targets: Vec<_> = rows.iter().map(|row| &row["payload"]["target"]).collect();
+    let version = contract::envelope::version(crate::world::POLICY);
+    assert_eq!(
+        targets,
+        [
+            "user add ann@example.com",
+            &format!("pat issue {id} for ann@example.com"),
+            &format!("pat revoke {id}"),
+            "user disable ann@example.com",
+            "user enable ann@example.com",
+            &format!("policy publish {version}"),
+            &format!("keys rotate {}", kid.trim()),
+        ]
+    );
+    let whoami = text(&Command::new("id").arg("-un").output()?.stdout);
+    assert!(rows.iter().all(|row| row["user_id"] == whoami.trim()), "{out}");
+    assert_eq!((&rows[2]["tenant_id"], &rows[2]["credential_id"]), (&"acme".into(), &id.into()));
     Ok(())
 }
 

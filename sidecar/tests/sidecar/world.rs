@@ -17,6 +17,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
+use tollgate::acts::Act;
 use tollgate::run::{Addresses, Sidecar};
 use tollgate::settings::{Data, Settings};
 use tollgate::store::{Filter, Pat, Row, Store, User};
@@ -99,7 +100,7 @@ impl World {
             groups: vec!["engineering".into()],
             ..User::default()
         };
-        store.add_user(&ann).await?;
+        store.add_user(&ann, &Act::new("test")?).await?;
         Ok(Self { at: sidecar.addresses(), place, store, sidecar })
     }
 
@@ -114,7 +115,7 @@ impl World {
             expires_at: now + lifetime,
             ..Pat::default()
         };
-        self.store.add_pat(&pat, &pats::hash(&token)).await?;
+        self.store.add_pat(&pat, &pats::hash(&token), &Act::new("test")?).await?;
         Ok((token, id))
     }
 
@@ -133,9 +134,12 @@ impl World {
         Ok(line.ok_or_else(|| format!("no metric {name}"))?.trim().parse()?)
     }
 
+    /// Rows of exchanges, not of operators' acts.
     pub(crate) async fn rows(&self) -> Fallible<Vec<Row>> {
         let filter = Filter { after: Some(0), limit: 100_000, ..Filter::default() };
-        Ok(self.store.rows(&filter).await?)
+        let mut rows = self.store.rows(&filter).await?;
+        rows.retain(|row| row.text("kind") != "admin");
+        Ok(rows)
     }
 
     /// Waits until there are that many rows.

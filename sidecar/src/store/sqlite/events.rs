@@ -93,7 +93,7 @@ impl Sqlite {
     }
 }
 
-async fn insert(
+pub(super) async fn insert(
     connection: &mut SqliteConnection,
     events: &[Event<'static>],
 ) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! Users, their tokens, and who is stopped.
 
-use super::{Sqlite, signed, unsigned};
+use super::{Sqlite, events, signed, unsigned};
+use crate::acts::Act;
 use crate::store::{Minted, Pat, StoreError, User};
 use contract::standing::{Entry, Standing, Stopped};
 use sqlx::sqlite::SqliteRow;
@@ -13,7 +14,12 @@ const PAT: &str = "p.id, u.user_id, p.cohort, p.created_at, p.expires_at, p.revo
     p.last_used_at";
 
 impl Sqlite {
-    pub(in crate::store) async fn add_user(&self, user: &User) -> Result<bool, StoreError> {
+    pub(in crate::store) async fn add_user(
+        &self,
+        user: &User,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
         let added = sqlx::query(
             "INSERT INTO users (sub, user_id, name, tenant_id, department, cost_centre, groups,
                  roles, populations, region, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -30,10 +36,15 @@ impl Sqlite {
         .bind(serde_json::to_string(&user.populations)?)
         .bind(&user.region)
         .bind(signed(user.created_at))
-        .execute(&self.writer)
+        .execute(&mut *write)
         .await?;
+        if added.rows_affected() == 0 {
+            return Ok(false);
+        }
+        told(&mut write, act, &user.user_id).await?;
+        write.commit().await?;
 
-        Ok(added.rows_affected() == 1)
+        Ok(true)
     }
 
     pub(in crate::store) async fn users(&self) -> Result<Vec<User>, StoreError> {
@@ -54,6 +65,7 @@ impl Sqlite {
         &self,
         user_id: &str,
         now: u64,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
         let sub: Option<String> = sqlx::query_scalar(
@@ -71,12 +83,45 @@ impl Sqlite {
                 .fetch_one(&mut *write)
                 .await?;
         stop(&mut write, "user", user_id, latest.unwrap_or_default(), now).await?;
+        told(&mut write, act, user_id).await?;
         write.commit().await?;
 
         Ok(true)
     }
 
-    pub(in crate::store) async fn add_pat(&self, pat: &Pat, hash: &str) -> Result<(), StoreError> {
+    pub(in crate::store) async fn enable_user(
+        &self,
+        user_id: &str,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let known = sqlx::query("UPDATE users SET disabled_at = NULL WHERE user_id = ?")
+            .bind(user_id)
+            .execute(&mut *write)
+            .await?;
+        if known.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let lifted = sqlx::query("DELETE FROM standing WHERE kind = 'user' AND id = ?")
+            .bind(user_id)
+            .execute(&mut *write)
+            .await?;
+        if lifted.rows_affected() > 0 {
+            rise(&mut write).await?;
+        }
+        told(&mut write, act, user_id).await?;
+        write.commit().await?;
+
+        Ok(true)
+    }
+
+    pub(in crate::store) async fn add_pat(
+        &self,
+        pat: &Pat,
+        hash: &str,
+        act: &Act,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO pats (id, hash, sub, cohort, created_at, expires_at)
              SELECT ?, ?, sub, ?, ?, ? FROM users WHERE user_id = ?",
@@ -87,8 +132,10 @@ impl Sqlite {
         .bind(signed(pat.created_at))
         .bind(signed(pat.expires_at))
         .bind(&pat.user_id)
-        .execute(&self.writer)
+        .execute(&mut *write)
         .await?;
+        told(&mut write, act, &pat.user_id).await?;
+        write.commit().await?;
 
         Ok(())
     }
@@ -117,6 +164,7 @@ impl Sqlite {
         &self,
         id: &str,
         now: u64,
+        act: &Act,
     ) -> Result<Option<Pat>, StoreError> {
         let mut write = self.write().await?;
         sqlx::query("UPDATE pats SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?")
@@ -132,9 +180,11 @@ impl Sqlite {
         stop(&mut write, "credential", id, latest.unwrap_or_default(), now).await?;
         let sql = format!("SELECT {PAT} FROM pats p JOIN users u USING (sub) WHERE p.id = ?");
         let row = sqlx::query(&sql).bind(id).fetch_optional(&mut *write).await?;
+        let Some(revoked) = row.as_ref().map(pat).transpose()? else { return Ok(None) };
+        told(&mut write, act, &revoked.user_id).await?;
         write.commit().await?;
 
-        row.as_ref().map(pat).transpose()
+        Ok(Some(revoked))
     }
 
     pub(in crate::store) async fn note_mint(
@@ -201,6 +251,17 @@ impl Sqlite {
 
         Ok(())
     }
+}
+
+/// The row of an operator's act on somebody.
+async fn told(write: &mut SqliteConnection, act: &Act, user_id: &str) -> Result<(), StoreError> {
+    let tenant: Option<String> =
+        sqlx::query_scalar("SELECT tenant_id FROM users WHERE user_id = ?")
+            .bind(user_id)
+            .fetch_optional(&mut *write)
+            .await?;
+
+    events::insert(write, &[act.row(&tenant.unwrap_or_default())]).await.map(drop)
 }
 
 /// An entry of the standing, unless nothing it could stop is still alive.

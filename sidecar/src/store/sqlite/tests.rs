@@ -1,4 +1,5 @@
 use super::*;
+use crate::acts::Act;
 use crate::clock;
 use crate::store::{Filter, Mark, Minted, Pat, Store, User};
 use contract::audit::{Event, Outcome};
@@ -25,6 +26,10 @@ fn event(id: &str, at: u64) -> Event<'static> {
         complete: true,
         ..Event::default()
     }
+}
+
+fn act() -> Act {
+    Act::new("test").unwrap()
 }
 
 fn all() -> Filter {
@@ -158,15 +163,15 @@ async fn somebody(store: &Store) {
         groups: vec!["engineering".into()],
         ..User::default()
     };
-    assert!(store.add_user(&user).await.unwrap());
-    assert!(!store.add_user(&user).await.unwrap(), "an address is one person's");
+    assert!(store.add_user(&user, &act()).await.unwrap());
+    assert!(!store.add_user(&user, &act()).await.unwrap(), "an address is one person's");
     let pat = Pat {
         id: "pat_1".into(),
         user_id: user.user_id.clone(),
         expires_at: 1_000,
         ..Pat::default()
     };
-    store.add_pat(&pat, "hash").await.unwrap();
+    store.add_pat(&pat, "hash", &act()).await.unwrap();
     let (found, whose) = store.pat_by_hash("hash").await.unwrap().unwrap();
     assert_eq!((found, whose), (pat, user));
 }
@@ -182,7 +187,7 @@ async fn a_revocation_lasts_as_long_as_what_it_stops() {
     }
     assert_eq!(store.pats().await.unwrap()[0].last_used_at, Some(100));
 
-    let pat = store.revoke_pat("pat_1", 200).await.unwrap().unwrap();
+    let pat = store.revoke_pat("pat_1", 200, &act()).await.unwrap().unwrap();
 
     assert_eq!(pat.revoked_at, Some(200));
     let standing = store.standing().await.unwrap();
@@ -198,7 +203,7 @@ async fn a_revocation_lasts_as_long_as_what_it_stops() {
         (0, before + 2),
         "it ends with the last token"
     );
-    assert_eq!(store.revoke_pat("pat_2", 1).await.unwrap(), None);
+    assert_eq!(store.revoke_pat("pat_2", 1, &act()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -208,11 +213,49 @@ async fn who_is_disabled_is_stopped_whatever_they_hold() {
     let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
     store.note_mint("pat_1", &minted).await.unwrap();
 
-    assert!(store.disable_user("ann@example.com", 200).await.unwrap());
+    assert!(store.disable_user("ann@example.com", 200, &act()).await.unwrap());
 
     let entry = &store.standing().await.unwrap().revoked[0];
     assert_eq!((entry.kind, &*entry.id, entry.until), (Stopped::User, "ann@example.com", 700));
     assert!(!store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
     assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, Some(200));
-    assert!(!store.disable_user("bob@example.com", 200).await.unwrap());
+    assert!(!store.disable_user("bob@example.com", 200, &act()).await.unwrap());
+}
+
+#[tokio::test]
+async fn who_is_enabled_is_let_in_again_but_not_what_was_revoked() {
+    let (_place, _, store) = store().await;
+    somebody(&store).await;
+    let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
+    store.note_mint("pat_1", &minted).await.unwrap();
+    store.disable_user("ann@example.com", 200, &act()).await.unwrap();
+    let before = store.standing().await.unwrap().version;
+
+    assert!(store.enable_user("ann@example.com", &act()).await.unwrap());
+
+    let standing = store.standing().await.unwrap();
+    assert_eq!((standing.revoked.len(), standing.version), (0, before + 1));
+    assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, None);
+    assert!(store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
+    store.revoke_pat("pat_1", 300, &act()).await.unwrap();
+    store.enable_user("ann@example.com", &act()).await.unwrap();
+    assert_eq!(store.standing().await.unwrap().revoked[0].kind, Stopped::Credential);
+    assert!(!store.enable_user("bob@example.com", &act()).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_act_and_its_row_are_stored_together_or_not_at_all() {
+    let (_place, _, store) = store().await;
+    somebody(&store).await;
+    let revoke = Act::new("pat revoke pat_1").unwrap().on("pat_1");
+    store.revoke_pat("pat_2", 200, &act()).await.unwrap();
+    store.revoke_pat("pat_1", 200, &revoke).await.unwrap();
+
+    let rows = store.rows(&all()).await.unwrap();
+    assert_eq!(rows.len(), 3, "user, token, revocation: what did not happen has no row");
+    assert_eq!((rows[2].text("kind"), rows[2].text("tenant_id")), ("admin".into(), "acme".into()));
+    assert_eq!(rows[2].get("payload")["target"], "pat revoke pat_1");
+    sqlx::query("DROP TABLE audit_events").execute(raw(&store)).await.unwrap();
+    assert!(store.disable_user("ann@example.com", 300, &act()).await.is_err());
+    assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, None);
 }
