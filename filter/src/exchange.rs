@@ -25,7 +25,7 @@ use crate::stages::authorise;
 use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
 use crate::stages::parse::{self, Call};
 use crate::stages::route::{self, Forwarded};
-use answer::Answer;
+pub use answer::Answer;
 use contract::audit::Sequence;
 use std::rc::Rc;
 
@@ -71,7 +71,6 @@ pub struct Exchange {
     started: u64,
     spent: u64,
     head: Head,
-    source_address: Option<String>,
     caller: Option<Rc<Caller>>,
     bundle_ver: Option<String>,
     call: Option<Call>,
@@ -91,7 +90,6 @@ impl Exchange {
             started: 0,
             spent: 0,
             head: Head::default(),
-            source_address: None,
             caller: None,
             bundle_ver: None,
             call: None,
@@ -154,8 +152,6 @@ impl Exchange {
         let headers = host.headers(Map::Request)?;
         let (head, surface) = decode::head(&headers, &self.gate.boundary);
         self.head = head;
-        self.source_address = address(host.property(&["source", "address"])?);
-
         match surface? {
             surface @ (Surface::Capabilities
             | Surface::Healthz
@@ -248,7 +244,7 @@ impl Exchange {
     fn refuse(&mut self, host: &impl Host, refusal: Refusal) -> Verdict {
         self.progress = Progress::Refused(refusal);
         // Nobody knows who called: beyond a few a second they are counted, or a flood fills the disk.
-        if self.caller.is_none() && !self.admitted() && self.no_row(host).is_err() {
+        if self.caller.is_none() && !self.admitted(host) && self.no_row(host).is_err() {
             self.row = true; // counted and written: better twice than not at all
         }
         if let Err(error) = self.reply_refusal(host, refusal) {
@@ -258,9 +254,11 @@ impl Exchange {
         Verdict::Hold
     }
 
-    /// Does a refusal of somebody unknown get a row of its own?
-    fn admitted(&self) -> bool {
-        let address = self.source_address.as_deref().unwrap_or(crate::flood::OTHERS);
+    /// Does a refusal of somebody unknown get a row of its own? Only here is the address asked for:
+    /// for rows Envoy's log brings it along.
+    fn admitted(&self, host: &impl Host) -> bool {
+        let address = host.property(&["source", "address"]).ok().and_then(address);
+        let address = address.as_deref().unwrap_or(crate::flood::OTHERS);
         let most = self.gate.settings.anonymous_rows;
 
         self.gate.flood.borrow_mut().admits(address, self.started, most)

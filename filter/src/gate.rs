@@ -4,6 +4,7 @@ use crate::feed::Document;
 use crate::flood::{Burst, Flood};
 use crate::guard;
 use crate::host::{Host, HostError};
+use crate::record::Providers;
 use crate::settings::Settings;
 use crate::snapshot::{self, DocumentError, Documents, Snapshot};
 use crate::tokens::Tokens;
@@ -36,6 +37,8 @@ pub struct Gate {
     pub tokens: RefCell<Tokens>,
     /// Anonymous refusals.
     pub flood: RefCell<Flood>,
+    /// Who serves behind which cluster.
+    pub providers: Providers,
     /// How many VMs were started when this one last looked.
     pub started: Cell<u32>,
     boot: u64,
@@ -76,6 +79,7 @@ impl Gate {
             rates,
             tokens: RefCell::default(),
             flood: RefCell::default(),
+            providers: Providers::default(),
             started: Cell::new(vm),
             boot,
             vm,

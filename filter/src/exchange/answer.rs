@@ -11,9 +11,9 @@ use contract::refusal::ErrorBody;
 
 /// What is known of the answer.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub struct Answer {
     /// `:status`.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The provider's own id of the request.
     pub(super) provider_request_id: Option<String>,
     /// Reads the usage.
@@ -21,7 +21,7 @@ pub(super) struct Answer {
     /// Unix nanoseconds of the first byte of its body.
     pub(super) first: Option<u64>,
     /// Was its end seen?
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
     /// Who acted, where the sidecar answered.
     pub(super) acted: Option<Acted>,
     /// A host call failed on its way; it passed unmetered.
@@ -93,7 +93,7 @@ impl Exchange {
             self.answer.acted =
                 list.get(headers::CALLER).and_then(|value| serde_json::from_slice(value).ok());
             let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
-            if unknown && self.answer.status == Some(401) && !self.admitted() {
+            if unknown && self.answer.status == Some(401) && !self.admitted(host) {
                 self.no_row(host)?;
             }
         } else if self.call.is_some() {

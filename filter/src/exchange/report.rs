@@ -17,7 +17,7 @@ impl Exchange {
         if matches!(self.progress, Progress::New) && self.started == 0 {
             return; // Envoy rejected it before it came here; its own log line makes the row
         }
-        let ending = Ending::read(host);
+        let ending = Ending::read(host, &self.gate.providers, &self.answer);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
         if self.row {
@@ -84,7 +84,6 @@ impl Exchange {
             payload: Payload {
                 agent_id: self.head.agent_id.as_deref().map(Cow::Borrowed),
                 parent_agent_id: self.head.parent_agent_id.as_deref().map(Cow::Borrowed),
-                source_address: self.source_address.as_deref().map(Cow::Borrowed),
                 sequence: self.sequence,
                 ..Payload::default()
             },
@@ -106,7 +105,7 @@ impl Exchange {
     /// Everything.
     fn event<'a>(&'a self, now: u64, answer: Answer, ending: &'a Ending) -> Event<'a> {
         let mut event = self.known();
-        let status = ending.status.or(answer.status).unwrap_or_default();
+        let status = ending.status.unwrap_or_default();
         event.status = Some(status);
         event.latency_ms = Some(millis(now.saturating_sub(self.started)));
         event.gate_ms = Some(record::fractions(self.spent));
@@ -123,8 +122,10 @@ impl Exchange {
             }
         }
         if ending.from_upstream && self.call.is_some() {
-            event.provider = ending.provider.as_deref().map(Cow::Borrowed);
-            event.upstream_region = ending.region.as_deref().map(Cow::Borrowed);
+            let provider = ending.provider.as_deref();
+            event.provider = provider.map(|provider| Cow::Borrowed(&*provider.name));
+            event.upstream_region =
+                provider.and_then(|provider| provider.region.as_deref()).map(Cow::Borrowed);
         }
         let served = ending.from_upstream && (200..300).contains(&status);
         let transported = answer.ended && ending.clean();

@@ -66,6 +66,7 @@ impl Root {
     fn tick(&mut self, gate: &Gate) -> Result<(), HostError> {
         let now = self.envoy.now()?;
         gate.refresh(&self.envoy)?;
+        gate.providers.borrow_mut().clear();
         let started = self.envoy.shared(guard::STARTED)?;
         gate.started.set(guard::number(&started.value).unwrap_or_default());
         if self.fetcher.due(&self.envoy, gate.vm(), now)? {
