@@ -178,8 +178,14 @@ impl Live {
 }
 
 /// Keeps the ring as its directory is. A directory that cannot be used changes nothing.
-pub async fn watch(directory: PathBuf, live: watch::Sender<Live>, counters: Arc<Counters>) {
-    let mut seen = listing(&directory);
+///
+/// `seen` is how it was before it was read: a key added since is not overlooked.
+pub async fn watch(
+    directory: PathBuf,
+    mut seen: Listing,
+    live: watch::Sender<Live>,
+    counters: Arc<Counters>,
+) {
     loop {
         sleep(LOOK).await;
         let now = listing(&directory);
@@ -234,7 +240,11 @@ fn files(directory: &Path, kind: &str) -> Result<Vec<PathBuf>, KeyError> {
     Ok(paths)
 }
 
-fn listing(directory: &Path) -> Vec<(PathBuf, Option<Fingerprint>)> {
+/// What tells the directory's keys from others without reading them.
+pub type Listing = Vec<(PathBuf, Option<Fingerprint>)>;
+
+/// How the directory is now.
+pub fn listing(directory: &Path) -> Listing {
     key_files(directory)
         .unwrap_or_default()
         .into_iter()

@@ -126,8 +126,14 @@ pub fn publish(data: &Data, from: &Path) -> Result<Published, PolicyError> {
 }
 
 /// Keeps the policy as its file is. A file that cannot be believed changes nothing.
-pub async fn watch(data: Data, live: watch::Sender<Arc<Published>>, counters: Arc<Counters>) {
-    let mut seen = fingerprint(&data);
+///
+/// `seen` is how the file was before it was read: what was published since is not overlooked.
+pub async fn watch(
+    data: Data,
+    mut seen: Option<Fingerprint>,
+    live: watch::Sender<Arc<Published>>,
+    counters: Arc<Counters>,
+) {
     loop {
         sleep(LOOK).await;
         let now = fingerprint(&data);
@@ -153,7 +159,8 @@ pub async fn watch(data: Data, live: watch::Sender<Arc<Published>>, counters: Ar
     }
 }
 
-fn fingerprint(data: &Data) -> Option<Fingerprint> {
+/// What tells this version of the file from the next.
+pub fn fingerprint(data: &Data) -> Option<Fingerprint> {
     fs::metadata(data.policy()).ok().map(|metadata| settings::fingerprint(&metadata))
 }
 
@@ -205,6 +212,24 @@ mod tests {
 
         assert!(faults.contains("schema") && faults.contains("rules"), "every fault: {faults}");
         assert_eq!(Published::current(&data).unwrap().version, envelope::version(GOOD));
+    }
+
+    #[tokio::test]
+    async fn what_is_published_while_the_sidecar_starts_is_not_overlooked() {
+        let (_place, data, file) = installed();
+        fs::write(&file, signed(&data, GOOD)).unwrap();
+        publish(&data, &file).unwrap();
+        let seen = fingerprint(&data);
+        let (live, now) = watch::channel(Arc::new(Published::current(&data).unwrap()));
+        let next = String::from_utf8_lossy(GOOD).replace("acme", "next");
+        fs::write(&file, signed(&data, next.as_bytes())).unwrap();
+        publish(&data, &file).unwrap();
+
+        let watching = tokio::spawn(watch(data, seen, live, Arc::default()));
+        sleep(LOOK * 2).await;
+
+        assert_eq!(now.borrow().name, "next");
+        watching.abort();
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Sidecar {
 
         data.create()?;
         let lock = lock(data)?;
+        let (keys_seen, policy_seen) = (keys::listing(&data.signing()), policy::fingerprint(data));
         let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
         let (policy, policy_now) = watch::channel(Arc::new(Published::current(data)?));
         let store = Store::create(&data.database()).await?;
@@ -169,8 +170,8 @@ impl Sidecar {
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
 
         let mut watching = JoinSet::new();
-        watching.spawn(keys::watch(data.signing(), keys, Arc::clone(&counters)));
-        watching.spawn(policy::watch(data.clone(), policy, Arc::clone(&counters)));
+        watching.spawn(keys::watch(data.signing(), keys_seen, keys, Arc::clone(&counters)));
+        watching.spawn(policy::watch(data.clone(), policy_seen, policy, Arc::clone(&counters)));
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
 
         let sign_in = SignIn {

@@ -152,9 +152,13 @@ pub fn read_secret(path: &Path) -> Result<String, FileError> {
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let beside = path.with_extension(format!("new-{}", std::process::id()));
-    write_new(&beside, bytes, mode).map_err(failed)?;
+    // Left behind by a process of the same number, as there are in containers.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
 
-    fs::rename(&beside, path).map_err(failed)
+    write_new(&beside, bytes, mode).and_then(|()| fs::rename(&beside, path)).map_err(failed)
 }
 
 /// Writes a file that must not be there yet.
@@ -178,9 +182,9 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// What tells one version of a file from the next without reading it.
 pub type Fingerprint = (u64, u64, i64, i64);
 
-/// Inode, length and time of change.
+/// Inode, length and time of change, be it of the bytes or of who may read them.
 pub fn fingerprint(metadata: &Metadata) -> Fingerprint {
-    (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+    (metadata.ino(), metadata.len(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(test)]
@@ -197,6 +201,19 @@ mod tests {
 
         assert!(error.contains("chmod 600") && error.contains("a.key"), "{error}");
         assert!(!error.contains("secret"));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_is_in_nobody_s_way() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("policy.json");
+        let left = path.with_extension(format!("new-{}", std::process::id()));
+        fs::write(&left, b"half").unwrap();
+
+        replace(&path, b"whole", 0o600).unwrap();
+
+        assert_eq!(read_secret(&path).unwrap(), "whole");
+        assert!(!left.exists());
     }
 
     #[test]

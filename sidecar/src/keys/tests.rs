@@ -75,3 +75,32 @@ fn a_key_does_not_print_itself() {
 
     assert_eq!(format!("{:?}", ring.newest()), format!("SigningKey({})", ring.newest().kid()));
 }
+
+#[tokio::test]
+async fn a_key_added_while_the_sidecar_starts_and_one_closed_to_others_are_taken() {
+    let (_place, data) = installed();
+    let seen = listing(&data.signing());
+    let (live, now) = watch::channel(Live::new(Ring::read(&data.signing()).unwrap()));
+    let published = || String::from_utf8_lossy(now.borrow().jwks.body()).matches("kid").count();
+    add(&data).unwrap();
+
+    let watching = tokio::spawn(watch(data.signing(), seen, live, Arc::default()));
+    sleep(LOOK * 2).await;
+    assert_eq!(published(), 2);
+    watching.abort();
+
+    let open = data.signing().join("9-open.key");
+    settings::write_once(&open, new_pem().unwrap().as_bytes(), 0o644).unwrap();
+    let (live, now) = watch::channel(now.borrow().clone());
+    let counters = Arc::new(Counters::default());
+    let watching = watch(data.signing(), Listing::new(), live, Arc::clone(&counters));
+    let watching = tokio::spawn(watching);
+    sleep(LOOK * 2).await;
+    assert_eq!(counters.keys_refused.get(), 1, "others could read it");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o600)).unwrap();
+    sleep(LOOK * 2).await;
+
+    let published = String::from_utf8_lossy(now.borrow().jwks.body()).matches("kid").count();
+    assert_eq!(published, 3, "as the error said to do");
+    watching.abort();
+}
