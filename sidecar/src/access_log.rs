@@ -46,7 +46,8 @@ impl Receiver {
                 self.counters.nameless.one();
                 continue;
             }
-            self.inbox.offer(ended.into_event());
+            let bytes = ended.weight();
+            self.inbox.offer(ended.into_event(), bytes);
         }
     }
 }

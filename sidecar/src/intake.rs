@@ -7,12 +7,15 @@ use crate::store::Store;
 use contract::audit::Event;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 use tracing::{error, info};
 
-/// How many events wait at most: at 2 KB each, some 40 MB.
+/// How many events wait at most.
 const WAITING: usize = 20_000;
+
+/// How many bytes of them: records may be large, and clients have a say in that.
+const BYTES: usize = 64 * 1024 * 1024; // 64 MiB
 
 /// How many are stored at once: more makes a transaction no cheaper, and keeps the lock longer.
 const BATCH: usize = 1_024;
@@ -26,25 +29,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Where events are put.
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    events: mpsc::Sender<Event<'static>>,
+    events: mpsc::Sender<Held>,
+    room: Arc<Semaphore>,
     counters: Arc<Counters>,
 }
 
+/// An event, and the room it takes until it is stored or dropped.
+type Held = (Event<'static>, OwnedSemaphorePermit);
+
 /// Where they come out.
 #[derive(Debug)]
-pub struct Outlet(mpsc::Receiver<Event<'static>>);
+pub struct Outlet(mpsc::Receiver<Held>);
 
 /// A new pair.
 pub fn channel(counters: Arc<Counters>) -> (Inbox, Outlet) {
     let (events, outlet) = mpsc::channel(WAITING);
 
-    (Inbox { events, counters }, Outlet(outlet))
+    let room = Arc::new(Semaphore::new(BYTES));
+
+    (Inbox { events, room, counters }, Outlet(outlet))
 }
 
 impl Inbox {
-    /// Takes an event, or counts that it could not.
-    pub fn offer(&self, event: Event<'static>) {
-        if self.events.try_send(event).is_err() {
+    /// Takes an event that was told in so many bytes, or counts that it could not.
+    pub fn offer(&self, event: Event<'static>, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
+        let taken = room.is_ok_and(|room| self.events.try_send((event, room)).is_ok());
+        if !taken {
             self.counters.dropped.one();
         }
     }
@@ -52,10 +64,11 @@ impl Inbox {
 
 /// Stores what comes out, until every inbox is gone and nothing is left.
 pub async fn store_all(mut outlet: Outlet, store: Store, counters: Arc<Counters>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while outlet.0.recv_many(&mut batch, BATCH).await > 0 {
+    let mut held = Vec::with_capacity(BATCH);
+    while outlet.0.recv_many(&mut held, BATCH).await > 0 {
+        let (batch, rooms): (Vec<_>, Vec<_>) = held.drain(..).unzip();
         store_one(&batch, &outlet, &store, &counters).await;
-        batch.clear();
+        drop(rooms);
     }
 }
 
@@ -85,5 +98,34 @@ async fn store_one(batch: &[Event<'static>], outlet: &Outlet, store: &Store, cou
         }
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_bytes_too_and_makes_room_once_stored() {
+        let counters = Arc::new(Counters::default());
+        let (inbox, outlet) = channel(Arc::clone(&counters));
+        let large = BYTES / 2;
+        let event = |id: &'static str| Event { event_id: id.into(), ..Event::default() };
+
+        for id in ["a", "b", "c"] {
+            inbox.offer(event(id), large);
+        }
+        assert_eq!(counters.dropped.get(), 1, "the third finds no room");
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::create(&place.path().join("tollgate.db")).await.unwrap();
+        let storing = tokio::spawn(store_all(outlet, store.clone(), Arc::clone(&counters)));
+        while store.last_row().await.unwrap() < 2 || inbox.room.available_permits() < large {
+            sleep(Duration::from_millis(10)).await;
+        }
+        inbox.offer(event("d"), large);
+        drop(inbox);
+        storing.await.unwrap();
+
+        assert_eq!((counters.dropped.get(), store.last_row().await.unwrap()), (1, 3));
     }
 }

@@ -6,7 +6,8 @@
 //! if that happened while we were away), truncation as a file shorter than what was read of it.
 
 use crate::counters::Counters;
-use crate::store::{Mark, Store, StoreError};
+use crate::store::{Appended, Mark, Store, StoreError};
+use contract::audit::Event;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -122,7 +123,7 @@ impl Spool {
             // Between the last step and now the old file may have grown; since the next one is
             // there, it does not grow any more.
             while self.step().await? {}
-            self.turn(next);
+            self.turn(next).await?;
         }
     }
 
@@ -133,7 +134,9 @@ impl Spool {
         self.counters.spool_present.set(u64::from(!siblings.is_empty()));
         let named = siblings.iter().find(|file| file.path == self.path);
         let last_read = siblings.iter().find(|file| file.identity == self.mark.file);
-        let Some(chosen) = last_read.or(named) else { return Ok(false) };
+        // What no sidecar has read yet begins with the oldest.
+        let first = if self.mark.file.is_empty() { files::oldest(&siblings) } else { named };
+        let Some(chosen) = last_read.or(first) else { return Ok(false) };
         let open = File::open(&chosen.path).map_err(failed)?;
         // Rotated while it was being opened: then look again.
         if files::identity(&open.metadata().map_err(failed)?) != chosen.identity {
@@ -159,8 +162,11 @@ impl Spool {
         Ok(files::after(siblings, &self.path, &self.mark.file))
     }
 
-    /// Goes on with the next file: this one has been read to its end.
-    fn turn(&mut self, next: files::Sibling) {
+    /// Goes on with the next file: this one has been read to its end. The mark goes with it at once,
+    /// for this file may be deleted before the next has its first line.
+    async fn turn(&mut self, next: files::Sibling) -> Result<(), SpoolError> {
+        let start = self.mark.start_of(next.identity);
+        self.keep(&[], &start).await?;
         let length =
             self.open.as_ref().and_then(|file| file.metadata().ok()).map(|file| file.len());
         if length.is_some_and(|length| length > self.mark.position) {
@@ -171,8 +177,10 @@ impl Spool {
             );
         }
         info!("The spool was rotated");
-        self.begin(next.identity);
+        self.mark = start;
         self.open = None;
+
+        Ok(())
     }
 
     /// Reads a chunk and stores it. False when there was no whole line.
@@ -196,13 +204,7 @@ impl Spool {
         let advance = u64::try_from(batch.bytes).unwrap_or(u64::MAX);
         let next =
             Mark { position: self.mark.position.saturating_add(advance), ..self.mark.clone() };
-        let appended = match self.store.append(&batch.events, Some((&self.name, &next))).await {
-            Ok(appended) => appended,
-            Err(error) => {
-                self.counters.store_errors.one();
-                return Err(error.into());
-            }
-        };
+        let appended = self.keep(&batch.events, &next).await?;
         self.counters.spool.stored.add(appended.stored);
         self.counters.spool.duplicates.add(appended.duplicates);
         self.counters.spool_unreadable.add(batch.unreadable);
@@ -213,9 +215,19 @@ impl Spool {
         Ok(true)
     }
 
+    /// Stores rows and mark.
+    async fn keep(&self, events: &[Event<'static>], mark: &Mark) -> Result<Appended, StoreError> {
+        let kept = self.store.append(events, Some((&self.name, mark))).await;
+        if kept.is_err() {
+            self.counters.store_errors.one();
+        }
+
+        kept
+    }
+
     /// A file is read from its start.
     fn begin(&mut self, file: String) {
-        self.mark = Mark { generation: self.mark.generation.saturating_add(1), file, position: 0 };
+        self.mark = self.mark.start_of(file);
     }
 }
 

@@ -121,6 +121,14 @@ pub struct Mark {
     pub position: u64,
 }
 
+impl Mark {
+    /// The start of the file that is read next.
+    #[must_use]
+    pub fn start_of(&self, file: String) -> Self {
+        Self { generation: self.generation.saturating_add(1), file, position: 0 }
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Appended {

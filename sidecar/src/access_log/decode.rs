@@ -71,6 +71,14 @@ impl Ended {
         serde_json::from_slice(line)
     }
 
+    /// About how many bytes its row takes.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.event_id, &self.details, &self.method, &self.path, &self.source_address];
+        let texts = texts.into_iter().chain(&self.record).map(String::len);
+
+        texts.fold(size_of::<Event<'static>>(), usize::saturating_add)
+    }
+
     /// The row.
     pub fn into_event(self) -> Event<'static> {
         let record = self.record.as_deref().map(serde_json::from_str::<Event<'static>>);

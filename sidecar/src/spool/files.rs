@@ -66,6 +66,11 @@ pub(super) fn all(spool: &Path) -> io::Result<Vec<Sibling>> {
     Ok(siblings)
 }
 
+/// The file written first.
+pub(super) fn oldest(siblings: &[Sibling]) -> Option<&Sibling> {
+    siblings.iter().min_by_key(|file| file.modified)
+}
+
 /// The file written next after the one that was read: rotated ones in between come first. None
 /// while the one that was read still has the name, or nothing has it.
 pub(super) fn after(siblings: Vec<Sibling>, spool: &Path, read: &str) -> Option<Sibling> {

@@ -3,6 +3,7 @@
 use crate::access_log::decode::Ended;
 use crate::store::Mark;
 use contract::audit::Event;
+use std::borrow::Cow;
 use tracing::{error, warn};
 
 /// A line longer than this is no record of ours (they end at 256 KiB) and is skipped.
@@ -75,6 +76,14 @@ impl Line {
             return Self::Empty;
         }
         if let Ok(ended) = Ended::from_line(line) {
+            return Self::Event(named(ended, generation, at));
+        }
+        // What a client wrote need not be text.
+        let clean = String::from_utf8_lossy(line);
+        let line = clean.as_bytes();
+        if let Cow::Owned(_) = &clean
+            && let Ok(ended) = Ended::from_line(line)
+        {
             return Self::Event(named(ended, generation, at));
         }
         // Envoy was killed in the middle of a line, and the next Envoy wrote on behind it.

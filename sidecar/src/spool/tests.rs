@@ -124,6 +124,53 @@ async fn of_several_rotations_while_we_were_away_none_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_rotated_file_may_go_as_soon_as_it_is_read() {
+    let bench = Bench::new().await;
+    let named = |number: u32| bench.place.path().join(format!("audit.jsonl.{number}"));
+    let mut spool = bench.resumed().await;
+    bench.append(&line("a"));
+    spool.catch_up().await.unwrap();
+    fs::rename(bench.path(), named(1)).unwrap();
+    bench.append("");
+    spool.catch_up().await.unwrap();
+    drop(spool);
+    fs::remove_file(named(1)).unwrap();
+    bench.append(&line("b"));
+    fs::rename(bench.path(), named(1)).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    bench.append(&line("c"));
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a", "b", "c"], "b was rotated while we were away");
+}
+
+#[tokio::test]
+async fn what_was_rotated_before_the_first_sidecar_ran_is_read_too() {
+    let bench = Bench::new().await;
+    bench.append(&line("a"));
+    fs::rename(bench.path(), bench.place.path().join("audit.jsonl.1")).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    bench.append(&line("b"));
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_line_with_bytes_that_are_no_text_is_a_row_all_the_same() {
+    let bench = Bench::new().await;
+    let path = bench.path();
+    let bad = b"{\"event_id\":\"a\",\"started_at\":\"1.0\",\"status\":400,\"path\":\"/\xff\"}\n";
+    fs::write(&path, bad).unwrap();
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a"]);
+}
+
+#[tokio::test]
 async fn a_new_file_in_the_old_one_s_place_is_not_taken_for_it() {
     let bench = Bench::new().await;
     bench.append(&line("a"));
