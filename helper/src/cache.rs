@@ -19,12 +19,17 @@ pub struct Cached {
     headers: IdentityHeaders,
     /// Unix seconds.
     expires_at: u64,
+    /// Seconds it held when it was new.
+    #[serde(default)]
+    ttl: u64,
 }
 
 impl Cached {
-    /// Seconds it still holds.
+    /// Seconds it still holds. More than it ever held means that the clock was put back: none then.
     pub fn left(&self) -> u64 {
-        self.expires_at.saturating_sub(now())
+        let left = self.expires_at.saturating_sub(now());
+
+        if left <= self.ttl { left } else { 0 }
     }
 
     /// The line, with the seconds that remain.
@@ -45,7 +50,10 @@ pub fn now() -> u64 {
 /// # Errors
 /// [`Failure`], if others could have read it or put it there.
 pub fn read(home: &Home) -> Result<Option<Cached>, Failure> {
-    Ok(home.read(FILE)?.and_then(|text| serde_json::from_str(&text).ok()))
+    match home.read(FILE) {
+        Err(Failure::Unreadable { .. }) => Ok(None),
+        other => Ok(other?.and_then(|text| serde_json::from_str(&text).ok())),
+    }
 }
 
 /// Keeps a token that was asked for at `asked`, Unix seconds.
@@ -57,6 +65,7 @@ pub fn write(home: &Home, answer: &Answer, asked: u64) -> Result<(), Failure> {
         token: answer.token.clone(),
         headers: answer.headers.clone(),
         expires_at: asked.saturating_add(answer.ttl),
+        ttl: answer.ttl,
     };
     match serde_json::to_string(&cached) {
         Ok(text) => home.write(FILE, &text),

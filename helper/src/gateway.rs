@@ -115,7 +115,13 @@ impl Gateway {
             None => RootCerts::WebPki,
         };
 
-        Agent::config_builder()
+        let mut config = Agent::config_builder();
+        if self.is_here() {
+            // No proxy of the environment's is asked the way to this machine itself, nor told the token.
+            config = config.proxy(None);
+        }
+
+        config
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             // The token is for this gateway and not for where it points.
@@ -127,16 +133,22 @@ impl Gateway {
             .into()
     }
 
+    fn is_here(&self) -> bool {
+        let uri = self.url.parse::<ureq::http::Uri>();
+
+        uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback))
+    }
+
     fn unreachable(&self, source: ureq::Error) -> Failure {
         Failure::Unreachable { gateway: self.url.clone(), source: Box::new(source) }
     }
 }
 
+/// Names below `localhost` are not: some systems ask the network for them.
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
 
     host == "localhost"
-        || host.ends_with(".localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -179,6 +191,7 @@ mod tests {
             "gateway.example.com",
             "http://gateway.example.com",
             "http://localhost.example.com",
+            "http://gateway.localhost",
             "ftp://localhost",
             "https://user:secret@gateway.example.com",
             "https://gateway.example.com/path",

@@ -106,7 +106,11 @@ impl Home {
         let beside = self.file(&format!(".{name}.{}", std::process::id()));
         let written = write_new(&beside, text).and_then(|()| fs::rename(&beside, &path));
 
-        written.map_err(|source| Failure::Unwritable { path, source })
+        written.map_err(|source| {
+            // It may hold a secret, and nobody would look for it.
+            let _left = fs::remove_file(&beside).is_err();
+            Failure::Unwritable { path, source }
+        })
     }
 
     /// Removes a file, if it is there.

@@ -93,6 +93,9 @@ fn login(home: &Home, url: &str, pat: Option<&str>, ca: Option<&Path>) -> Result
     let answer = gateway.mint(&pat)?;
     let config = serde_json::to_string(&gateway).unwrap_or_default();
     home.create()?;
+    // What is kept for one gateway is never shown to another, whatever stops us halfway.
+    cache::remove(home)?;
+    home.remove(PAT)?;
     home.write(CONFIG, &config)?;
     home.write(PAT, pat.expose())?;
     cache::write(home, &answer, asked)?;

@@ -1,144 +1,14 @@
 //! The binary as the client starts it, against a tiny gateway.
 
+mod laptop;
+
+use laptop::{Fallible, Gateway, Laptop, PAT, TOKEN, answer, line, refusal, text};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::path::Path;
+use std::process::Output;
 use std::time::{Duration, Instant};
-
-const PAT: &str = "tgp_0123456789ab_CANARYCANARYCANARYCANARYCANARYCANARYCANARYC";
-const TOKEN: &str = "header.TOKENCANARY.signature";
-
-type Fallible<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-/// A gateway that answers every request with the same status and body, and counts.
-struct Gateway {
-    url: String,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Gateway {
-    fn start(status: &'static str, body: String) -> Fallible<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&calls);
-        thread::spawn(move || -> std::io::Result<()> {
-            for stream in listener.incoming() {
-                let mut stream = stream?;
-                let mut authorized = false;
-                for line in BufReader::new(stream.try_clone()?).lines() {
-                    let line = line?;
-                    authorized |=
-                        line.eq_ignore_ascii_case(&format!("authorization: Bearer {PAT}"));
-                    if line.is_empty() {
-                        break;
-                    }
-                }
-                counter.fetch_add(1, Ordering::SeqCst);
-                let status = if authorized { status } else { "400 No PAT" };
-                write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                    body.len()
-                )?;
-            }
-            Ok(())
-        });
-
-        Ok(Self { url, calls })
-    }
-
-    fn minting(ttl: u64) -> Fallible<Self> {
-        Self::start("200 OK", answer(ttl))
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-fn answer(ttl: u64) -> String {
-    let headers: serde_json::Map<String, serde_json::Value> =
-        contract::headers::IDENTITY.iter().map(|name| ((*name).to_owned(), "x".into())).collect();
-    serde_json::json!({ "token": TOKEN, "ttl": ttl, "headers": headers }).to_string()
-}
-
-fn refusal() -> String {
-    r#"{"type":"error","error":{"type":"authentication_error","message":"this one was revoked"},"request_id":null}"#.into()
-}
-
-/// A laptop's home, and the helper in it.
-struct Laptop {
-    place: tempfile::TempDir,
-}
-
-impl Laptop {
-    fn new() -> Fallible<Self> {
-        Ok(Self { place: tempfile::tempdir()? })
-    }
-
-    fn logged_in(gateway: &Gateway) -> Fallible<Self> {
-        let laptop = Self::new()?;
-        let out = laptop.run(&["login", "--gateway", &gateway.url, "--pat", "-"], PAT)?;
-        assert!(out.status.success(), "login: {}", text(&out.stderr));
-        Ok(laptop)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.place.path().join("helper").join(name)
-    }
-
-    fn run(&self, args: &[&str], stdin: &str) -> Fallible<Output> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate-helper"))
-            .args(args)
-            .env_clear()
-            .env("TOLLGATE_HELPER_HOME", self.place.path().join("helper"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        if let Some(mut pipe) = child.stdin.take() {
-            // A helper that ignores its input may be gone before it is written.
-            let _gone = pipe.write_all(stdin.as_bytes()).is_err();
-        }
-        let out = child.wait_with_output()?;
-        for secret in ["CANARYCANARY", "TOKENCANARY"] {
-            assert!(
-                !text(&out.stderr).contains(secret),
-                "a secret on stderr: {}",
-                text(&out.stderr)
-            );
-        }
-        Ok(out)
-    }
-
-    fn bare(&self) -> Fallible<Output> {
-        self.run(&[], "this is ignored\n")
-    }
-
-    fn mode(&self, name: &str, mode: u32) -> Fallible {
-        Ok(fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode))?)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The one line, read.
-fn line(out: &Output) -> Fallible<serde_json::Value> {
-    let stdout = text(&out.stdout);
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    assert_eq!(stdout.matches('\n').count(), 1, "exactly one line: {stdout:?}");
-    assert!(stdout.ends_with('\n'));
-    Ok(serde_json::from_str(&stdout)?)
-}
 
 fn failed(out: &Output, code: i32) {
     assert_eq!(out.status.code(), Some(code), "{}", text(&out.stderr));
@@ -204,11 +74,62 @@ fn a_cache_that_is_broken_or_gone_is_made_anew() -> Fallible {
 
     fs::write(laptop.file("cache.json"), "{")?;
     line(&laptop.bare()?)?;
+    fs::write(laptop.file("cache.json"), b"\xff")?;
+    line(&laptop.bare()?)?;
     fs::remove_file(laptop.file("cache.json"))?;
     line(&laptop.bare()?)?;
     line(&laptop.bare()?)?;
 
-    assert_eq!(gateway.calls(), 3);
+    assert_eq!(gateway.calls(), 4);
+    Ok(())
+}
+
+#[test]
+fn a_token_from_before_the_clock_was_put_back_is_not_handed_out() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&gateway)?;
+    let mut kept: serde_json::Value =
+        serde_json::from_slice(&fs::read(laptop.file("cache.json"))?)?;
+    let tomorrow = kept["expires_at"].as_u64().unwrap_or_default() + 86_400;
+    kept["expires_at"] = tomorrow.into();
+    fs::write(laptop.file("cache.json"), kept.to_string())?;
+
+    let told = line(&laptop.bare()?)?;
+
+    assert_eq!(gateway.calls(), 2);
+    assert!(told["ttl"].as_u64() <= Some(3600), "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_proxy_is_not_told_what_stays_on_this_machine() -> Fallible {
+    let gateway = Gateway::minting(3600)?;
+    let proxy = Gateway::start("502 Bad Gateway", String::new())?;
+    let laptop = Laptop::new()?;
+    let login = ["login", "--gateway", &gateway.url, "--pat", PAT];
+
+    let out = laptop.run_with(&[("HTTP_PROXY", &proxy.url)], &login, "")?;
+
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!((gateway.calls(), proxy.calls()), (1, 0));
+    Ok(())
+}
+
+#[test]
+fn one_gateway_s_token_is_never_kept_beside_another_s_address() -> Fallible {
+    let old = Gateway::minting(3600)?;
+    let laptop = Laptop::logged_in(&old)?;
+    let new = Gateway::minting(3600)?;
+    fs::remove_file(laptop.file("pat"))?;
+    fs::create_dir(laptop.file("pat"))?;
+
+    let out = laptop.run(&["login", "--gateway", &new.url, "--pat", PAT], "")?;
+
+    failed(&out, 74);
+    let config = fs::read_to_string(laptop.file("config.json"))?;
+    assert!(config.contains(&old.url), "nothing was begun: {config}");
+    let left: Vec<_> = modes(&laptop.file(""))?.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(left, ["config.json", "pat"]);
     Ok(())
 }
 
