@@ -41,7 +41,10 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
         }
         AuditCommand::Tail { lines, follow, filter } => {
             let from = store.last_row().await?;
-            print(&store.rows(&chosen(filter, *lines)).await?, screen)?;
+            let mut rows = store.rows(&chosen(filter, *lines)).await?;
+            // What was stored meanwhile comes next, and once.
+            rows.retain(|row| !*follow || row.place <= from);
+            print(&rows, screen)?;
             if *follow { go_on(&store, filter, from, screen).await } else { Ok(()) }
         }
     }
@@ -55,8 +58,14 @@ async fn go_on(
 ) -> Result<(), Failure> {
     loop {
         sleep(LOOK).await;
+        let last = store.last_row().await?;
         let wanted = Filter { after: Some(from), ..chosen(filter, AT_ONCE) };
-        for row in store.rows(&wanted).await? {
+        let rows = store.rows(&wanted).await?;
+        if rows.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
+            // What is not wanted is not looked at again.
+            from = from.max(last);
+        }
+        for row in rows {
             from = from.max(row.place);
             if screen.json() {
                 screen.object(&row)?;

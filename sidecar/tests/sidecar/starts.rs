@@ -1,11 +1,14 @@
 //! The binary: it starts or says in one line why not, and its commands tell scripts what happened.
 
 use crate::world::{Fallible, Place};
+use contract::audit::Event;
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use tollgate::store::Store;
 
 pub(crate) fn tollgate(place: &Place, args: &[&str]) -> Fallible<Output> {
     Ok(Command::new(env!("CARGO_BIN_EXE_tollgate"))
@@ -188,6 +191,42 @@ fn every_act_of_an_operator_leaves_a_row() -> Fallible {
     let whoami = text(&Command::new("id").arg("-un").output()?.stdout);
     assert!(rows.iter().all(|row| row["user_id"] == whoami.trim()), "{out}");
     assert_eq!((&rows[2]["tenant_id"], &rows[2]["credential_id"]), (&"acme".into(), &id.into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tail_that_follows_shows_each_row_once() -> Fallible {
+    let place = Place::new()?;
+    let store = Store::create(&place.data.database()).await?;
+    let event = |number: u64| Event {
+        event_id: number.to_string().into(),
+        occurred_at: number,
+        ..Event::default()
+    };
+    store.append(&[event(1)], None).await?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["audit", "tail", "--follow", "--json", "--lines", "1"])
+        .env("TOLLGATE_DATA", place.data.root())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut out = BufReader::new(child.stdout.take().ok_or("no output")?);
+    // Rows come while it starts, and for a while after.
+    let last = 3_000;
+    for number in 2..=last {
+        store.append(&[event(number)], None).await?;
+    }
+
+    let mut shown = Vec::new();
+    while shown.last() != Some(&last) {
+        let mut line = String::new();
+        out.read_line(&mut line)?;
+        let row: Value = serde_json::from_str(&line)?;
+        shown.push(row["event_id"].as_str().ok_or("no id")?.parse()?);
+    }
+    child.kill()?;
+    child.wait()?;
+    let first = shown[0];
+    assert_eq!(shown, (first..=last).collect::<Vec<u64>>(), "none twice, none left out");
     Ok(())
 }
 
