@@ -25,7 +25,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 /// What sign-in needs.
 #[derive(Debug, Clone)]
@@ -102,11 +102,7 @@ async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Body
         }
         Err(Unsigned::Refused(why, acted)) => {
             sign_in.counters.refused(why.code());
-            info!(
-                refusal.code = why.code(),
-                credential.id = acted.credential_id,
-                "Refused a token"
-            );
+            log_refusal(why, &acted);
             let status = StatusCode::UNAUTHORIZED;
             told(refusal(status, ErrorType::AuthenticationError, why.message(), &asked), &acted)
         }
@@ -117,6 +113,15 @@ async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Body
             let message = "signing in is not possible at the moment: try again shortly";
             told(refusal(status, ErrorType::ApiError, message, &asked), &unavailable())
         }
+    }
+}
+
+/// Anybody can be refused as often as they like without a token of ours: the metrics count that.
+fn log_refusal(why: Refused, acted: &Acted) {
+    if let Some(id) = &acted.credential_id {
+        info!(refusal.code = why.code(), credential.id = id, "Refused a token");
+    } else {
+        debug!(refusal.code = why.code(), "Refused a token");
     }
 }
 

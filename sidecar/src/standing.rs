@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const TIDY: u32 = 600; // looks: each minute
 
 /// How long an entry outlives the last token it could stop: gates' clocks may be behind.
-const SKEW: u64 = 300;
+pub const SKEW: u64 = 300;
 
 /// The standing as it is now.
 ///

@@ -1,12 +1,13 @@
 //! A personal access token is nowhere but with its owner.
 
 use crate::starts::tollgate;
-use crate::world::{Fallible, Place, ask};
+use crate::world::{Fallible, Place, World, ask};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// Every file under a directory, as bytes.
 fn everything(directory: &Path, found: &mut Vec<u8>) -> Fallible {
@@ -26,6 +27,41 @@ fn address(line: &str, name: &str) -> Fallible<SocketAddr> {
     let value: serde_json::Value = serde_json::from_str(line)?;
     let address = value.get(name).and_then(serde_json::Value::as_str);
     Ok(address.ok_or_else(|| format!("no {name} in {line}"))?.parse()?)
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_poisoned| std::io::ErrorKind::Other)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_unknown_tokens_does_not_fill_the_log() -> Fallible {
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || lines.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await?;
+    let (revoked, id) = world.pat(60).await?;
+    world.store.revoke_pat(&id, 1, &tollgate::acts::Act::new("test")?).await?;
+
+    for pat in ["", "tgp_unknown", &revoked] {
+        assert_eq!(world.sign_in(pat).await?.status, 401);
+    }
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone())?;
+    assert_eq!(logged.matches("Refused a token").count(), 1, "{logged}");
+    assert!(logged.contains("pat_revoked") && logged.contains(&id), "the known one is named");
+    assert_eq!(world.metric("tollgate_auth_refusals_total{code=\"pat_unknown\"}").await?, 1);
+    Ok(())
 }
 
 #[tokio::test]
@@ -67,7 +103,7 @@ async fn no_log_file_metric_or_answer_holds_the_token() -> Fallible {
     let minted = ask(public, "POST", path, &[("authorization", &good)], "").await?;
     let refused = ask(public, "POST", path, &[("authorization", &bad)], "").await?;
     let metrics = ask(operators, "GET", "/metrics", &[], "").await?;
-    let stopped = Command::new("kill").arg(child.id().to_string()).status()?;
+    let stopped = Command::new("sh").args(["-c", &format!("kill {}", child.id())]).status()?;
     let ended = child.wait()?;
     logged += &rest.join().unwrap()?;
 

@@ -2,6 +2,7 @@
 
 use super::{Sqlite, events, signed, unsigned};
 use crate::acts::Act;
+use crate::standing::SKEW;
 use crate::store::{Minted, Pat, StoreError, User};
 use contract::standing::{Entry, Standing, Stopped};
 use sqlx::sqlite::SqliteRow;
@@ -264,7 +265,7 @@ async fn told(write: &mut SqliteConnection, act: &Act, user_id: &str) -> Result<
     events::insert(write, &[act.row(&tenant.unwrap_or_default())]).await.map(drop)
 }
 
-/// An entry of the standing, unless nothing it could stop is still alive.
+/// An entry of the standing, unless nothing it could stop is still alive, by any gate's clock.
 async fn stop(
     write: &mut SqliteConnection,
     kind: &str,
@@ -272,7 +273,7 @@ async fn stop(
     until: i64,
     now: u64,
 ) -> Result<(), sqlx::Error> {
-    if until < signed(now) {
+    if until < signed(now.saturating_sub(SKEW)) {
         return Ok(());
     }
     sqlx::query(

@@ -207,6 +207,20 @@ async fn a_revocation_lasts_as_long_as_what_it_stops() {
 }
 
 #[tokio::test]
+async fn what_has_just_expired_is_stopped_too_for_gates_whose_clocks_are_behind() {
+    let (_place, _, store) = store().await;
+    somebody(&store).await;
+    let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
+    store.note_mint("pat_1", &minted).await.unwrap();
+
+    store.revoke_pat("pat_1", 1_001, &act()).await.unwrap();
+    assert_eq!(store.standing().await.unwrap().revoked.len(), 0, "long over for everybody");
+    store.revoke_pat("pat_1", 705, &act()).await.unwrap();
+
+    assert_eq!(store.standing().await.unwrap().revoked.len(), 1);
+}
+
+#[tokio::test]
 async fn who_is_disabled_is_stopped_whatever_they_hold() {
     let (_place, _, store) = store().await;
     somebody(&store).await;
