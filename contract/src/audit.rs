@@ -280,13 +280,19 @@ pub struct FineUsage {
     pub web_fetches: Option<u64>,
 }
 
-/// Anonymous refusals beyond the number per address and second that get rows of their own.
+/// Refusals of somebody unknown beyond the number per address and second that get rows of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// Unix microseconds of the first one.
     pub since: u64,
     /// The address they came from.
     pub source_address: String,
+    /// What they were refused for, all of them.
+    pub rule_id: String,
+    /// What they were answered.
+    pub status: u16,
+    /// What they were for.
+    pub kind: Kind,
     /// How many.
     pub count: u64,
     /// Who counted, so that a count sent twice is stored once.

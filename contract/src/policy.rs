@@ -23,9 +23,6 @@ use thiserror::Error;
 /// The value of `schema`.
 pub const SCHEMA: &str = "tollgate.policy/v1";
 
-/// The rule id of a refusal that no rule made: nothing allowed the call.
-pub const NO_RULE: &str = "default-deny";
-
 /// A policy as it is written and signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,8 +140,6 @@ fn checked(
 ) -> Rule {
     if rule.id.is_empty() {
         faults.push(fault(format!("rules[{index}].id"), "is empty: a row could not name it"));
-    } else if rule.id == NO_RULE {
-        faults.push(fault(format!("rules[{index}].id"), "is the word for calls no rule allowed"));
     } else if !seen.insert(rule.id.clone()) {
         faults.push(fault(
             format!("rules[{index}].id"),

@@ -15,6 +15,7 @@
 mod answer;
 mod report;
 
+use crate::flood::Reason;
 use crate::gate::Gate;
 use crate::guard;
 use crate::host::{Body, Host, HostError, Map};
@@ -244,7 +245,9 @@ impl Exchange {
     fn refuse(&mut self, host: &impl Host, refusal: Refusal) -> Verdict {
         self.progress = Progress::Refused(refusal);
         // Nobody knows who called: beyond a few a second they are counted, or a flood fills the disk.
-        if self.caller.is_none() && !self.admitted(host) && self.no_row(host).is_err() {
+        let reason = Reason { code: refusal.code(), status: refusal.status(), sign_in: false };
+        let counted = self.row && self.caller.is_none() && !self.admitted(host, reason);
+        if counted && self.no_row(host).is_err() {
             self.row = true; // counted and written: better twice than not at all
         }
         if let Err(error) = self.reply_refusal(host, refusal) {
@@ -256,12 +259,12 @@ impl Exchange {
 
     /// Does a refusal of somebody unknown get a row of its own? Only here is the address asked for:
     /// for rows Envoy's log brings it along.
-    fn admitted(&self, host: &impl Host) -> bool {
+    fn admitted(&self, host: &impl Host, reason: Reason) -> bool {
         let address = host.property(&["source", "address"]).ok().and_then(address);
         let address = address.as_deref().unwrap_or(crate::flood::OTHERS);
         let most = self.gate.settings.anonymous_rows;
 
-        self.gate.flood.borrow_mut().admits(address, self.started, most)
+        self.gate.flood.borrow_mut().admits(reason, address, self.started, most)
     }
 
     /// This exchange leaves no row of its own.

@@ -8,7 +8,7 @@ use crate::record::Providers;
 use crate::settings::Settings;
 use crate::snapshot::{self, DocumentError, Documents, Snapshot};
 use crate::tokens::Tokens;
-use contract::audit::{Counted, Sequence};
+use contract::audit::{Counted, Kind, Sequence};
 use contract::headers::Boundary;
 use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
@@ -162,9 +162,12 @@ impl Gate {
             .borrow_mut()
             .take(now)
             .into_iter()
-            .map(|Burst { address, since, count }| Counted {
+            .map(|Burst { reason, address, since, count }| Counted {
                 since: since.checked_div(1000).unwrap_or_default(),
                 source_address: address,
+                rule_id: reason.code.to_owned(),
+                status: reason.status,
+                kind: if reason.sign_in { Kind::Auth } else { Kind::Inference },
                 count,
                 sequence: self.next(),
             })

@@ -96,6 +96,14 @@ impl Ending {
         !reached || (self.details == "via_upstream" && status >= 400)
     }
 
+    /// What stands for a rule where Envoy itself refused.
+    pub fn rule_id(&self) -> Cow<'static, str> {
+        let sign = |sign: char| !(sign.is_ascii_alphanumeric() || "_.-".contains(sign));
+        let reason = self.details.split(sign).next().filter(|reason| !reason.is_empty());
+
+        Cow::Owned(format!("envoy:{}", reason.unwrap_or("unknown")))
+    }
+
     /// In Envoy's words.
     pub fn words(&self) -> Option<Cow<'_, str>> {
         (!self.details.is_empty()).then_some(Cow::Borrowed(self.details.as_str()))

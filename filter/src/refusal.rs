@@ -71,7 +71,7 @@ table! {
     TokenRevoked        "token_revoked"          401 AuthenticationError "Your access was stopped by an operator of this gateway."
     IdentityMismatch    "identity_mismatch"      403 PermissionError     "An identity header says something else than the token."
 
-    BodyTooLarge        "body_too_large"         413 RequestTooLarge     "The request is larger than 32 MB."
+    BodyTooLarge        "body_too_large"         413 RequestTooLarge     "The request is larger than 32 MiB."
     BodyMissing         "body_missing"           400 InvalidRequestError "The request has no body."
     BodyMalformed       "body_malformed"         400 InvalidRequestError "The body is not a JSON object."
     BodyDuplicate       "body_duplicate"         400 InvalidRequestError "The body has a member twice."

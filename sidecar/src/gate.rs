@@ -15,16 +15,13 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use contract::audit::{Counted, Event, Kind, Outcome, Payload};
+use contract::audit::{Counted, Event, Outcome, Payload};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::error;
 
 /// Longest list of counts in one request, in bytes.
 const LARGEST: usize = 1024 * 1024; // 1 MiB: some 5,000 addresses
-
-/// What the row of many says: each alone would have said why, in a word of its own.
-const UNAUTHENTICATED: &str = "unauthenticated";
 
 /// What the gate is told.
 #[derive(Debug, Clone)]
@@ -91,16 +88,16 @@ async fn counted(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
 
 /// The row that stands for many refusals.
 fn row(counted: Counted) -> Event<'static> {
-    let Counted { since, source_address, count, sequence } = counted;
+    let Counted { since, source_address, rule_id, status, kind, count, sequence } = counted;
     let since = if since == 0 { clock::now_micros() } else { since };
 
     Event {
         event_id: format!("counted-{}-{}-{}", sequence.boot, sequence.vm, sequence.n).into(),
         occurred_at: since,
-        kind: Kind::Inference,
-        outcome: Outcome::Denied,
-        status: Some(401),
-        rule_id: Some(UNAUTHENTICATED.into()),
+        kind,
+        outcome: if status < 500 { Outcome::Denied } else { Outcome::Error },
+        status: Some(status),
+        rule_id: Some(rule_id.into()),
         payload: Payload {
             source_address: Some(source_address.into()),
             repeated: Some(count),

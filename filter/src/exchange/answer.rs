@@ -1,6 +1,7 @@
 //! The answer's side of an exchange: our own replies, and what comes back from upstream.
 
 use super::{Exchange, Passage, Progress, Verdict};
+use crate::flood::Reason;
 use crate::host::{Body, Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::stages::decode::Surface;
@@ -93,7 +94,8 @@ impl Exchange {
             self.answer.acted =
                 list.get(headers::CALLER).and_then(|value| serde_json::from_slice(value).ok());
             let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
-            if unknown && self.answer.status == Some(401) && !self.admitted(host) {
+            let reason = Reason { code: "sign_in_refused", status: 401, sign_in: true };
+            if unknown && self.answer.status == Some(401) && !self.admitted(host, reason) {
                 self.no_row(host)?;
             }
         } else if self.call.is_some() {

@@ -169,7 +169,7 @@ impl Exchange {
             Progress::Answered => event.outcome = Outcome::Allowed,
             Progress::New | Progress::Authenticated(..) if (400..500).contains(&status) => {
                 event.outcome = Outcome::Denied;
-                event.rule_id = Some("envoy".into());
+                event.rule_id = Some(ending.rule_id());
             }
             Progress::New | Progress::Authenticated(..) | Progress::Forwarded(_) => {
                 event.outcome = Outcome::Error;

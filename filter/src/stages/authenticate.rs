@@ -35,7 +35,12 @@ pub struct Caller {
     pub claims: Claims,
     /// `exp`, Unix seconds.
     pub expires: u64,
+    /// Nobody else can make one.
+    proof: Proof,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Proof;
 
 /// A personal access token's beginning.
 const PAT: &str = "tgp_";
@@ -138,6 +143,7 @@ fn named(claims: JWTClaims<Claims>) -> Result<Caller, Refusal> {
         token_id: claims.jwt_id.unwrap_or_default(),
         expires: expires.as_secs(),
         claims: custom,
+        proof: Proof,
     })
 }
 

@@ -24,6 +24,10 @@ use std::time::Duration;
 /// workers well within the second it was fetched in.
 const TICK: u32 = 250;
 
+/// How often what was counted is handed over, nanoseconds: each time it becomes a row for a reason
+/// and an address.
+const PERIOD: u64 = 1_000_000_000;
+
 /// How long an answer of the sidecar is awaited.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -47,6 +51,7 @@ pub(super) struct Root {
     /// Counted and not known to be stored.
     counted: Vec<Counted>,
     handing_over: bool,
+    handed_over: u64,
 }
 
 impl Root {
@@ -142,7 +147,8 @@ impl Root {
         if self.handing_over {
             return;
         }
-        if self.counted.is_empty() {
+        if self.counted.is_empty() && now.abs_diff(self.handed_over) >= PERIOD {
+            self.handed_over = now;
             self.counted = gate.counted(now);
         }
         if self.counted.is_empty() {

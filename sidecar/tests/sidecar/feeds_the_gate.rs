@@ -123,7 +123,7 @@ async fn a_new_signing_key_is_published_before_it_signs() -> Fallible {
 async fn counted_refusals_become_one_row_however_often_they_are_sent() -> Fallible {
     let world = World::start().await?;
     let counts = json!([{"since": 1_763_730_000_000_000_u64, "source_address": "10.0.0.9",
-        "count": 480, "sequence": {"boot": 1, "vm": 2, "n": 3}}])
+        "rule_id": "token_expired", "status": 401, "kind": "inference", "count": 480, "sequence": {"boot": 1, "vm": 2, "n": 3}}])
     .to_string();
     let kind = [("content-type", "application/json")];
 
@@ -136,5 +136,6 @@ async fn counted_refusals_become_one_row_however_often_they_are_sent() -> Fallib
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].get("payload")["repeated"], 480);
     assert_eq!((rows[0].text("outcome"), rows[0].text("status")), ("denied".into(), "401".into()));
+    assert_eq!(rows[0].text("rule_id"), "token_expired", "as each of them alone would have said");
     Ok(())
 }

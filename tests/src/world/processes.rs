@@ -66,7 +66,10 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub fn terminate(mut self) -> Result<()> {
         let id = self.child.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "kill {id}");
+        ensure!(
+            Command::new("sh").args(["-c", &format!("kill -TERM {id}")]).status()?.success(),
+            "kill {id}"
+        );
         let end = Instant::now() + Duration::from_secs(15);
         while self.runs() {
             ensure!(Instant::now() < end, "process {id} does not end");
