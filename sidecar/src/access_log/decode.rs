@@ -8,7 +8,7 @@
 //! `event_id` and `occurred_at`, or an exchange would be counted twice.
 
 use contract::audit::{EVENT_ID_STATE, Event, FILTER_STATE, Kind, Outcome};
-use envoy_types::pb::envoy::config::core::v3::{Address, address};
+use envoy_types::pb::envoy::config::core::v3::{Address, RequestMethod, address};
 use envoy_types::pb::envoy::data::accesslog::v3::{
     AccessLogCommon, HttpAccessLogEntry, ResponseFlags,
 };
@@ -46,10 +46,10 @@ pub struct Ended {
     #[serde(deserialize_with = "flags")]
     pub flags: String,
     /// Why, in Envoy's words.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "details")]
     pub details: String,
-    /// As in the request.
-    #[serde(deserialize_with = "text")]
+    /// As in the request; empty for one that the protocol has no number for.
+    #[serde(deserialize_with = "method")]
     pub method: String,
     /// As in the request, without the query.
     #[serde(deserialize_with = "path")]
@@ -178,7 +178,7 @@ impl From<HttpAccessLogEntry> for Ended {
                 .and_then(|code| u16::try_from(code.value).ok())
                 .unwrap_or_default(),
             flags: common.response_flags.as_ref().map(short_names).unwrap_or_default(),
-            details: response.response_code_details,
+            details: joined(&response.response_code_details),
             method: method_name(request.request_method),
             path: without_query(request.path),
             source_address: common.downstream_remote_address.and_then(ip).unwrap_or_default(),
@@ -216,10 +216,8 @@ fn without_query(mut path: String) -> String {
 }
 
 fn method_name(number: i32) -> String {
-    use envoy_types::pb::envoy::config::core::v3::RequestMethod as Method;
-
-    match Method::try_from(number) {
-        Ok(Method::MethodUnspecified) | Err(_) => String::new(),
+    match RequestMethod::try_from(number) {
+        Ok(RequestMethod::MethodUnspecified) | Err(_) => String::new(),
         Ok(method) => method.as_str_name().to_owned(),
     }
 }
@@ -315,6 +313,21 @@ fn present(value: Value) -> Option<String> {
 
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Ok(present(Value::deserialize(from)?).unwrap_or_default())
+}
+
+/// The file has them without white space, the protocol as they are.
+fn joined(details: &str) -> String {
+    details.replace(|sign: char| sign.is_ascii_whitespace() || sign == '\u{b}', "_")
+}
+
+fn details<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from).map(|details| joined(&details))
+}
+
+fn method<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let known = RequestMethod::from_str_name(&text(from)?);
+
+    Ok(known.map(|method| method_name(method.into())).unwrap_or_default())
 }
 
 fn path<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

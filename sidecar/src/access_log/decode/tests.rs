@@ -1,6 +1,6 @@
 use super::*;
 use contract::audit::Payload;
-use envoy_types::pb::envoy::config::core::v3::{RequestMethod, SocketAddress};
+use envoy_types::pb::envoy::config::core::v3::SocketAddress;
 use envoy_types::pb::envoy::data::accesslog::v3::{
     HttpRequestProperties, HttpResponseProperties, response_flags,
 };
@@ -217,6 +217,20 @@ fn what_envoy_refuses_itself_has_a_row_of_its_words() {
         ("envoy:unknown", ""),
     ];
     assert_eq!(rules, expected.map(|(rule, ending)| (rule.to_owned(), ending.to_owned())));
+}
+
+#[test]
+fn white_space_and_strange_methods_are_told_alike_both_ways() {
+    let told = Told { status: Some(503), details: "tls error: bad\tcertificate", ..Told::new() };
+    assert_eq!(told.by_grpc().payload.ending.as_deref(), Some("tls_error:_bad_certificate"));
+    let file = br#"{"started_at":"1.0","details":"tls_error:_bad_certificate","status":503}"#;
+    let sure = Ended::from_line(file).unwrap().into_event();
+    assert_eq!(sure.payload.ending, told.row().payload.ending);
+
+    let strange = Told { method: RequestMethod::MethodUnspecified, ..Told::new() };
+    let file = br#"{"started_at":"1.0","method":"PROPFIND","path":"/v1/messages"}"#;
+    let sure = Ended::from_line(file).unwrap().into_event();
+    assert_eq!(sure.payload.target, strange.by_grpc().payload.target);
 }
 
 #[test]
