@@ -115,7 +115,7 @@ impl Spool {
     /// [`SpoolError`]; what was not stored is read again next time.
     pub async fn catch_up(&mut self) -> Result<(), SpoolError> {
         loop {
-            if self.open.is_none() && !self.find()? {
+            if self.open.is_none() && !self.find().await? {
                 return Ok(());
             }
             while self.step().await? {}
@@ -128,7 +128,7 @@ impl Spool {
     }
 
     /// Opens the file that was being read, or else the one that has the name now.
-    fn find(&mut self) -> Result<bool, SpoolError> {
+    async fn find(&mut self) -> Result<bool, SpoolError> {
         let failed = |source| SpoolError::File { path: self.path.clone(), source };
         let siblings = files::all(&self.path).map_err(failed)?;
         self.counters.spool_present.set(u64::from(!siblings.is_empty()));
@@ -147,7 +147,7 @@ impl Spool {
                 warn!("The spool read last is gone; going on with the one that has its name");
             }
             let identity = chosen.identity.clone();
-            self.begin(identity);
+            self.begin(identity).await?;
         }
         self.open = Some(open);
 
@@ -162,23 +162,20 @@ impl Spool {
         Ok(files::after(siblings, &self.path, &self.mark.file))
     }
 
-    /// Goes on with the next file: this one has been read to its end. The mark goes with it at once,
-    /// for this file may be deleted before the next has its first line.
+    /// Goes on with the next file: this one has been read to its end.
     async fn turn(&mut self, next: files::Sibling) -> Result<(), SpoolError> {
-        let start = self.mark.start_of(next.identity);
-        self.keep(&[], &start).await?;
-        let length =
-            self.open.as_ref().and_then(|file| file.metadata().ok()).map(|file| file.len());
-        if length.is_some_and(|length| length > self.mark.position) {
+        let read = self.mark.position;
+        let length = self.open.as_ref().and_then(|file| file.metadata().ok());
+        self.begin(next.identity).await?;
+        self.open = None;
+        if length.is_some_and(|about| about.len() > read) {
             self.counters.spool_unreadable.one();
             error!(
-                spool.offset = self.mark.position,
+                spool.offset = read,
                 "The last line of a rotated spool is not whole: data was lost"
             );
         }
         info!("The spool was rotated");
-        self.mark = start;
-        self.open = None;
 
         Ok(())
     }
@@ -191,7 +188,7 @@ impl Spool {
         if length < self.mark.position {
             warn!(spool.length = length, "The spool was truncated; reading it from its start");
             let file = self.mark.file.clone();
-            self.begin(file);
+            self.begin(file).await?;
             return Ok(true);
         }
         self.counters.spool_lag.set(length.saturating_sub(self.mark.position));
@@ -225,9 +222,14 @@ impl Spool {
         kept
     }
 
-    /// A file is read from its start.
-    fn begin(&mut self, file: String) {
-        self.mark = self.mark.start_of(file);
+    /// A file is read from its start. That is kept at once: before it has its first line the one
+    /// before it may be deleted, or it may be rotated itself.
+    async fn begin(&mut self, file: String) -> Result<(), StoreError> {
+        let start = self.mark.start_of(file);
+        self.keep(&[], &start).await?;
+        self.mark = start;
+
+        Ok(())
     }
 }
 

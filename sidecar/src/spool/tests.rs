@@ -199,6 +199,22 @@ async fn a_truncated_file_is_read_from_its_start() {
 }
 
 #[tokio::test]
+async fn a_truncation_that_was_seen_is_remembered() {
+    let bench = Bench::new().await;
+    let mut spool = bench.resumed().await;
+    bench.append(&line("a"));
+    spool.catch_up().await.unwrap();
+    File::options().write(true).open(bench.path()).unwrap().set_len(0).unwrap();
+    spool.catch_up().await.unwrap();
+    drop(spool);
+    bench.append(&(line("b") + &line("c")));
+
+    bench.resumed().await.catch_up().await.unwrap();
+
+    assert_eq!(bench.ids().await, ["a", "b", "c"], "though the file is longer than it was");
+}
+
+#[tokio::test]
 async fn what_has_no_id_is_named_by_its_place_and_never_twice_the_same() {
     let bench = Bench::new().await;
     let mut spool = bench.resumed().await;
