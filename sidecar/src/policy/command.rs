@@ -9,7 +9,7 @@ use crate::screen::Screen;
 use crate::settings::{self, Data, FileError};
 use crate::store::Store;
 use contract::envelope::{self, POLICY_TYPE};
-use contract::policy::{Document, Policy};
+use contract::policy::{Document, Fault, Policy};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,16 @@ pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> R
 }
 
 fn check(file: &Path, screen: &mut Screen) -> Result<(), Failure> {
-    let payload = document(file)?;
+    let payload = match document(file) {
+        Err(PolicyError::Faults { path, faults }) if screen.json() => {
+            let listed = faults
+                .iter()
+                .map(|Fault { place, problem }| json!({ "place": place, "problem": problem }));
+            screen.object(&json!({ "version": null, "faults": listed.collect::<Vec<_>>() }))?;
+            return Err(PolicyError::Faults { path, faults }.into());
+        }
+        other => other?,
+    };
     let version = envelope::version(&payload);
     screen.say("No faults.");
 

@@ -139,6 +139,10 @@ fn a_policy_is_checked_signed_published_and_shown() -> Fallible {
     let faulty = tollgate(&place, &["policy", "check", &policy])?;
     assert_eq!(faulty.status.code(), Some(1));
     assert!(text(&faulty.stderr).contains("schema") && text(&faulty.stderr).contains("rules"));
+    let told = tollgate(&place, &["policy", "check", &policy, "--json"])?;
+    assert_eq!(told.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&told.stdout)?;
+    assert_eq!((&told["version"], &told["faults"][0]["place"]), (&Value::Null, &"schema".into()));
 
     fs::write(&policy, crate::world::POLICY)?;
     for args in [
