@@ -23,6 +23,7 @@ use contract::headers::{CALLER, IdentityHeaders, X_REQUEST_ID};
 use contract::refusal::{ErrorBody, ErrorType};
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{debug, error, info};
@@ -40,6 +41,8 @@ pub struct SignIn {
     pub settings: Arc<Settings>,
     /// Counts.
     pub counters: Arc<Counters>,
+    /// Is signing in impossible, and said to be so?
+    pub away: Arc<AtomicBool>,
 }
 
 /// What the helper is told.
@@ -91,6 +94,7 @@ async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Body
     match sign_in.trade(bearer(&asked)).await {
         Ok((answer, acted)) => {
             sign_in.counters.mints.one();
+            sign_in.back();
             info!(
                 user.id = acted.user_id,
                 credential.id = acted.credential_id,
@@ -108,7 +112,10 @@ async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Body
         }
         Err(fault @ (Unsigned::Store(_) | Unsigned::Mint(_))) => {
             sign_in.counters.store_errors.one();
-            error!(error = %fault, "Nobody can sign in");
+            // Told once: how often anybody tries is not ours to say.
+            if !sign_in.away.swap(true, Ordering::Relaxed) {
+                error!(error = %fault, "Nobody can sign in");
+            }
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let message = "signing in is not possible at the moment: try again shortly";
             told(refusal(status, ErrorType::ApiError, message, &asked), &unavailable())
@@ -126,6 +133,12 @@ fn log_refusal(why: Refused, acted: &Acted) {
 }
 
 impl SignIn {
+    fn back(&self) {
+        if self.away.swap(false, Ordering::Relaxed) {
+            info!("Signing in is possible again");
+        }
+    }
+
     /// Trades a personal access token for one the gate believes. Whatever was sent, it is hashed
     /// and looked up in the same way.
     async fn trade(&self, token: Option<&str>) -> Result<(Answer, Acted), Unsigned> {

@@ -180,6 +180,7 @@ impl Sidecar {
             policy: policy_now.clone(),
             settings: Arc::clone(&settings),
             counters: Arc::clone(&counters),
+            away: Arc::default(),
         };
         let documents = Gate {
             policy: policy_now,

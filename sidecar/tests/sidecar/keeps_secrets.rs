@@ -44,7 +44,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_tokens_does_not_fill_the_log() -> Fallible {
+async fn who_tries_often_does_not_fill_the_log() -> Fallible {
     let log = Log::default();
     let lines = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || lines.clone()).finish();
@@ -57,7 +57,17 @@ async fn a_flood_of_unknown_tokens_does_not_fill_the_log() -> Fallible {
         assert_eq!(world.sign_in(pat).await?.status, 401);
     }
 
+    let (good, _) = world.pat(60).await?;
+    world.sql("ALTER TABLE pats RENAME TO away").await?;
+    for _ in 0..3 {
+        assert_eq!(world.sign_in(&good).await?.status, 503);
+    }
+    world.sql("ALTER TABLE away RENAME TO pats").await?;
+    assert_eq!(world.sign_in(&good).await?.status, 200);
+
     let logged = String::from_utf8(log.0.lock().unwrap().clone())?;
+    assert_eq!(logged.matches("Nobody can sign in").count(), 1, "a fault is told once: {logged}");
+    assert_eq!(logged.matches("possible again").count(), 1, "and its end");
     assert_eq!(logged.matches("Refused a token").count(), 1, "{logged}");
     assert!(logged.contains("pat_revoked") && logged.contains(&id), "the known one is named");
     assert_eq!(world.metric("tollgate_auth_refusals_total{code=\"pat_unknown\"}").await?, 1);
