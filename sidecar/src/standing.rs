@@ -29,10 +29,22 @@ pub async fn current(store: &Store) -> Result<Document, StoreError> {
     Ok(Document::new(serde_json::to_vec(&standing)?))
 }
 
+/// The standing and its version, if that is not `known`: thousands of entries are not read ten
+/// times a second for nothing.
+async fn news(store: &Store, known: u64) -> Result<Option<(u64, Document)>, StoreError> {
+    let version = store.standing_version().await?;
+    if version == known {
+        return Ok(None);
+    }
+
+    Ok(Some((version, current(store).await?)))
+}
+
 /// Keeps the standing as the store has it. While the store is away, the last one known holds.
 pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Counters>) {
     let mut away = false;
     let mut looks = 0_u32;
+    let mut known = 0; // versions begin with 1
     loop {
         sleep(LOOK).await;
         looks = looks.wrapping_add(1);
@@ -40,8 +52,10 @@ pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Co
             tidy(&store, &counters).await;
         }
         let was_away = away;
-        away = match current(&store).await {
-            Ok(standing) => {
+        away = match news(&store, known).await {
+            Ok(None) => false,
+            Ok(Some((version, standing))) => {
+                known = version;
                 live.send_if_modified(|live| {
                     let changed = *live != standing;
                     *live = standing;
@@ -71,5 +85,22 @@ async fn tidy(store: &Store, counters: &Counters) {
     if let Err(error) = store.forget_expired(clock::now().saturating_sub(SKEW)).await {
         counters.store_errors.one();
         warn!(error = %error, "What has expired could not be forgotten; it will be later");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_not_changed_is_not_read_again() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::create(&place.path().join("tollgate.db")).await.unwrap();
+
+        let (version, first) = news(&store, 0).await.unwrap().unwrap();
+
+        assert_eq!(first, current(&store).await.unwrap());
+        assert_eq!(news(&store, version).await.unwrap(), None);
+        assert!(news(&store, version + 1).await.unwrap().is_some(), "a database put back is read");
     }
 }

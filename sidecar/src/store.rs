@@ -332,6 +332,14 @@ impl Store {
         each!(self, db => db.note_mint(pat, minted).await)
     }
 
+    /// The version of who is stopped: rises with each change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing_version(&self) -> Result<u64, StoreError> {
+        each!(self, db => db.standing_version().await)
+    }
+
     /// Who is stopped.
     ///
     /// # Errors

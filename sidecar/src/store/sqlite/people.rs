@@ -215,6 +215,14 @@ impl Sqlite {
         Ok(true)
     }
 
+    pub(in crate::store) async fn standing_version(&self) -> Result<u64, StoreError> {
+        let version = sqlx::query_scalar("SELECT version FROM standing_version")
+            .fetch_one(&self.readers)
+            .await?;
+
+        Ok(unsigned(version))
+    }
+
     pub(in crate::store) async fn standing(&self) -> Result<Standing, StoreError> {
         let mut read = self.readers.begin().await?;
         let version: i64 = sqlx::query_scalar("SELECT version FROM standing_version")
