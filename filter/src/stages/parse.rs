@@ -6,9 +6,9 @@
 mod beside;
 
 use crate::refusal::Refusal;
-use beside::Search;
 use contract::model;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -85,13 +85,17 @@ impl<'de> Visitor<'de> for Members {
             match &*name {
                 "model" => found.twice |= found.model.replace(map.next_value()?).is_some(),
                 "stream" => found.twice |= found.stream.replace(map.next_value()?).is_some(),
+                // Data by definition, and most of the body.
+                "messages" | "system" => {
+                    map.next_value::<IgnoredAny>()?;
+                }
                 other => {
                     // Some servers read names whatever their case; for them this is a second one.
                     found.twice |=
                         ["model", "stream"].iter().any(|n| other.eq_ignore_ascii_case(n));
                     let of_models = other.eq_ignore_ascii_case("fallbacks");
-                    let search = Search { found: &mut found, of_models, inside: false };
-                    map.next_value_seed(search)?;
+                    let member: &RawValue = map.next_value()?;
+                    beside::search(&mut found, of_models, member.get()).map_err(Error::custom)?;
                 }
             }
         }
@@ -107,7 +111,7 @@ impl<'de> de::Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(AnyValue)? {
             Value::Text(text) => Ok(Self(text)),
-            Value::Bool(_) | Value::Null | Value::Other => Err(de::Error::custom("not a string")),
+            Value::Bool(_) | Value::Null | Value::Other => Err(Error::custom("not a string")),
         }
     }
 }
@@ -223,11 +227,16 @@ mod tests {
             "tools":[{"name":"t","input_schema":{"properties":{"model":{"type":"string"}}}},
                      {"type":"advisor_20260301","name":"advisor","model":"claude-opus-4-8"}],
             "messages":[{"role":"user","content":[{"type":"text","text":"model"}]}],
-            "fallbacks":[{"model":"claude-sonnet-4-5"},"default"]}"#;
+            "fallbacks" : [{"model":"claude-sonnet-4-5"},"default"]}"#;
 
         let call = call(body).unwrap();
 
         assert_eq!(call.beside, ["claude-opus-4-8", "claude-sonnet-4-5", "default"]);
+        let future = br#"{"model":"a","x_future":1e400,"y":null,"z":{"deep":[[1e400]]}}"#;
+        assert!(
+            super::call(future).is_ok_and(|call| call.beside.is_empty()),
+            "no model: it passes"
+        );
         let odd = br#"{"model":"a","tools":[{"model":1}]}"#;
         assert_eq!(super::call(odd), Err(Refusal::BodyMalformed));
         let twice = br#"{"model":"a","tools":[{"model":"b","Model":"c"}]}"#;

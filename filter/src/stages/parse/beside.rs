@@ -12,13 +12,31 @@ use std::fmt;
 /// How many models a body may name.
 const MOST: usize = 32;
 
-/// Searches one member of the body.
-pub(super) struct Search<'a, 'de> {
-    pub(super) found: &'a mut Found<'de>,
+/// Searches one member of the body. A member that holds nothing is not looked into: whatever it is,
+/// it passes.
+///
+/// # Errors
+/// If something that should name a model does not, or its place cannot be read.
+pub(super) fn search<'de>(
+    found: &mut Found<'de>,
+    of_models: bool,
+    member: &'de str,
+) -> Result<(), serde_json::Error> {
+    let holds = member.starts_with(['[', '{']) || (of_models && member.starts_with('"'));
+    if !holds {
+        return Ok(());
+    }
+    let mut reader = serde_json::Deserializer::from_str(member);
+
+    Search { found, of_models, inside: false }.deserialize(&mut reader)
+}
+
+struct Search<'a, 'de> {
+    found: &'a mut Found<'de>,
     /// The member is a list of models: a bare string in it is one too.
-    pub(super) of_models: bool,
+    of_models: bool,
     /// In the member itself, or already in one of its elements?
-    pub(super) inside: bool,
+    inside: bool,
 }
 
 impl<'de> Search<'_, 'de> {
