@@ -62,7 +62,9 @@ pub fn caller(
         return Err((Refusal::CredentialIsPat, None));
     }
     let key = tokens::key(token);
-    let caller = match tokens.get(&key) {
+    let remembered = tokens.get(&key);
+    let new = remembered.is_none();
+    let caller = match remembered {
         Some(caller) => caller,
         None => match verify(token, settings, &snapshot.keys, now) {
             Ok(caller) => Rc::new(caller),
@@ -73,7 +75,9 @@ pub fn caller(
         tokens.forget(&key);
         return Err((refusal, Some(caller)));
     }
-    tokens.remember(key, Rc::clone(&caller));
+    if new {
+        tokens.remember(key, Rc::clone(&caller));
+    }
     if contradicts(head, &caller) {
         return Err((Refusal::IdentityMismatch, Some(caller)));
     }
