@@ -6,6 +6,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite as Db, Transaction};
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,10 +93,17 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the file, readable by its owner alone, before `SQLite` would make it readable by all.
-fn close_to_others(path: &Path) -> std::io::Result<()> {
+///
+/// A file that is there is not touched: closing it would drop every POSIX lock that this process
+/// holds on it, and another process would then delete the write-ahead log as the last user
+/// (sqlite.org/howtocorrupt.html, 2.2).
+fn close_to_others(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn signed(number: u64) -> i64 {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Output, Stdio};
 use tollgate::store::Store;
 
@@ -42,6 +42,25 @@ fn refused(place: &Place, args: &[&str], why: &str) -> Fallible {
     assert_eq!(told.lines().count(), 1, "one line: {told}");
     assert!(told.starts_with("tollgate: cannot serve: ") && told.contains(why), "{told}");
     assert!(out.stdout.is_empty());
+    Ok(())
+}
+
+/// A lock lost in this way made a sidecar read a deleted log, and tell old news for ever.
+#[tokio::test]
+async fn a_database_opened_twice_keeps_its_log_when_a_command_ends() -> Fallible {
+    let place = Place::new()?;
+    let first = Store::create(&place.data.database()).await?;
+    let second = Store::open(&place.data.database()).await?;
+    let log = place.data.database().with_extension("db-wal");
+    let before = fs::metadata(&log)?.ino();
+
+    for _ in 0..20 {
+        assert!(tollgate(&place, &["user", "list"])?.status.success());
+    }
+
+    assert_eq!(fs::metadata(&log)?.ino(), before, "the command was not the last user of it");
+    first.close().await;
+    second.close().await;
     Ok(())
 }
 
