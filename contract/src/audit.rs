@@ -5,6 +5,14 @@
 //! stream id, the same on both ways) and stores it in table `audit_events`, whose columns are the
 //! event's members. Changing a name here is a migration.
 
+mod content;
+mod gate;
+
+pub use self::content::{
+    Content, History, LARGEST as LARGEST_CONTENT, Mode as ContentMode, Part, Text,
+};
+pub use self::gate::{Acted, Counted, Heartbeat};
+
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -254,9 +262,31 @@ pub struct Payload<'a> {
     /// What a reader should know of this row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Cow<'a, str>>,
+    /// The `tool_use` blocks of the answer: calls that continue this one answer them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_uses: Vec<ToolUse<'a>>,
+    /// The `tool_use` blocks that the last user message answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Cow<'a, str>>,
     /// Where the record stands in its writer's sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// SHA-256 of `content` as stored, hex. The chain covers this one, so content can be erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_sha256: Option<Cow<'a, str>>,
+    /// What was said. Always the last member: all before it is what the chain covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content<'a>>,
+}
+
+/// A `tool_use` block of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToolUse<'a> {
+    /// The block's id.
+    pub id: Cow<'a, str>,
+    /// The tool.
+    pub name: Cow<'a, str>,
 }
 
 /// Usage by finer kinds than the columns have.
@@ -278,55 +308,6 @@ pub struct FineUsage {
     /// Pages the provider fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_fetches: Option<u64>,
-}
-
-/// Refusals of somebody unknown beyond the number per address and second that get rows of their own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
-    /// Unix microseconds of the first one.
-    pub since: u64,
-    /// The address they came from.
-    pub source_address: String,
-    /// What they were refused for, all of them.
-    pub rule_id: String,
-    /// What they were answered.
-    pub status: u16,
-    /// What they were for.
-    pub kind: Kind,
-    /// How many.
-    pub count: u64,
-    /// Who counted, so that a count sent twice is stored once.
-    pub sequence: Sequence,
-}
-
-/// Who acted on one of the sidecar's own surfaces: the sidecar tells the gate, which writes the row.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Acted {
-    /// As the column.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub tenant_id: String,
-    /// As the column.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub user_id: String,
-    /// As the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
-    /// As the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    /// As the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub department: Option<String>,
-    /// As the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy_ver: Option<String>,
-    /// As the column.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential_id: Option<String>,
-    /// Why it was refused, a stable code; absent if it was not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule_id: Option<String>,
 }
 
 /// Name of the filter state that carries the record; Envoy knows it as `wasm.tollgate`.
