@@ -121,9 +121,17 @@ impl RateCard {
         &self.as_of
     }
 
-    /// The price of a call in microdollars, rounded half up; `None` where it is not known.
-    /// `model` is normalised.
-    pub fn cost_micro(&self, provider: &str, model: &str, used: &Used<'_>) -> Option<u64> {
+    /// The price of a call in microdollars, rounded half up; `None` where it is not known. A call is
+    /// what it took of each model that ran for it, named by its normalised name; it is rounded once.
+    pub fn cost_micro<M: AsRef<str>>(&self, provider: &str, call: &[(M, Used<'_>)]) -> Option<u64> {
+        let nanos = call.iter().try_fold(0_u64, |sum, (model, used)| {
+            sum.checked_add(self.nanos(provider, model.as_ref(), used)?)
+        })?;
+
+        nanos.checked_add(500)?.checked_div(1_000)
+    }
+
+    fn nanos(&self, provider: &str, model: &str, used: &Used<'_>) -> Option<u64> {
         if !matches!(used.tier, None | Some("standard")) {
             return None;
         }
@@ -144,9 +152,8 @@ impl RateCard {
         ]
         .into_iter()
         .try_fold(0_u64, |sum, (count, price)| sum.checked_add(count.checked_mul(price)?))?;
-        let nanos = rate.in_region(tokens, used.region)?.checked_add(searches)?;
 
-        nanos.checked_add(500)?.checked_div(1_000)
+        rate.in_region(tokens, used.region)?.checked_add(searches)
     }
 }
 
@@ -200,7 +207,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn cost(model: &str, used: &Used<'_>) -> Option<u64> {
-        RateCard::shipped().unwrap().cost_micro("anthropic", model, used)
+        RateCard::shipped().unwrap().cost_micro("anthropic", &[(model, *used)])
     }
 
     #[test]
@@ -235,7 +242,7 @@ mod tests {
         let used = Used { input: 1, ..Used::default() };
         assert_eq!(cost("gpt-5", &used), None);
         assert_eq!(
-            RateCard::shipped().unwrap().cost_micro("bedrock", "claude-opus-4-8", &used),
+            RateCard::shipped().unwrap().cost_micro("bedrock", &[("claude-opus-4-8", used)]),
             None
         );
         assert_eq!(cost("claude-opus-4-8", &Used { tier: Some("priority"), ..used }), None);
@@ -243,6 +250,20 @@ mod tests {
         assert_eq!(cost("claude-opus-4-8", &Used { input: u64::MAX, ..used }), None, "nonsense");
         let torn = Used { cache_write: 1, cache_write_1h: 2, ..Used::default() };
         assert_eq!(cost("claude-opus-4-8", &torn), None, "a part larger than the whole");
+    }
+
+    #[test]
+    fn a_call_of_several_models_is_the_sum_at_each_one_s_price_rounded_once() {
+        let card = RateCard::shipped().unwrap();
+        let one = Used { input: 1, ..Used::default() };
+        let read = Used { cache_read: 1, ..Used::default() };
+
+        let both = [("claude-haiku-4-5", one), ("claude-opus-4-8", one)];
+        assert_eq!(card.cost_micro("anthropic", &both), Some(6));
+        let halves = [("claude-opus-4-8", read), ("claude-opus-4-8", read)];
+        assert_eq!(card.cost_micro("anthropic", &halves), Some(1), "not one and one");
+        let unknown = [("claude-haiku-4-5", one), ("claude-next", one)];
+        assert_eq!(card.cost_micro("anthropic", &unknown), None, "half a price is none");
     }
 
     #[test]
