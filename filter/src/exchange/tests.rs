@@ -1,6 +1,7 @@
 use super::*;
 use crate::counters::Counter;
-use crate::gate::tests::ready;
+use crate::feed::Document;
+use crate::gate::tests::{ready, sealed};
 use crate::host::fake::FakeHost;
 use crate::stages::authenticate::tests::{NOW, token};
 use contract::audit::{Event, Kind, Outcome};
@@ -90,6 +91,23 @@ fn row(host: &FakeHost) -> Event<'static> {
 }
 
 const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}"#;
+
+#[test]
+fn a_call_costs_what_was_negotiated_in_the_policy_that_judged_it() {
+    let host = world(&token(|_| {}), BODY);
+    let gate = ready(&host, &json!([]));
+    let policy = json!({
+        "schema": contract::policy::SCHEMA, "name": "test",
+        "rules": [{"id": "everyone", "models": ["*"]}],
+        "rates": {"as_of": "2026-11-01", "source": "order form", "rates": [
+            {"provider": "anthropic", "models": ["claude-*"], "discount": "0.1"}]},
+    });
+    gate.take(Document::Policy, &sealed(&policy)).unwrap();
+
+    assert!(run(&host, &mut Exchange::new(Rc::new(gate))));
+
+    assert_eq!(row(&host).cost_micro, Some(297), "a tenth less than the list's 330");
+}
 
 #[test]
 fn a_good_call_is_forwarded_metered_and_written_down() {
