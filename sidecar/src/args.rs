@@ -1,9 +1,12 @@
 //! The command line.
 
+use self::cost::CostCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub mod cost;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there.
@@ -48,6 +51,9 @@ pub enum Command {
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(AuditCommand),
+    /// What was spent.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Cost(CostCommand),
     /// The keys of this installation.
     #[command(subcommand, after_help = EXIT_CODES)]
     Keys(KeysCommand),

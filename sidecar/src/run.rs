@@ -17,7 +17,7 @@ use crate::screen::Screen;
 use crate::settings::{Data, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
-use crate::{audit, gate, intake, keys, operators, pats, policy, public, standing, users};
+use crate::{audit, cost, gate, intake, keys, operators, pats, policy, public, standing, users};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use std::fs::{File, TryLockError};
@@ -63,6 +63,7 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
+        Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
         Command::Keys(command) => keys::command::run(command, &data, screen).await,
     }
