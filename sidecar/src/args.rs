@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub mod cost;
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there.
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 a bill differs.
 Data goes to standard output, everything else to standard error.";
 
 /// Tollgate's sidecar: signs people in, feeds the gate, keeps the audit table.
@@ -51,7 +51,7 @@ pub enum Command {
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(AuditCommand),
-    /// What was spent.
+    /// What was spent, and whether the bill says the same.
     #[command(subcommand, after_help = EXIT_CODES)]
     Cost(CostCommand),
     /// The keys of this installation.

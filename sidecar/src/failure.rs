@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well.
 
+use crate::cost::bill::BillError;
 use crate::keys::KeyError;
 use crate::policy::PolicyError;
 use crate::settings::FileError;
@@ -34,6 +35,12 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A bill.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+    /// A bill says something else than the rows.
+    #[error("{0}")]
+    Differs(String),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -49,10 +56,11 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 failed, 3 not found; 2 is clap's for usage.
+    /// 1 failed, 3 not found, 4 a bill that differs; 2 is clap's for usage.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotFound(_) => ExitCode::from(3),
+            Self::Differs(_) => ExitCode::from(4),
             _ => ExitCode::FAILURE,
         }
     }

@@ -1,14 +1,18 @@
 //! `tollgate cost`.
 
 use crate::clock;
+use crate::cost::bill::Format;
 use crate::cost::spend::{By, Per};
 use clap::{Args as ClapArgs, Subcommand};
+use std::path::PathBuf;
 
 /// `tollgate cost`.
 #[derive(Debug, Subcommand)]
 pub enum CostCommand {
     /// What was spent, by whom or what, per day, week or month.
     Report(ReportArgs),
+    /// Hold the rows against a provider's bill. Exit code 4 if they are further apart than allowed.
+    Reconcile(ReconcileArgs),
 }
 
 /// `tollgate cost report`.
@@ -37,6 +41,26 @@ pub struct ReportArgs {
     pub billing_account: Option<String>,
 }
 
+/// `tollgate cost reconcile`.
+#[derive(Debug, ClapArgs)]
+pub struct ReconcileArgs {
+    /// The bill: the Admin API's pages as they came, or a table.
+    #[arg(long, value_name = "FILE")]
+    pub bill: PathBuf,
+    /// How it is written; unless said, `csv` for a file of that name.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// From this day on, in UTC.
+    #[arg(long, value_parser = clock::day_or_point, value_name = "DAY")]
+    pub from: u64,
+    /// Before this day.
+    #[arg(long, value_parser = clock::day_or_point, value_name = "DAY")]
+    pub to: u64,
+    /// How many microdollars the two may be apart.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub tolerance_micro: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +83,13 @@ mod tests {
         assert_eq!(args.from, 1_793_491_200_000_000);
         assert!(parsed("tollgate cost report --by priced --from 2026-11-01").is_none(), "ours");
         assert!(parsed("tollgate cost report --by user").is_none(), "from when?");
+    }
+
+    #[test]
+    fn a_bill_is_compared_exactly_unless_said_otherwise() {
+        let line = "tollgate cost reconcile --bill b.json --from 2026-11-01 --to 2026-12-01";
+        let Some(CostCommand::Reconcile(args)) = parsed(line) else { panic!("a bill") };
+
+        assert_eq!((args.tolerance_micro, args.format), (0, None));
     }
 }
