@@ -34,10 +34,8 @@ pub async fn run(command: &CostCommand, data: &Data, screen: &mut Screen) -> Res
 }
 
 async fn report(args: &ReportArgs, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
-    let mut by = args.by.clone();
-    by.dedup();
     let query = Query {
-        by,
+        by: each_once(&args.by),
         per: args.per,
         from: args.from,
         to: args.to.unwrap_or_else(clock::now_micros),
@@ -61,6 +59,17 @@ async fn report(args: &ReportArgs, data: &Data, screen: &mut Screen) -> Result<(
     let spent = books::spend(data, &query).await?;
 
     focus::print(&query, spent, args.billing_account.as_deref(), screen)
+}
+
+fn each_once(wanted: &[By]) -> Vec<By> {
+    let mut by = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        if !by.contains(one) {
+            by.push(*one);
+        }
+    }
+
+    by
 }
 
 async fn reconcile(args: &ReconcileArgs, data: &Data, screen: &mut Screen) -> Result<(), Failure> {

@@ -10,15 +10,9 @@ use crate::cost::money::Money;
 use contract::price::Unit;
 use serde::Deserialize;
 use serde_json::Deserializer;
+use serde_json::value::RawValue;
 
 const PROVIDER: &str = "anthropic";
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Pages {
-    Many(Vec<Page>),
-    One(Page),
-}
 
 #[derive(Deserialize)]
 struct Page {
@@ -62,10 +56,12 @@ struct ServerToolUse {
 pub(super) fn parse(bytes: &[u8]) -> Result<Bill, Fault> {
     let mut bill = Bill::default();
     let mut more = false;
-    for pages in Deserializer::from_slice(bytes).into_iter::<Pages>() {
-        let pages = match pages? {
-            Pages::Many(pages) => pages,
-            Pages::One(page) => vec![page],
+    for value in Deserializer::from_slice(bytes).into_iter::<&RawValue>() {
+        let value = value?.get();
+        let pages: Vec<Page> = if value.starts_with('[') {
+            serde_json::from_str(value)?
+        } else {
+            vec![serde_json::from_str(value)?]
         };
         for page in pages {
             more = page.has_more;
