@@ -25,6 +25,25 @@ pub struct Args {
         value_name = "DIR"
     )]
     pub data: PathBuf,
+    /// A Postgres to keep the tables in, rather than a file in the data directory:
+    /// `postgres://USER@HOST/DATABASE`. With a password, better by the environment.
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_DATABASE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database: Option<String>,
+    /// Where rows are read, if elsewhere: a replica of it.
+    #[arg(
+        long,
+        global = true,
+        env = "TOLLGATE_READ_DATABASE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub read_database: Option<String>,
     /// Print JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,

@@ -1,11 +1,10 @@
 //! `tollgate audit`: looking at the rows.
 
 use crate::args::{AuditCommand, FilterArgs};
-use crate::clock;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::settings::Data;
-use crate::store::{Filter, Row, Store};
+use crate::store::{Cursor, Filter, Row, Store};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -26,7 +25,7 @@ const HEAD: [&str; 11] = [
 /// # Errors
 /// [`Failure`].
 pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
-    let store = Store::open(&data.database()).await?;
+    let store = Store::open(data).await?;
     match command {
         AuditCommand::Query { filter, limit } => {
             print(&store.rows(&chosen(filter, *limit)).await?, screen)
@@ -40,10 +39,10 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
             print(&rows, screen)
         }
         AuditCommand::Tail { lines, follow, filter } => {
-            let from = store.last_row().await?;
+            let from = store.end().await?;
             let mut rows = store.rows(&chosen(filter, *lines)).await?;
             // What was stored meanwhile comes next, and once.
-            rows.retain(|row| !*follow || row.place <= from);
+            rows.retain(|row| !*follow || from.covers(&row.writer, row.place));
             print(&rows, screen)?;
             if *follow { go_on(&store, filter, from, screen).await } else { Ok(()) }
         }
@@ -53,20 +52,22 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
 async fn go_on(
     store: &Store,
     filter: &FilterArgs,
-    mut from: i64,
+    mut from: Cursor,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     loop {
         sleep(LOOK).await;
-        let last = store.last_row().await?;
-        let wanted = Filter { after: Some(from), ..chosen(filter, AT_ONCE) };
+        let end = store.end().await?;
+        let wanted = Filter { after: Some(from.clone()), ..chosen(filter, AT_ONCE) };
         let rows = store.rows(&wanted).await?;
         if rows.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
             // What is not wanted is not looked at again.
-            from = from.max(last);
+            for (writer, place) in &end.0 {
+                from.pass(writer, *place);
+            }
         }
         for row in rows {
-            from = from.max(row.place);
+            from.pass(&row.writer, row.place);
             if screen.json() {
                 screen.object(&row)?;
             } else {
@@ -119,8 +120,8 @@ fn chosen(args: &FilterArgs, limit: u32) -> Filter {
             .filter_map(|(column, value)| value.map(|value| (column, value)))
             .collect(),
         any_id: None,
-        since: since.map(clock::stamp),
-        until: until.map(clock::stamp),
+        since: *since,
+        until: *until,
         after: None,
         limit,
     }

@@ -22,6 +22,11 @@ pub fn stamp(micros: u64) -> String {
     instant(micros).strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
+/// The month of a row, `2026-11`.
+pub fn month(micros: u64) -> String {
+    instant(micros).strftime("%Y-%m").to_string()
+}
+
 /// As a person reads it, to the second.
 pub fn readable(seconds: u64) -> String {
     instant(seconds.saturating_mul(1_000_000)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()

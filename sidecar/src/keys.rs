@@ -4,6 +4,8 @@
 //! verify, and one retires when its file is removed. A key that appears while `serve` runs is
 //! published first and signs a little later, so that no gate meets a token before its key.
 //!
+//! *The audit key*, `keys/audit/writer.key`, signs the chain of the audit table (`store/writer.rs`).
+//!
 //! *The policy key* signs policies and belongs to the security team. The sidecar itself only needs
 //! its public half, `keys/policy.pub`.
 
@@ -294,12 +296,23 @@ pub fn pins(data: &Data) -> Result<Vec<PinnedKey>, KeyError> {
 /// # Errors
 /// [`KeyError`].
 pub fn policy_key(path: &Path) -> Result<(String, KeyPair), KeyError> {
+    let pair = pair(path)?;
+
+    Ok((format!("policy-{}", key_id(pair.pk.as_ref())), pair))
+}
+
+/// A private key.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn pair(path: &Path) -> Result<KeyPair, KeyError> {
     let pem = settings::read_secret(path)?;
     let malformed = || KeyError::Malformed(path.to_owned());
     let Ok(pair) = Ed25519KeyPair::from_pem(&pem) else { return Err(malformed()) };
+
     let Ok(pair) = KeyPair::from_slice(&pair.to_bytes()) else { return Err(malformed()) };
 
-    Ok((format!("policy-{}", key_id(pair.pk.as_ref())), pair))
+    Ok(pair)
 }
 
 /// Makes all keys a new installation needs.
@@ -332,7 +345,7 @@ pub fn add(data: &Data) -> Result<String, KeyError> {
     Ok(SigningKey::read(&path)?.kid)
 }
 
-fn new_pem() -> Result<String, KeyError> {
+pub(crate) fn new_pem() -> Result<String, KeyError> {
     // The system's generator is asked first: the library's own would panic without it.
     random::<32>()?;
 

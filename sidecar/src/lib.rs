@@ -7,6 +7,7 @@
 //! look ([`audit`], [`cost`], [`operators`]).
 
 #![forbid(unsafe_code)]
+#![expect(clippy::duplicate_mod, reason = "store/shared is compiled once for each database")]
 
 pub mod args;
 pub mod run;
@@ -25,6 +26,7 @@ pub mod gate;
 pub mod access_log;
 pub mod spool;
 pub mod intake;
+pub mod sequences;
 pub mod store;
 pub mod audit;
 pub mod cost;

@@ -92,7 +92,7 @@ pub fn generate() -> Result<(String, String), KeyError> {
 /// # Errors
 /// [`Failure`].
 pub async fn run(command: &PatCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
-    let store = Store::open(&data.database()).await?;
+    let store = Store::open(data).await?;
     match command {
         PatCommand::Issue { email, days, cohort } => {
             issue(&store, email, *days, cohort.as_deref(), screen).await

@@ -14,7 +14,7 @@ use crate::operators::Operators;
 use crate::policy::Published;
 use crate::public::SignIn;
 use crate::screen::Screen;
-use crate::settings::{Data, Settings};
+use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{audit, cost, gate, intake, keys, operators, pats, policy, public, standing, users};
@@ -54,7 +54,9 @@ pub fn main(args: &Args) -> ExitCode {
 }
 
 async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
-    let data = Data::new(&args.data);
+    let read_url = args.read_database.clone();
+    let postgres = args.database.clone().map(|url| Postgres { url, read_url });
+    let data = Data::new(&args.data).with_postgres(postgres);
     match &args.command {
         Command::Serve(wanted) => {
             log(wanted.log);
@@ -153,7 +155,7 @@ impl Sidecar {
         let (keys_seen, policy_seen) = (keys::listing(&data.signing()), policy::fingerprint(data));
         let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
         let (policy, policy_now) = watch::channel(Arc::new(Published::current(data)?));
-        let store = Store::create(&data.database()).await?;
+        let store = Store::create(data).await?;
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 

@@ -1,5 +1,6 @@
 //! Where things are, and what `serve` was told.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::net::SocketAddr;
@@ -12,12 +13,39 @@ use thiserror::Error;
 #[derive(Debug, Clone)]
 pub struct Data {
     root: PathBuf,
+    postgres: Option<Postgres>,
+}
+
+/// Where the Postgres is. The addresses hold passwords: they are never shown.
+#[derive(Clone)]
+pub struct Postgres {
+    /// To write, `postgres://user:password@host/database`.
+    pub url: String,
+    /// To read, where that is another (a replica).
+    pub read_url: Option<String>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Postgres")
+    }
 }
 
 impl Data {
     /// A data directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), postgres: None }
+    }
+
+    /// With the tables in Postgres, where one is given, rather than in a file.
+    #[must_use]
+    pub fn with_postgres(self, postgres: Option<Postgres>) -> Self {
+        Self { postgres, ..self }
+    }
+
+    /// The Postgres, if the tables are there.
+    pub fn postgres(&self) -> Option<&Postgres> {
+        self.postgres.as_ref()
     }
 
     /// The directory itself.
@@ -25,7 +53,7 @@ impl Data {
         &self.root
     }
 
-    /// Users, tokens, audit rows.
+    /// Users, tokens, audit rows, unless they are in Postgres.
     pub fn database(&self) -> PathBuf {
         self.root.join("tollgate.db")
     }
@@ -53,6 +81,22 @@ impl Data {
     /// The public half of it: whose policies are believed.
     pub fn policy_pin(&self) -> PathBuf {
         self.keys().join("policy.pub")
+    }
+
+    /// Holds the key that signs the audit chain, and the public halves that `audit verify` believes.
+    /// Not beside the policy's: whose chain is believed may sign no policy.
+    pub fn audit_keys(&self) -> PathBuf {
+        self.keys().join("audit")
+    }
+
+    /// The key that signs the audit chain.
+    pub fn audit_key(&self) -> PathBuf {
+        self.audit_keys().join("writer.key")
+    }
+
+    /// Where the audit chains stood: to be copied off this machine as it grows.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints.jsonl")
     }
 
     /// Held while `serve` runs.

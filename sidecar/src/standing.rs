@@ -91,11 +91,12 @@ async fn tidy(store: &Store, counters: &Counters) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Data;
 
     #[tokio::test]
     async fn what_has_not_changed_is_not_read_again() {
         let place = tempfile::tempdir().unwrap();
-        let store = Store::create(&place.path().join("tollgate.db")).await.unwrap();
+        let store = Store::create(&Data::new(place.path())).await.unwrap();
 
         let (version, first) = news(&store, 0).await.unwrap().unwrap();
 

@@ -1,171 +1,53 @@
-//! Where rows, people and tokens are kept. The SQL is in the module of its database, and nowhere
-//! else; `SQLite` is the one that needs nothing.
+//! Where rows, people and tokens are kept. `SQLite` needs nothing; Postgres is for many sidecars.
+//!
+//! What both are asked alike stands in `store/shared/`, and is compiled once for each; what they are
+//! asked differently stands in their own `dialect.rs`. There is no SQL anywhere else.
 
 use crate::acts::Act;
-use contract::audit::Event;
+use crate::sequences::Sequence;
+use crate::settings::Data;
+use chain::{Block, Head};
+use contract::audit::{self, Event, Heartbeat};
 use contract::standing::Standing;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use writer::Writer;
 
-mod sqlite;
-
-pub use self::row::Row;
-
+pub mod chain;
+mod error;
+mod kinds;
+mod postgres;
 pub mod row;
+mod sqlite;
+pub mod writer;
 
-/// Why the store could not do it.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// There is no database, and this command makes none.
-    #[error("no database at {}: `tollgate serve` or `tollgate user add` makes it", .0.display())]
-    Missing(PathBuf),
-    /// A newer Tollgate has changed it.
-    #[error("{} was made by a newer tollgate (migration {version}): use that one", path.display())]
-    Newer {
-        /// Which database.
-        path: PathBuf,
-        /// The migration this one does not know.
-        version: i64,
-    },
-    /// It cannot be brought up to date.
-    #[error("{} cannot be brought up to date: {source}", path.display())]
-    Migration {
-        /// Which database.
-        path: PathBuf,
-        /// Why not.
-        source: sqlx::migrate::MigrateError,
-    },
-    /// It cannot be opened.
-    #[error("cannot open {}: {source}", path.display())]
-    Open {
-        /// Which database.
-        path: PathBuf,
-        /// Why not.
-        source: sqlx::Error,
-    },
-    /// It refused.
-    #[error("the database refused: {0}")]
-    Refused(#[from] sqlx::Error),
-    /// Something in it is not what was put there.
-    #[error("the database holds what it should not: {0}")]
-    Corrupt(#[from] serde_json::Error),
-}
-
-/// Somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct User {
-    /// Never changes and never comes back.
-    pub sub: String,
-    /// Verified e-mail, lower case.
-    pub user_id: String,
-    /// The name shown to people.
-    pub name: Option<String>,
-    /// The tenant.
-    pub tenant_id: String,
-    /// For routing and chargeback.
-    pub department: Option<String>,
-    /// For chargeback.
-    pub cost_centre: Option<String>,
-    /// Groups of the directory.
-    pub groups: Vec<String>,
-    /// Operator roles.
-    pub roles: Vec<String>,
-    /// Regulatory populations.
-    pub populations: Vec<String>,
-    /// Where their data must stay.
-    pub region: Option<String>,
-    /// Unix seconds.
-    pub created_at: u64,
-    /// Unix seconds.
-    pub disabled_at: Option<u64>,
-}
-
-/// A personal access token, without the token.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Pat {
-    /// `pat_…`.
-    pub id: String,
-    /// Whose it is.
-    pub user_id: String,
-    /// The rollout it belongs to.
-    pub cohort: Option<String>,
-    /// Unix seconds.
-    pub created_at: u64,
-    /// Unix seconds.
-    pub expires_at: u64,
-    /// Unix seconds.
-    pub revoked_at: Option<u64>,
-    /// Unix seconds.
-    pub last_used_at: Option<u64>,
-}
-
-/// A token about to be minted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Minted<'a> {
-    /// Its id.
-    pub jti: &'a str,
-    /// Unix seconds.
-    pub now: u64,
-    /// Unix seconds.
-    pub expires_at: u64,
-}
-
-/// How far a spool has been read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Mark {
-    /// Rises when the file is rotated or truncated.
-    pub generation: u64,
-    /// Device and inode.
-    pub file: String,
-    /// Bytes.
-    pub position: u64,
-}
-
-impl Mark {
-    /// The start of the file that is read next.
-    #[must_use]
-    pub fn start_of(&self, file: String) -> Self {
-        Self { generation: self.generation.saturating_add(1), file, position: 0 }
-    }
-}
-
-/// What became of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Appended {
-    /// New rows.
-    pub stored: u64,
-    /// Rows that were there.
-    pub duplicates: u64,
-}
-
-/// Which rows are wanted. Members are joined by and.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Column and value, both exact.
-    pub equal: Vec<(&'static str, String)>,
-    /// Any id of the row is this one.
-    pub any_id: Option<String>,
-    /// `occurred_at` from then on.
-    pub since: Option<String>,
-    /// `occurred_at` before then.
-    pub until: Option<String>,
-    /// Stored after this row.
-    pub after: Option<i64>,
-    /// At most so many, the latest.
-    pub limit: u32,
-}
+pub use self::error::StoreError;
+pub use self::kinds::{Appended, Cursor, Filter, Mark, Minted, Pat, Step, User};
+pub use self::row::Row;
 
 /// The store. One variant for each database.
 #[derive(Debug, Clone)]
 pub enum Store {
     /// Embedded.
     Sqlite(sqlite::Sqlite),
+    /// Postgres.
+    Postgres(postgres::Postgres),
+}
+
+/// A call that was told before it left, and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Unix microseconds.
+    pub stored_at: u64,
+    /// Its number.
+    pub sequence: audit::Sequence,
+    /// Its record as it was then.
+    pub event: Event<'static>,
 }
 
 macro_rules! each {
     ($self:ident, $db:ident => $call:expr) => {
         match $self {
             Self::Sqlite($db) => $call,
+            Self::Postgres($db) => $call,
         }
     };
 }
@@ -175,20 +57,25 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create(path: &Path) -> Result<Self, StoreError> {
-        sqlite::Sqlite::open(path).await.map(Self::Sqlite)
+    pub async fn create(data: &Data) -> Result<Self, StoreError> {
+        let writer = Writer::of(data)?;
+        match data.postgres() {
+            Some(place) => postgres::Postgres::open(place, writer).await.map(Self::Postgres),
+            None => sqlite::Sqlite::open(&data.database(), writer).await.map(Self::Sqlite),
+        }
     }
 
     /// Opens the database if there is one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
-            return Err(StoreError::Missing(path.to_owned()));
+    pub async fn open(data: &Data) -> Result<Self, StoreError> {
+        let path = data.database();
+        if data.postgres().is_none() && !path.exists() {
+            return Err(StoreError::Missing(path));
         }
 
-        Self::create(path).await
+        Self::create(data).await
     }
 
     /// Is it there, and can it be written?
@@ -224,7 +111,7 @@ impl Store {
         each!(self, db => db.mark(spool).await)
     }
 
-    /// Rows, in the order they occurred; those after a row in the order they were stored.
+    /// Rows, in the order they occurred; those after a cursor in the order they were stored.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -232,12 +119,132 @@ impl Store {
         each!(self, db => db.rows(filter).await)
     }
 
-    /// The row stored last.
+    /// Steps of lineages, in the order they occurred.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn last_row(&self) -> Result<i64, StoreError> {
-        each!(self, db => db.last_row().await)
+    pub async fn lineage(&self, filter: &Filter) -> Result<Vec<Step>, StoreError> {
+        each!(self, db => db.lineage(filter).await)
+    }
+
+    /// The rows of one writer between two places, both included, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rows_of(
+        &self,
+        writer: &str,
+        from: i64,
+        to: i64,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        each!(self, db => db.rows_of(writer, from, to, limit).await)
+    }
+
+    /// Where the table ends now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end(&self) -> Result<Cursor, StoreError> {
+        each!(self, db => db.end().await)
+    }
+
+    /// How many rows each writer has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rows_in_all(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        each!(self, db => db.rows_in_all().await)
+    }
+
+    /// Where each writer says that its chain ends.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn heads(&self) -> Result<Vec<(String, Head)>, StoreError> {
+        each!(self, db => db.heads().await)
+    }
+
+    /// Blocks of a writer behind a number, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn blocks(
+        &self,
+        writer: &str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Block>, StoreError> {
+        each!(self, db => db.blocks(writer, after, limit).await)
+    }
+
+    /// How far a sink of the SIEM was sent the rows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cursor(&self, sink: &str) -> Result<Cursor, StoreError> {
+        each!(self, db => db.cursor(sink).await)
+    }
+
+    /// Notes how far a sink was sent the rows of one writer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn move_cursor(
+        &self,
+        sink: &str,
+        writer: &str,
+        place: i64,
+    ) -> Result<(), StoreError> {
+        each!(self, db => db.move_cursor(sink, writer, place).await)
+    }
+
+    /// Notes what a filter VM tells of itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn heard(&self, told: &Heartbeat, now: u64) -> Result<(), StoreError> {
+        each!(self, db => db.heard(told, now).await)
+    }
+
+    /// What is known of every sequence.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sequences(&self) -> Result<Vec<Sequence>, StoreError> {
+        each!(self, db => db.sequences().await)
+    }
+
+    /// Stores an intent: a call that leaves only when this has returned.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn intend(&self, event: &Event<'static>, now: u64) -> Result<(), StoreError> {
+        each!(self, db => db.intend(event, now).await)
+    }
+
+    /// The intents stored before then that have no end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn intents(&self, before: u64) -> Result<Vec<Intent>, StoreError> {
+        each!(self, db => db.intents(before).await)
+    }
+
+    /// Makes rows of intents without an end; says how many had none after all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn close_intents(&self, events: &[Event<'static>]) -> Result<u64, StoreError> {
+        each!(self, db => db.close_intents(events).await)
+    }
+
+    /// Forgets what lineage and sequences older than that no longer need.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tidy_audit(&self, before: u64) -> Result<(), StoreError> {
+        each!(self, db => db.tidy_audit(before).await)
     }
 
     /// Adds somebody; false if the address is known. This and the other acts of operators leave
@@ -356,3 +363,14 @@ impl Store {
         each!(self, db => db.forget_expired(now).await)
     }
 }
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

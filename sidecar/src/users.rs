@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         UserCommand::Add(wanted) => add(wanted, data, screen).await,
-        UserCommand::List => list(&Store::open(&data.database()).await?, screen).await,
+        UserCommand::List => list(&Store::open(data).await?, screen).await,
         UserCommand::Disable { email } => {
-            let store = Store::open(&data.database()).await?;
+            let store = Store::open(data).await?;
             let user_id = address(email)?;
             let act = Act::new(format!("user disable {user_id}"))?;
             if !store.disable_user(&user_id, clock::now(), &act).await? {
@@ -30,7 +30,7 @@ pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Res
             screen.value(&user_id, &json!({ "user_id": user_id, "disabled": true }))
         }
         UserCommand::Enable { email } => {
-            let store = Store::open(&data.database()).await?;
+            let store = Store::open(data).await?;
             let user_id = address(email)?;
             let act = Act::new(format!("user enable {user_id}"))?;
             if !store.enable_user(&user_id, &act).await? {
@@ -61,7 +61,7 @@ async fn add(wanted: &UserAdd, data: &Data, screen: &mut Screen) -> Result<(), F
         disabled_at: None,
     };
     data.create()?;
-    let store = Store::create(&data.database()).await?;
+    let store = Store::create(data).await?;
     let act = Act::new(format!("user add {}", user.user_id))?;
     if !store.add_user(&user, &act).await? {
         return Err(Failure::Refused(format!("{} is known already", user.user_id)));

@@ -1,47 +1,62 @@
 //! Where the sums come from: the one place of `tollgate cost` that knows a database.
 
 use super::spend::{NUMBERS, Query, Spend};
-use super::sql::{Dialect, statement};
-use crate::settings::Data;
+use super::sql::{Dialect, Statement, statement};
+use crate::settings::{Data, Postgres};
 use crate::store::{Store, StoreError};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{ColumnIndex, Connection, Decode, PgConnection, Row, SqliteConnection, Type};
 
 /// The sums that are asked for.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn spend(data: &Data, query: &Query) -> Result<Vec<Spend>, StoreError> {
-    let path = data.database();
     // Says what is wrong with the database, and brings it up to date.
-    let store = Store::open(&path).await?;
-    let options = SqliteConnectOptions::new().filename(&path);
-    let failed = |source| StoreError::Open { path: path.clone(), source };
-    let pool = SqlitePoolOptions::new().max_connections(1);
-    let pool = pool.connect_with(options).await.map_err(failed)?;
-    let spent = in_sqlite(&pool, query).await?;
-    pool.close().await;
+    let store = Store::open(data).await?;
+    let spent = match data.postgres() {
+        Some(place) => in_postgres(place, query).await,
+        None => in_sqlite(data, query).await,
+    };
     store.close().await;
 
-    Ok(spent)
+    Ok(spent?)
 }
 
-/// The sums, from `SQLite`.
-///
-/// # Errors
-/// As the database says.
-pub async fn in_sqlite(pool: &SqlitePool, query: &Query) -> Result<Vec<Spend>, sqlx::Error> {
-    let statement = statement(query, Dialect::Sqlite);
-    let mut asked = sqlx::query(&statement.text);
-    for parameter in &statement.parameters {
+async fn in_sqlite(data: &Data, query: &Query) -> Result<Vec<Spend>, sqlx::Error> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.database());
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let Statement { text, parameters, keys } = statement(query, Dialect::Sqlite);
+    let mut asked = sqlx::query(&text);
+    for parameter in &parameters {
         asked = asked.bind(parameter);
     }
-    let rows = asked.fetch_all(pool).await?;
+    let rows = asked.fetch_all(&mut connection).await?;
+    connection.close().await?;
 
-    rows.iter().map(|row| read(row, statement.keys)).collect()
+    rows.iter().map(|row| read(row, keys)).collect()
 }
 
-fn read(row: &SqliteRow, keys: usize) -> Result<Spend, sqlx::Error> {
+async fn in_postgres(place: &Postgres, query: &Query) -> Result<Vec<Spend>, sqlx::Error> {
+    let url = place.read_url.as_deref().unwrap_or(&place.url);
+    let mut connection = PgConnection::connect(url).await?;
+    let Statement { text, parameters, keys } = statement(query, Dialect::Postgres);
+    let mut asked = sqlx::query(&text);
+    for parameter in &parameters {
+        asked = asked.bind(parameter);
+    }
+    let rows = asked.fetch_all(&mut connection).await?;
+    connection.close().await?;
+
+    rows.iter().map(|row| read(row, keys)).collect()
+}
+
+/// A group, from a row of either database.
+fn read<R: Row>(row: &R, keys: usize) -> Result<Spend, sqlx::Error>
+where
+    usize: ColumnIndex<R>,
+    for<'r> Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+{
     let first = keys.saturating_add(1);
     let mut numbers = [0; NUMBERS];
     for (place, number) in numbers.iter_mut().enumerate() {

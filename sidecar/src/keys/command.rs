@@ -18,7 +18,7 @@ pub async fn run(command: &KeysCommand, data: &Data, screen: &mut Screen) -> Res
         KeysCommand::Init => make(data, screen),
         KeysCommand::Show => show(data, screen),
         KeysCommand::Rotate => {
-            let store = Store::create(&data.database()).await?;
+            let store = Store::create(data).await?;
             let kid = add(data)?;
             let act = Act::new(format!("keys rotate {kid}"))?;
             store

@@ -25,7 +25,7 @@ pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> R
             sign(file, key.as_deref().unwrap_or(&data.policy_key()), out.as_deref(), screen)
         }
         PolicyCommand::Publish { file } => {
-            let store = Store::create(&data.database()).await?;
+            let store = Store::create(data).await?;
             let published = publish(data, file)?;
             let act = Act::new(format!("policy publish {}", published.version))?;
             store.append(&[act.row("")], None).await.map_err(|why| Failure::Untold {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::store::Filter;
+use crate::settings::Data;
+use crate::store::{Cursor, Filter};
 use std::fs;
 use std::io::Write;
 
@@ -12,7 +13,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let store = Store::create(&place.path().join("tollgate.db")).await.unwrap();
+        let store = Store::create(&Data::new(place.path())).await.unwrap();
         Self { place, store, counters: Arc::default() }
     }
 
@@ -30,7 +31,7 @@ impl Bench {
     }
 
     async fn ids(&self) -> Vec<String> {
-        let filter = Filter { after: Some(0), limit: 10_000, ..Filter::default() };
+        let filter = Filter { after: Some(Cursor::default()), limit: 10_000, ..Filter::default() };
         let rows = self.store.rows(&filter).await.unwrap();
         rows.iter().map(|row| row.text("event_id")).collect()
     }
@@ -259,7 +260,7 @@ async fn while_the_database_is_away_nothing_moves_and_then_all_of_it() {
     let mut spool = bench.resumed().await;
     bench.append(&line("a"));
     spool.catch_up().await.unwrap();
-    let other = Store::create(&bench.place.path().join("other.db")).await.unwrap();
+    let other = Store::create(&Data::new(bench.place.path().join("other"))).await.unwrap();
     other.close().await;
     let store = std::mem::replace(&mut spool.store, other);
     bench.append(&(line("b") + &line("c")));

@@ -1,18 +1,43 @@
 //! The store in `SQLite`: one file, one writer, many readers.
 
 use super::StoreError;
+use super::writer::Writer;
+use contract::audit::Event;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
-use sqlx::{Sqlite as Db, Transaction};
+use sqlx::{SqliteConnection, Transaction};
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+#[path = "shared/append.rs"]
+mod append;
+mod dialect;
+#[path = "shared/events.rs"]
 mod events;
+#[path = "shared/intents.rs"]
+mod intents;
+#[path = "shared/lineage.rs"]
+mod lineage;
+#[path = "shared/links.rs"]
+mod links;
+#[path = "shared/people.rs"]
 mod people;
+#[path = "shared/sequences.rs"]
+mod sequences;
+#[path = "shared/verify.rs"]
+mod verify;
+
+/// Names that the shared modules know both databases by.
+type Backend = Sqlite;
+type Db = sqlx::Sqlite;
+type DbRow = SqliteRow;
+type Connection = SqliteConnection;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -32,12 +57,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     /// One connection: `SQLite` has one writer, and waiting here is cheaper than in its lock.
-    writer: SqlitePool,
+    writers: SqlitePool,
     readers: SqlitePool,
+    writer: Arc<Writer>,
 }
 
 impl Sqlite {
-    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(super) async fn open(path: &Path, writer: Writer) -> Result<Self, StoreError> {
         // NORMAL with a write-ahead log outlives every crash of ours; a power cut may take the last
         // rows, but then takes the spool's mark back with them.
         let options = SqliteConnectOptions::new()
@@ -52,11 +78,11 @@ impl Sqlite {
         let failed = |source| StoreError::Open { path: path.to_owned(), source };
         let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
         close_to_others(path).map_err(|error| failed(sqlx::Error::Io(error)))?;
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-        migrate(&writer, path).await?;
+        let writers = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        migrate(&writers, path).await?;
         let readers = pool(4).connect_with(options).await.map_err(failed)?;
 
-        Ok(Self { writer, readers })
+        Ok(Self { writers, readers, writer: Arc::new(writer) })
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
@@ -73,12 +99,36 @@ impl Sqlite {
 
     pub(super) async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 
     /// A transaction that holds the write lock from its start, so that it never has to be repeated.
-    async fn write(&self) -> Result<Transaction<'static, Db>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+    async fn write(&self) -> Result<Transaction<'static, Db>, StoreError> {
+        Ok(self.writers.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Where what has just been written is read.
+    fn current(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// A transaction that sees one state.
+    async fn snapshot(&self) -> Result<Transaction<'static, Db>, StoreError> {
+        Ok(self.readers.begin().await?)
+    }
+
+    /// Anything, for tests.
+    #[cfg(test)]
+    pub(super) async fn raw(&self, sql: &str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(&self.writers).await.map(drop)
+    }
+
+    /// As [`Self::write`]: the table has no parts here.
+    async fn write_for(
+        &self,
+        _events: &[Event<'static>],
+    ) -> Result<Transaction<'static, Db>, StoreError> {
+        self.write().await
     }
 }
 
@@ -86,9 +136,9 @@ async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     match MIGRATIONS.run(pool).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(version)) => {
-            Err(StoreError::Newer { path: path.to_owned(), version })
+            Err(StoreError::Newer { name: path.display().to_string(), version })
         }
-        Err(source) => Err(StoreError::Migration { path: path.to_owned(), source }),
+        Err(source) => Err(StoreError::Migration { name: path.display().to_string(), source }),
     }
 }
 
@@ -104,14 +154,6 @@ fn close_to_others(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Ok(_) | Err(_) => Ok(()),
     }
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ fn refused(place: &Place, args: &[&str], why: &str) -> Fallible {
 #[tokio::test]
 async fn a_database_opened_twice_keeps_its_log_when_a_command_ends() -> Fallible {
     let place = Place::new()?;
-    let first = Store::create(&place.data.database()).await?;
-    let second = Store::open(&place.data.database()).await?;
+    let first = Store::create(&place.data).await?;
+    let second = Store::open(&place.data).await?;
     let log = place.data.database().with_extension("db-wal");
     let before = fs::metadata(&log)?.ino();
 
@@ -220,7 +220,7 @@ fn every_act_of_an_operator_leaves_a_row() -> Fallible {
 #[tokio::test]
 async fn a_tail_that_follows_shows_each_row_once() -> Fallible {
     let place = Place::new()?;
-    let store = Store::create(&place.data.database()).await?;
+    let store = Store::create(&place.data).await?;
     let event = |number: u64| Event {
         event_id: number.to_string().into(),
         occurred_at: number,

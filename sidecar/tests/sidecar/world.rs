@@ -20,7 +20,7 @@ use std::time::Duration;
 use tollgate::acts::Act;
 use tollgate::run::{Addresses, Sidecar};
 use tollgate::settings::{Data, Settings};
-use tollgate::store::{Filter, Pat, Row, Store, User};
+use tollgate::store::{Cursor, Filter, Pat, Row, Store, User};
 use tollgate::{clock, keys, pats};
 use tonic::transport::Channel;
 
@@ -91,7 +91,7 @@ impl World {
 
     pub(crate) async fn start_in(place: Place) -> Fallible<Self> {
         let sidecar = Sidecar::start(place.settings()).await?;
-        let store = Store::open(&place.data.database()).await?;
+        let store = Store::open(&place.data).await?;
         let ann = User {
             sub: "usr_1".into(),
             user_id: "ann@example.com".into(),
@@ -136,7 +136,7 @@ impl World {
 
     /// Rows of exchanges, not of operators' acts.
     pub(crate) async fn rows(&self) -> Fallible<Vec<Row>> {
-        let filter = Filter { after: Some(0), limit: 100_000, ..Filter::default() };
+        let filter = Filter { after: Some(Cursor::default()), limit: 100_000, ..Filter::default() };
         let mut rows = self.store.rows(&filter).await?;
         rows.retain(|row| row.text("kind") != "admin");
         Ok(rows)
@@ -160,7 +160,6 @@ impl World {
 
     /// Something behind the sidecar's back, as a broken database would.
     pub(crate) async fn sql(&self, sql: &str) -> Fallible {
-        let Store::Sqlite(_) = &self.store;
         let url = format!("sqlite://{}", self.place.data.database().display());
         let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await?;
         sqlx::query(sql).execute(&mut connection).await?;

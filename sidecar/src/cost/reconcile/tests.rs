@@ -1,8 +1,7 @@
 use super::*;
 use crate::cost::bill::{self, Format};
-use crate::cost::books::in_sqlite;
 use crate::cost::spend::{By, Per, Query};
-use crate::cost::sql::tests::{at, books, call};
+use crate::cost::sql::tests::{at, call, spent};
 use contract::audit::{Event, FineUsage, Outcome};
 use contract::price::Used;
 use serde_json::{Value, json};
@@ -108,7 +107,7 @@ async fn compared(rows: &[Event<'static>], bill: &str, format: Format) -> Compar
         to: at("2026-11-19"),
         tenant: None,
     };
-    let spent = in_sqlite(&books(rows).await, &query).await.unwrap();
+    let spent = spent(rows, &query).await;
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("bill");
     fs::write(&file, bill).unwrap();

@@ -1,44 +1,37 @@
 use super::*;
-use crate::cost::books::in_sqlite;
+use crate::cost::books;
 use crate::cost::spend::Spend;
+use crate::settings::{Data, Postgres};
+use crate::store::Store;
 use contract::audit::{Event, FineUsage, Kind, Outcome, Payload};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 
-/// A database with these rows, made by the migrations that are shipped.
-pub(in crate::cost) async fn books(events: &[Event<'static>]) -> SqlitePool {
-    let pool = SqlitePoolOptions::new().max_connections(1);
-    let pool = pool.connect("sqlite::memory:").await.unwrap();
-    sqlx::migrate!("migrations/sqlite").run(&pool).await.unwrap();
-    let number = |number: Option<u64>| number.map(|number| i64::try_from(number).unwrap());
-    for (index, event) in events.iter().enumerate() {
-        sqlx::query(
-            "INSERT INTO audit_events (event_id, occurred_at, tenant_id, user_id, kind, model,
-                 provider, department, agent_id, tokens_in, tokens_out, tokens_cache_write,
-                 tokens_cache_read, cost_micro, outcome, complete, payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(format!("e{index}"))
-        .bind(clock::stamp(event.occurred_at))
-        .bind(&*event.tenant_id)
-        .bind(&*event.user_id)
-        .bind(event.kind.as_str())
-        .bind(event.model.as_deref())
-        .bind(event.provider.as_deref())
-        .bind(event.department.as_deref())
-        .bind(event.agent_id.as_deref())
-        .bind(number(event.tokens_in))
-        .bind(number(event.tokens_out))
-        .bind(number(event.tokens_cache_write))
-        .bind(number(event.tokens_cache_read))
-        .bind(number(event.cost_micro))
-        .bind(event.outcome.as_str())
-        .bind(event.complete)
-        .bind(serde_json::to_string(&event.payload).unwrap())
-        .execute(&pool)
-        .await
-        .unwrap();
-    }
-    pool
+/// What both databases answer, once these rows are stored in each.
+pub(in crate::cost) async fn spent(events: &[Event<'static>], query: &Query) -> Vec<Spend> {
+    let url = cluster::shared().unwrap().database().unwrap();
+    let embedded = answered(None, events, query).await;
+    let postgres = answered(Some(Postgres { url, read_url: None }), events, query).await;
+    assert_eq!(embedded, postgres, "both databases say the same");
+    embedded
+}
+
+async fn answered(
+    postgres: Option<Postgres>,
+    events: &[Event<'static>],
+    query: &Query,
+) -> Vec<Spend> {
+    let place = tempfile::tempdir().unwrap();
+    let data = Data::new(place.path()).with_postgres(postgres);
+    let store = Store::create(&data).await.unwrap();
+    let named = |(index, event): (usize, &Event<'static>)| Event {
+        event_id: format!("e{index}").into(),
+        ..event.clone()
+    };
+    let events: Vec<_> = events.iter().enumerate().map(named).collect();
+    store.append(&events, None).await.unwrap();
+    store.close().await;
+    let mut spent = books::spend(&data, query).await.unwrap();
+    spent.sort_by(|one, other| (&one.period, &one.keys).cmp(&(&other.period, &other.keys)));
+    spent
 }
 
 pub(in crate::cost) fn at(time: &str) -> u64 {
@@ -64,12 +57,6 @@ pub(in crate::cost) fn call(time: &str) -> Event<'static> {
 
 fn year(by: &[By], per: Option<Per>) -> Query {
     Query { by: by.to_vec(), per, from: at("2026-01-01"), to: at("2027-01-01"), tenant: None }
-}
-
-async fn spent(events: &[Event<'static>], query: &Query) -> Vec<Spend> {
-    let mut spent = in_sqlite(&books(events).await, query).await.unwrap();
-    spent.sort_by(|one, other| (&one.period, &one.keys).cmp(&(&other.period, &other.keys)));
-    spent
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Users, their tokens, and who is stopped.
 
-use super::{Sqlite, events, signed, unsigned};
+use super::{Backend, Connection, DbRow, append, dialect};
 use crate::acts::Act;
 use crate::standing::SKEW;
-use crate::store::{Minted, Pat, StoreError, User};
+use crate::store::writer::Writer;
+use crate::store::{Minted, Pat, StoreError, User, signed, unsigned};
 use contract::standing::{Entry, Standing, Stopped};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::Row as _;
 
 const USER: &str = "u.sub, u.user_id, u.name, u.tenant_id, u.department, u.cost_centre, u.groups,
     u.roles, u.populations, u.region, u.created_at AS user_created_at, u.disabled_at";
@@ -14,7 +14,7 @@ const USER: &str = "u.sub, u.user_id, u.name, u.tenant_id, u.department, u.cost_
 const PAT: &str = "p.id, u.user_id, p.cohort, p.created_at, p.expires_at, p.revoked_at,
     p.last_used_at";
 
-impl Sqlite {
+impl Backend {
     pub(in crate::store) async fn add_user(
         &self,
         user: &User,
@@ -23,7 +23,7 @@ impl Sqlite {
         let mut write = self.write().await?;
         let added = sqlx::query(
             "INSERT INTO users (sub, user_id, name, tenant_id, department, cost_centre, groups,
-                 roles, populations, region, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 roles, populations, region, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (user_id) DO NOTHING",
         )
         .bind(&user.sub)
@@ -42,7 +42,7 @@ impl Sqlite {
         if added.rows_affected() == 0 {
             return Ok(false);
         }
-        told(&mut write, act, &user.user_id).await?;
+        told(&mut write, &self.writer, act, &user.user_id).await?;
         write.commit().await?;
 
         Ok(true)
@@ -50,14 +50,14 @@ impl Sqlite {
 
     pub(in crate::store) async fn users(&self) -> Result<Vec<User>, StoreError> {
         let sql = format!("SELECT {USER} FROM users u ORDER BY u.user_id");
-        let rows = sqlx::query(&sql).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(&sql).fetch_all(self.current()).await?;
 
         rows.iter().map(user).collect()
     }
 
     pub(in crate::store) async fn user(&self, id: &str) -> Result<Option<User>, StoreError> {
-        let sql = format!("SELECT {USER} FROM users u WHERE u.user_id = ?");
-        let row = sqlx::query(&sql).bind(id).fetch_optional(&self.readers).await?;
+        let sql = format!("SELECT {USER} FROM users u WHERE u.user_id = $1");
+        let row = sqlx::query(&sql).bind(id).fetch_optional(self.current()).await?;
 
         row.as_ref().map(user).transpose()
     }
@@ -70,7 +70,7 @@ impl Sqlite {
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
         let sub: Option<String> = sqlx::query_scalar(
-            "UPDATE users SET disabled_at = COALESCE(disabled_at, ?) WHERE user_id = ?
+            "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE user_id = $2
              RETURNING sub",
         )
         .bind(signed(now))
@@ -79,12 +79,12 @@ impl Sqlite {
         .await?;
         let Some(sub) = sub else { return Ok(false) };
         let latest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE sub = ?")
+            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE sub = $1")
                 .bind(&sub)
                 .fetch_one(&mut *write)
                 .await?;
         stop(&mut write, "user", user_id, latest.unwrap_or_default(), now).await?;
-        told(&mut write, act, user_id).await?;
+        told(&mut write, &self.writer, act, user_id).await?;
         write.commit().await?;
 
         Ok(true)
@@ -96,21 +96,21 @@ impl Sqlite {
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
-        let known = sqlx::query("UPDATE users SET disabled_at = NULL WHERE user_id = ?")
+        let known = sqlx::query("UPDATE users SET disabled_at = NULL WHERE user_id = $1")
             .bind(user_id)
             .execute(&mut *write)
             .await?;
         if known.rows_affected() == 0 {
             return Ok(false);
         }
-        let lifted = sqlx::query("DELETE FROM standing WHERE kind = 'user' AND id = ?")
+        let lifted = sqlx::query("DELETE FROM standing WHERE kind = 'user' AND id = $1")
             .bind(user_id)
             .execute(&mut *write)
             .await?;
         if lifted.rows_affected() > 0 {
             rise(&mut write).await?;
         }
-        told(&mut write, act, user_id).await?;
+        told(&mut write, &self.writer, act, user_id).await?;
         write.commit().await?;
 
         Ok(true)
@@ -125,7 +125,7 @@ impl Sqlite {
         let mut write = self.write().await?;
         sqlx::query(
             "INSERT INTO pats (id, hash, sub, cohort, created_at, expires_at)
-             SELECT ?, ?, sub, ?, ?, ? FROM users WHERE user_id = ?",
+             SELECT $1, $2, sub, $3, $4, $5 FROM users WHERE user_id = $6",
         )
         .bind(&pat.id)
         .bind(hash)
@@ -135,7 +135,7 @@ impl Sqlite {
         .bind(&pat.user_id)
         .execute(&mut *write)
         .await?;
-        told(&mut write, act, &pat.user_id).await?;
+        told(&mut write, &self.writer, act, &pat.user_id).await?;
         write.commit().await?;
 
         Ok(())
@@ -145,7 +145,7 @@ impl Sqlite {
         let sql = format!(
             "SELECT {PAT} FROM pats p JOIN users u USING (sub) ORDER BY p.created_at DESC, p.id"
         );
-        let rows = sqlx::query(&sql).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(&sql).fetch_all(self.current()).await?;
 
         rows.iter().map(pat).collect()
     }
@@ -155,8 +155,8 @@ impl Sqlite {
         hash: &str,
     ) -> Result<Option<(Pat, User)>, StoreError> {
         let sql =
-            format!("SELECT {PAT}, {USER} FROM pats p JOIN users u USING (sub) WHERE p.hash = ?");
-        let row = sqlx::query(&sql).bind(hash).fetch_optional(&self.readers).await?;
+            format!("SELECT {PAT}, {USER} FROM pats p JOIN users u USING (sub) WHERE p.hash = $1");
+        let row = sqlx::query(&sql).bind(hash).fetch_optional(self.current()).await?;
 
         row.map(|row| Ok((pat(&row)?, user(&row)?))).transpose()
     }
@@ -168,21 +168,21 @@ impl Sqlite {
         act: &Act,
     ) -> Result<Option<Pat>, StoreError> {
         let mut write = self.write().await?;
-        sqlx::query("UPDATE pats SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?")
+        sqlx::query("UPDATE pats SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
             .bind(signed(now))
             .bind(id)
             .execute(&mut *write)
             .await?;
         let latest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE credential_id = ?")
+            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE credential_id = $1")
                 .bind(id)
                 .fetch_one(&mut *write)
                 .await?;
         stop(&mut write, "credential", id, latest.unwrap_or_default(), now).await?;
-        let sql = format!("SELECT {PAT} FROM pats p JOIN users u USING (sub) WHERE p.id = ?");
+        let sql = format!("SELECT {PAT} FROM pats p JOIN users u USING (sub) WHERE p.id = $1");
         let row = sqlx::query(&sql).bind(id).fetch_optional(&mut *write).await?;
         let Some(revoked) = row.as_ref().map(pat).transpose()? else { return Ok(None) };
-        told(&mut write, act, &revoked.user_id).await?;
+        told(&mut write, &self.writer, act, &revoked.user_id).await?;
         write.commit().await?;
 
         Ok(Some(revoked))
@@ -194,8 +194,14 @@ impl Sqlite {
         minted: &Minted<'_>,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
+        // Who is being disabled meanwhile waits, or is seen here.
+        let user = format!(
+            "SELECT u.sub FROM users u JOIN pats p USING (sub) WHERE p.id = $1{} ",
+            dialect::FOR_SHARE_OF_USER
+        );
+        sqlx::query(&user).bind(id).fetch_optional(&mut *write).await?;
         let sub: Option<String> = sqlx::query_scalar(
-            "UPDATE pats SET last_used_at = ? WHERE id = ? AND revoked_at IS NULL
+            "UPDATE pats SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL
                  AND sub IN (SELECT sub FROM users WHERE disabled_at IS NULL) RETURNING sub",
         )
         .bind(signed(minted.now))
@@ -203,13 +209,15 @@ impl Sqlite {
         .fetch_optional(&mut *write)
         .await?;
         let Some(sub) = sub else { return Ok(false) };
-        sqlx::query("INSERT INTO tokens (jti, credential_id, sub, expires_at) VALUES (?, ?, ?, ?)")
-            .bind(minted.jti)
-            .bind(id)
-            .bind(sub)
-            .bind(signed(minted.expires_at))
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            "INSERT INTO tokens (jti, credential_id, sub, expires_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(minted.jti)
+        .bind(id)
+        .bind(sub)
+        .bind(signed(minted.expires_at))
+        .execute(&mut *write)
+        .await?;
         write.commit().await?;
 
         Ok(true)
@@ -217,14 +225,14 @@ impl Sqlite {
 
     pub(in crate::store) async fn standing_version(&self) -> Result<u64, StoreError> {
         let version = sqlx::query_scalar("SELECT version FROM standing_version")
-            .fetch_one(&self.readers)
+            .fetch_one(self.current())
             .await?;
 
         Ok(unsigned(version))
     }
 
     pub(in crate::store) async fn standing(&self) -> Result<Standing, StoreError> {
-        let mut read = self.readers.begin().await?;
+        let mut read = self.snapshot().await?;
         let version: i64 = sqlx::query_scalar("SELECT version FROM standing_version")
             .fetch_one(&mut *read)
             .await?;
@@ -245,11 +253,11 @@ impl Sqlite {
 
     pub(in crate::store) async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        sqlx::query("DELETE FROM tokens WHERE expires_at < ?")
+        sqlx::query("DELETE FROM tokens WHERE expires_at < $1")
             .bind(signed(now))
             .execute(&mut *write)
             .await?;
-        let gone = sqlx::query("DELETE FROM standing WHERE until < ?")
+        let gone = sqlx::query("DELETE FROM standing WHERE until < $1")
             .bind(signed(now))
             .execute(&mut *write)
             .await?;
@@ -263,19 +271,24 @@ impl Sqlite {
 }
 
 /// The row of an operator's act on somebody.
-async fn told(write: &mut SqliteConnection, act: &Act, user_id: &str) -> Result<(), StoreError> {
+async fn told(
+    write: &mut Connection,
+    writer: &Writer,
+    act: &Act,
+    user_id: &str,
+) -> Result<(), StoreError> {
     let tenant: Option<String> =
-        sqlx::query_scalar("SELECT tenant_id FROM users WHERE user_id = ?")
+        sqlx::query_scalar("SELECT tenant_id FROM users WHERE user_id = $1")
             .bind(user_id)
             .fetch_optional(&mut *write)
             .await?;
 
-    events::insert(write, &[act.row(&tenant.unwrap_or_default())]).await.map(drop)
+    append::add(write, writer, &[&act.row(&tenant.unwrap_or_default())]).await.map(drop)
 }
 
 /// An entry of the standing, unless nothing it could stop is still alive, by any gate's clock.
 async fn stop(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     kind: &str,
     id: &str,
     until: i64,
@@ -284,20 +297,17 @@ async fn stop(
     if until < signed(now.saturating_sub(SKEW)) {
         return Ok(());
     }
-    sqlx::query(
-        "INSERT INTO standing (kind, id, until) VALUES (?, ?, ?)
-         ON CONFLICT (kind, id) DO UPDATE SET until = MAX(until, excluded.until)",
-    )
-    .bind(kind)
-    .bind(id)
-    .bind(until)
-    .execute(&mut *write)
-    .await?;
+    let sql = format!(
+        "INSERT INTO standing (kind, id, until) VALUES ($1, $2, $3)
+         ON CONFLICT (kind, id) DO UPDATE SET until = {}(standing.until, excluded.until)",
+        dialect::GREATEST
+    );
+    sqlx::query(&sql).bind(kind).bind(id).bind(until).execute(&mut *write).await?;
 
     rise(write).await
 }
 
-async fn rise(write: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+async fn rise(write: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE standing_version SET version = version + 1").execute(write).await.map(drop)
 }
 
@@ -311,7 +321,7 @@ fn stopped(kind: &str) -> Stopped {
     }
 }
 
-fn user(row: &SqliteRow) -> Result<User, StoreError> {
+fn user(row: &DbRow) -> Result<User, StoreError> {
     Ok(User {
         sub: row.try_get("sub")?,
         user_id: row.try_get("user_id")?,
@@ -328,7 +338,7 @@ fn user(row: &SqliteRow) -> Result<User, StoreError> {
     })
 }
 
-fn pat(row: &SqliteRow) -> Result<Pat, StoreError> {
+fn pat(row: &DbRow) -> Result<Pat, StoreError> {
     Ok(Pat {
         id: row.try_get("id")?,
         user_id: row.try_get("user_id")?,

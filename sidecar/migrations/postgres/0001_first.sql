@@ -1,0 +1,253 @@
+-- The row that every exchange leaves. Columns and their order: contract/src/audit.rs.
+--
+-- Parted by month: retention detaches a part, and indexes stay in memory. The sidecar makes the parts
+-- as rows for them come. The key must have the time in it.
+CREATE TABLE audit_events (
+    event_id           TEXT             NOT NULL,
+    occurred_at        TIMESTAMPTZ      NOT NULL,
+    tenant_id          TEXT             NOT NULL,
+    user_id            TEXT             NOT NULL,
+    session_id         TEXT,
+    trace_id           TEXT,
+    client_id          TEXT,
+    policy_ver         TEXT,
+    bundle_ver         TEXT,
+    call_source        TEXT,
+    kind               TEXT             NOT NULL,
+    model              TEXT,
+    provider           TEXT,
+    upstream_region    TEXT,
+    department         TEXT,
+    agent_id           TEXT,
+    tokens_in          BIGINT,
+    tokens_out         BIGINT,
+    tokens_cache_write BIGINT,
+    tokens_cache_read  BIGINT,
+    cost_micro         BIGINT,
+    latency_ms         BIGINT,
+    gate_ms            DOUBLE PRECISION,
+    first_token_ms     BIGINT,
+    status             BIGINT,
+    outcome            TEXT             NOT NULL,
+    rule_id            TEXT,
+    credential_id      TEXT,
+    request_id         TEXT,
+    parent_event_id    TEXT,
+    complete           BOOLEAN          NOT NULL,
+    payload            JSON             NOT NULL, -- not JSONB: the chain needs it as it was written
+    writer             TEXT             NOT NULL, -- who stored it: the key that signs its chain
+    place              BIGINT           NOT NULL, -- rises with each row of the writer
+    digest             BYTEA            NOT NULL, -- SHA-256 of the row (sidecar/src/store/row.rs)
+    PRIMARY KEY (event_id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+
+CREATE INDEX audit_events_tenant ON audit_events (tenant_id, occurred_at DESC);
+CREATE INDEX audit_events_trace ON audit_events (trace_id);
+CREATE INDEX audit_events_user ON audit_events (user_id, occurred_at DESC);
+CREATE INDEX audit_events_place ON audit_events (writer, place);
+
+-- Append-only, but for one thing: content may be erased, and its digest stays.
+CREATE FUNCTION audit_events_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE'
+        AND to_jsonb(NEW) - 'payload' = to_jsonb(OLD) - 'payload'
+        AND NEW.payload::jsonb = OLD.payload::jsonb - 'content' THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'audit_events is append-only';
+END
+$$;
+
+CREATE TRIGGER audit_events_no_change BEFORE UPDATE OR DELETE ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION audit_events_guard();
+CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_events_guard();
+
+-- Where each writer's chain ends (sidecar/src/store/chain.rs).
+CREATE TABLE audit_writers (
+    writer TEXT   PRIMARY KEY,
+    place  BIGINT NOT NULL, -- of its last row
+    block  BIGINT NOT NULL, -- its last one
+    rows   BIGINT NOT NULL, -- in all
+    hash   BYTEA   NOT NULL  -- of its last block
+);
+
+-- The chain: one block for each transaction that stored rows.
+CREATE TABLE audit_blocks (
+    writer    TEXT   NOT NULL,
+    number    BIGINT NOT NULL,
+    first     BIGINT NOT NULL, -- places
+    last      BIGINT NOT NULL,
+    rows      BIGINT NOT NULL,
+    hash      BYTEA   NOT NULL,
+    signature BYTEA   NOT NULL,
+    PRIMARY KEY (writer, number)
+);
+
+-- Calls that the gate told before they left, and that have not ended yet.
+CREATE TABLE audit_intents (
+    event_id  TEXT   PRIMARY KEY,
+    stored_at BIGINT NOT NULL, -- Unix microseconds, as all times below
+    boot      BIGINT NOT NULL,
+    vm        BIGINT NOT NULL,
+    n         BIGINT NOT NULL,
+    event     TEXT   NOT NULL  -- the record as it was then, JSON
+);
+
+-- Which numbers of each sequence are stored, and what its VM last told of itself.
+CREATE TABLE audit_sequences (
+    boot     BIGINT NOT NULL,
+    vm       BIGINT NOT NULL,
+    stored   TEXT   NOT NULL, -- ranges, JSON: [[1,500],[502,510]]
+    highest  BIGINT NOT NULL, -- given out
+    open     TEXT   NOT NULL, -- of exchanges that have not ended, JSON
+    heard_at BIGINT NOT NULL, -- 0 for never
+    PRIMARY KEY (boot, vm)
+);
+
+-- Which call emitted which tool_use: the lineage is found with it. Forgotten after some days.
+CREATE TABLE audit_tool_uses (
+    tool_use_id TEXT   NOT NULL,
+    event_id    TEXT   NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    user_id     TEXT   NOT NULL,
+    session_id  TEXT   NOT NULL,
+    agent_id    TEXT   NOT NULL, -- empty for the main loop
+    trace_id    TEXT,
+    name        TEXT   NOT NULL,
+    answered_at BIGINT,
+    PRIMARY KEY (tool_use_id, event_id)
+);
+
+CREATE INDEX audit_tool_uses_session ON audit_tool_uses (session_id, occurred_at);
+CREATE INDEX audit_tool_uses_age ON audit_tool_uses (occurred_at);
+
+-- Agents that have called: the first call of each hangs on the tool_use that started it.
+CREATE TABLE audit_agents (
+    session_id  TEXT   NOT NULL,
+    user_id     TEXT   NOT NULL,
+    agent_id    TEXT   NOT NULL,
+    event_id    TEXT   NOT NULL, -- its first call
+    occurred_at BIGINT NOT NULL,
+    PRIMARY KEY (session_id, user_id, agent_id)
+);
+
+-- Calls whose parent has no row yet.
+CREATE TABLE audit_waiting (
+    tool_use_id TEXT   NOT NULL, -- the one answered; empty for an agent's first call
+    event_id    TEXT   NOT NULL,
+    occurred_at BIGINT NOT NULL,
+    user_id     TEXT   NOT NULL,
+    session_id  TEXT   NOT NULL,
+    parent_agent_id TEXT NOT NULL, -- empty for the main loop
+    PRIMARY KEY (tool_use_id, event_id)
+);
+
+CREATE INDEX audit_waiting_session ON audit_waiting (session_id);
+
+-- Parents found later than their children were stored.
+CREATE TABLE audit_links (
+    event_id        TEXT   PRIMARY KEY,
+    parent_event_id TEXT   NOT NULL,
+    trace_id        TEXT,
+    found_at        BIGINT NOT NULL
+);
+
+-- How far each sink of the SIEM was sent the rows of each writer.
+CREATE TABLE siem_cursors (
+    sink   TEXT   NOT NULL,
+    writer TEXT   NOT NULL,
+    place  BIGINT NOT NULL,
+    PRIMARY KEY (sink, writer)
+);
+
+-- Readers see the rows of their tenants and nothing else, whatever they ask (`tollgate audit reader`).
+-- '*' stands for all tenants, and for the rows of nobody known.
+CREATE TABLE audit_readers (
+    role      TEXT NOT NULL,
+    tenant_id TEXT NOT NULL,
+    PRIMARY KEY (role, tenant_id)
+);
+
+ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY;
+CREATE POLICY audit_events_of_tenant ON audit_events FOR SELECT USING (
+    tenant_id IN (SELECT r.tenant_id FROM audit_readers r WHERE r.role = current_user)
+    OR EXISTS (SELECT FROM audit_readers r WHERE r.role = current_user AND r.tenant_id = '*'));
+
+ALTER TABLE audit_readers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY audit_readers_own ON audit_readers FOR SELECT USING (role = current_user);
+
+-- The rows with their parents, whenever these were found.
+CREATE VIEW audit_lineage WITH (security_barrier) AS
+SELECT COALESCE(l.trace_id, e.trace_id) AS trace_id,
+    COALESCE(e.parent_event_id, l.parent_event_id) AS parent_event_id,
+    e.event_id, e.occurred_at, e.tenant_id, e.user_id, e.session_id, e.agent_id, e.call_source,
+    e.kind, e.model, e.provider, e.policy_ver, e.bundle_ver, e.tokens_in, e.tokens_out,
+    e.tokens_cache_write, e.tokens_cache_read, e.cost_micro, e.latency_ms, e.status, e.outcome,
+    e.rule_id, e.complete, e.payload
+FROM audit_events e LEFT JOIN audit_links l ON l.event_id = e.event_id
+-- A view reads as its owner, whom row-level security does not bind (security_invoker: from 15 on).
+WHERE pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = 'audit_events'::regclass), 'USAGE')
+    OR e.tenant_id IN (SELECT r.tenant_id FROM audit_readers r WHERE r.role = current_user)
+    OR EXISTS (SELECT FROM audit_readers r WHERE r.role = current_user AND r.tenant_id = '*');
+
+-- How far the spool has been read. Moves in the transaction that stores the rows.
+CREATE TABLE spool_marks (
+    path       TEXT    PRIMARY KEY,
+    generation BIGINT NOT NULL, -- rises when the file is rotated or truncated
+    file       TEXT    NOT NULL, -- device and inode
+    position   BIGINT NOT NULL
+);
+
+CREATE TABLE users (
+    sub         TEXT    PRIMARY KEY,
+    user_id     TEXT    NOT NULL UNIQUE, -- verified e-mail, lower case
+    name        TEXT,
+    tenant_id   TEXT    NOT NULL,
+    department  TEXT,
+    cost_centre TEXT,
+    groups      TEXT    NOT NULL, -- JSON arrays
+    roles       TEXT    NOT NULL,
+    populations TEXT    NOT NULL,
+    region      TEXT,
+    created_at  BIGINT NOT NULL, -- Unix seconds, as all times below
+    disabled_at BIGINT
+);
+
+-- Personal access tokens. Only the SHA-256 of a token is kept.
+CREATE TABLE pats (
+    id           TEXT    PRIMARY KEY,
+    hash         TEXT    NOT NULL UNIQUE,
+    sub          TEXT    NOT NULL REFERENCES users (sub),
+    cohort       TEXT,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    revoked_at   BIGINT,
+    last_used_at BIGINT
+);
+
+-- What was minted from them and may still be in use: how long a revocation has to be told.
+CREATE TABLE tokens (
+    jti           TEXT    PRIMARY KEY,
+    credential_id TEXT    NOT NULL,
+    sub           TEXT    NOT NULL,
+    expires_at    BIGINT NOT NULL
+);
+
+CREATE INDEX tokens_credential ON tokens (credential_id, expires_at);
+CREATE INDEX tokens_sub ON tokens (sub, expires_at);
+
+-- Who is stopped.
+CREATE TABLE standing (
+    kind  TEXT    NOT NULL,
+    id    TEXT    NOT NULL,
+    until BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+CREATE TABLE standing_version (
+    id      BIGINT PRIMARY KEY CHECK (id = 1),
+    version BIGINT NOT NULL
+);
+
+INSERT INTO standing_version (id, version) VALUES (1, 1);
