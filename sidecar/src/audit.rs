@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::sleep;
 
+pub mod verify;
+
 /// How often `--follow` looks.
 const LOOK: Duration = Duration::from_millis(200);
 

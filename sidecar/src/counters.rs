@@ -58,6 +58,16 @@ pub struct Counters {
     pub spool_offset: Counter,
     /// Spool bytes waiting.
     pub spool_lag: Counter,
+    /// Age of the oldest line that is not read, microseconds.
+    pub spool_age: Counter,
+    /// Exchanges without a row, as far as the gate's numbers tell.
+    pub holes: Counter,
+    /// Intents stored.
+    pub intents: Counter,
+    /// Intents without an end yet.
+    pub intents_open: Counter,
+    /// Intents that became error rows.
+    pub intents_lost: Counter,
     /// Times the database refused.
     pub store_errors: Counter,
     /// Tokens minted.
@@ -111,7 +121,7 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 11] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 15] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
@@ -142,6 +152,25 @@ impl Counters {
             ),
             ("tollgate_spool_offset_bytes", G, "Spool read so far.", self.spool_offset.get()),
             ("tollgate_spool_lag_bytes", G, "Spool not read yet.", self.spool_lag.get()),
+            (
+                "tollgate_audit_holes",
+                G,
+                "Exchanges that have no row, by the gate's numbers; 0 is how it must be.",
+                self.holes.get(),
+            ),
+            ("tollgate_audit_intents_total", C, "Calls told before.", self.intents.get()),
+            (
+                "tollgate_audit_intents_open",
+                G,
+                "Calls told before, and not ended.",
+                self.intents_open.get(),
+            ),
+            (
+                "tollgate_audit_intents_lost_total",
+                C,
+                "Calls told before that never ended: error rows.",
+                self.intents_lost.get(),
+            ),
             ("tollgate_store_errors_total", C, "Refused by the database.", self.store_errors.get()),
             ("tollgate_policy_refused_total", C, "Policies refused.", self.policy_refused.get()),
             ("tollgate_keys_refused_total", C, "Signing keys refused.", self.keys_refused.get()),

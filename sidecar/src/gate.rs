@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use contract::audit::{Counted, Event, Outcome, Payload};
+use contract::audit::{self, Counted, Event, Heartbeat, Outcome, Payload};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::error;
@@ -45,6 +45,8 @@ pub fn routes(gate: Gate, receiver: Receiver) -> Router {
         .route("/gate/keys", get(keys))
         .route("/gate/standing", get(standing))
         .route("/gate/counted", post(counted).layer(DefaultBodyLimit::max(LARGEST)))
+        .route("/gate/intent", post(intent).layer(DefaultBodyLimit::max(audit::LARGEST)))
+        .route("/gate/heartbeat", post(heartbeat).layer(DefaultBodyLimit::max(LARGEST)))
         .with_state(gate)
         .merge(access_log::routes(receiver))
 }
@@ -81,6 +83,42 @@ async fn counted(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
         Err(error) => {
             gate.counters.store_errors.one();
             error!(error = %error, "Counted refusals were not stored; the gate may send them again");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// A call that leaves only when this has been answered with 204: it is stored then.
+async fn intent(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
+    let Ok(event) = serde_json::from_slice::<Event<'static>>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    if event.event_id.is_empty() {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    match gate.store.intend(&event, clock::now_micros()).await {
+        Ok(()) => {
+            gate.counters.intents.one();
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => {
+            gate.counters.store_errors.one();
+            error!(error = %error, "An intent was not stored: the call is refused");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// How far a VM of the gate has come.
+async fn heartbeat(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
+    let Ok(told) = serde_json::from_slice::<Heartbeat>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    match gate.store.heard(&told, clock::now_micros()).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            gate.counters.store_errors.one();
+            error!(error = %error, "A heartbeat was not stored; the next one will be");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }

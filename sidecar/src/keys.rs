@@ -291,6 +291,14 @@ pub fn pins(data: &Data) -> Result<Vec<PinnedKey>, KeyError> {
     files(&data.keys(), "pub")?.iter().map(|path| pin(path)).collect()
 }
 
+/// The public keys whose audit chains are believed: `keys/audit/*.pub`.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn audit_pins(data: &Data) -> Result<Vec<PinnedKey>, KeyError> {
+    files(&data.audit_keys(), "pub")?.iter().map(|path| pin(path)).collect()
+}
+
 /// A key that signs policies, with its name.
 ///
 /// # Errors

@@ -17,7 +17,10 @@ use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
-use crate::{audit, cost, gate, intake, keys, operators, pats, policy, public, standing, users};
+use crate::{
+    audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy, public,
+    standing, users,
+};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use std::fs::{File, TryLockError};
@@ -131,6 +134,7 @@ pub struct Addresses {
 #[derive(Debug)]
 pub struct Sidecar {
     addresses: Addresses,
+    data: Data,
     store: Store,
     draining: watch::Sender<bool>,
     /// End when nothing more can arrive.
@@ -176,6 +180,10 @@ impl Sidecar {
         watching.spawn(keys::watch(data.signing(), keys_seen, keys, Arc::clone(&counters)));
         watching.spawn(policy::watch(data.clone(), policy_seen, policy, Arc::clone(&counters)));
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
+        watching.spawn(intents::watch(store.clone(), Arc::clone(&counters)));
+        watching.spawn(holes::watch(store.clone(), Arc::clone(&counters)));
+        let told = checkpoints::watch(data.clone(), store.clone(), Arc::clone(&counters));
+        watching.spawn(told);
 
         let sign_in = SignIn {
             store: store.clone(),
@@ -202,7 +210,9 @@ impl Sidecar {
         served.spawn(answer(operators, operators::routes(about), drain));
         announce(&settings, &addresses);
 
-        Ok(Self { addresses, store, draining, served, watching, _lock: lock })
+        let data = settings.data.clone();
+
+        Ok(Self { addresses, data, store, draining, served, watching, _lock: lock })
     }
 
     /// Where the listeners are: port 0 in the settings takes a free one.
@@ -216,6 +226,7 @@ impl Sidecar {
         self.draining.send_replace(true);
         ended(&mut self.served).await;
         self.watching.shutdown().await;
+        checkpoints::last(&self.data, &self.store).await;
         self.store.close().await;
         info!("Stopped");
     }

@@ -17,6 +17,12 @@ impl Screen {
         Self { json, out: Box::new(io::stdout()), aside: Box::new(io::stderr()) }
     }
 
+    /// Where nobody looks.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self { json: true, out: Box::new(io::sink()), aside: Box::new(io::sink()) }
+    }
+
     /// Was JSON asked for?
     pub fn json(&self) -> bool {
         self.json

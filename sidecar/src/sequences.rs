@@ -59,6 +59,27 @@ impl Ranges {
         }
     }
 
+    /// Adds the numbers from `start` to `end`, both included; none if they are the wrong way round.
+    pub fn add_range(&mut self, start: u64, end: u64) {
+        if start > end {
+            return;
+        }
+        let at = self.0.partition_point(|(_, last)| last.saturating_add(1) < start);
+        let (mut low, mut high) = (start, end);
+        while let Some((first, last)) = self.0.get(at).copied()
+            && first <= high.saturating_add(1)
+        {
+            (low, high) = (low.min(first), high.max(last));
+            self.0.remove(at);
+        }
+        self.0.insert(at, (low, high));
+    }
+
+    /// As they are.
+    pub fn into_ranges(self) -> Vec<(u64, u64)> {
+        self.0
+    }
+
     /// Is it in it?
     pub fn has(&self, number: u64) -> bool {
         let at = self.0.partition_point(|(_, end)| *end < number);
@@ -170,6 +191,10 @@ mod tests {
         }
 
         assert_eq!(of(&[2, 1, 3, 3, 1]), Ranges(vec![(1, 3)]));
+        let mut ranges = of(&[1, 2, 5, 9, 10]);
+        ranges.add_range(4, 8);
+        ranges.add_range(20, 19);
+        assert_eq!(ranges, Ranges(vec![(1, 2), (4, 10)]));
         assert_eq!(straight.holes(14), [(7, 7), (14, 14)]);
         assert_eq!(of(&[]).holes(3), [(1, 3)]);
         assert!(straight.has(8) && !straight.has(7) && !straight.has(500));

@@ -19,6 +19,9 @@ const TIDY: u32 = 600; // looks: each minute
 /// How long an entry outlives the last token it could stop: gates' clocks may be behind.
 pub const SKEW: u64 = 300;
 
+/// How long a `tool_use` may wait for its answer and be linked to it, microseconds.
+const LINEAGE: u64 = 7 * clock::DAY * 1_000_000;
+
 /// The standing as it is now.
 ///
 /// # Errors
@@ -85,6 +88,10 @@ async fn tidy(store: &Store, counters: &Counters) {
     if let Err(error) = store.forget_expired(clock::now().saturating_sub(SKEW)).await {
         counters.store_errors.one();
         warn!(error = %error, "What has expired could not be forgotten; it will be later");
+    }
+    if let Err(error) = store.tidy_audit(clock::now_micros().saturating_sub(LINEAGE)).await {
+        counters.store_errors.one();
+        warn!(error = %error, "What lineage needs no more could not be forgotten; it will be later");
     }
 }
 

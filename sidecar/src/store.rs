@@ -119,12 +119,17 @@ impl Store {
         each!(self, db => db.rows(filter).await)
     }
 
-    /// Steps of lineages, in the order they occurred.
+    /// The steps of a trace, or of all, in the order they occurred.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn lineage(&self, filter: &Filter) -> Result<Vec<Step>, StoreError> {
-        each!(self, db => db.lineage(filter).await)
+    pub async fn lineage(&self, trace: Option<&str>, limit: u32) -> Result<Vec<Step>, StoreError> {
+        each!(self, db => db.lineage(trace, limit).await)
+    }
+
+    /// Whose chain this store adds to.
+    pub fn writer(&self) -> &Writer {
+        each!(self, db => db.writer())
     }
 
     /// The rows of one writer between two places, both included, in their order.

@@ -87,6 +87,7 @@ CREATE TABLE audit_blocks (
 -- Calls that the gate told before they left, and that have not ended yet.
 CREATE TABLE audit_intents (
     event_id  TEXT   PRIMARY KEY,
+    writer    TEXT   NOT NULL, -- the sidecar that was told
     stored_at BIGINT NOT NULL, -- Unix microseconds, as all times below
     boot      BIGINT NOT NULL,
     vm        BIGINT NOT NULL,
@@ -152,6 +153,8 @@ CREATE TABLE audit_links (
     trace_id        TEXT,
     found_at        BIGINT NOT NULL
 );
+
+CREATE INDEX audit_links_trace ON audit_links (trace_id);
 
 -- How far each sink of the SIEM was sent the rows of each writer.
 CREATE TABLE siem_cursors (

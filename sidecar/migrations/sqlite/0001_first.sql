@@ -93,6 +93,7 @@ CREATE TABLE audit_blocks (
 -- Calls that the gate told before they left, and that have not ended yet.
 CREATE TABLE audit_intents (
     event_id  TEXT   PRIMARY KEY,
+    writer    TEXT   NOT NULL, -- the sidecar that was told
     stored_at BIGINT NOT NULL, -- Unix microseconds, as all times below
     boot      BIGINT NOT NULL,
     vm        BIGINT NOT NULL,
@@ -158,6 +159,8 @@ CREATE TABLE audit_links (
     trace_id        TEXT,
     found_at        BIGINT NOT NULL
 );
+
+CREATE INDEX audit_links_trace ON audit_links (trace_id);
 
 -- The rows with their parents, whenever these were found.
 CREATE VIEW audit_lineage AS

@@ -3,7 +3,8 @@
 use super::*;
 use crate::clock;
 use crate::settings::Postgres;
-use contract::audit::{Content, Outcome, Sequence as Number, ToolUse};
+use contract::audit::{Content, ContentMode, Outcome, Sequence as Number, ToolUse};
+use contract::envelope::hex;
 use contract::standing::Stopped;
 use std::fmt::Write;
 
@@ -11,6 +12,7 @@ mod chains;
 mod lineages;
 mod persons;
 mod rows;
+mod verifies;
 
 macro_rules! on {
     ($self:expr, $db:ident => $call:expr) => {

@@ -3,7 +3,7 @@
 use crate::keys::{self, KeyError};
 use crate::settings::{self, Data};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use contract::envelope::hex;
+use contract::envelope::{self, Envelope, hex};
 use ed25519_compact::{KeyPair, PublicKey, Signature};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -56,6 +56,11 @@ impl Writer {
         &self.id
     }
 
+    /// Signs a document of its own.
+    pub fn seal(&self, payload_type: &str, payload: &[u8]) -> Envelope {
+        envelope::seal(payload_type, payload, &self.id, &self.pair)
+    }
+
     /// Signs.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sk.sign(message, None).to_vec()
@@ -68,7 +73,7 @@ impl Writer {
 }
 
 /// What a key is called in the table: the first 16 hex digits of its SHA-256.
-fn name(key: &PublicKey) -> String {
+pub fn name(key: &PublicKey) -> String {
     hex(&Sha256::digest(key.as_slice())).chars().take(16).collect()
 }
 

@@ -131,17 +131,27 @@ pub(super) fn read(row: &DbRow) -> Result<Row, StoreError> {
 }
 
 impl Backend {
-    /// Steps of lineages, in the order they occurred.
-    pub(in crate::store) async fn lineage(&self, filter: &Filter) -> Result<Vec<Step>, StoreError> {
+    /// The steps of a trace, or of all, in the order they occurred.
+    pub(in crate::store) async fn lineage(
+        &self,
+        trace: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Step>, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT event_id, parent_event_id, trace_id, user_id, session_id, agent_id, kind, model,
                  tokens_in, tokens_out, cost_micro, outcome, rule_id, policy_ver, bundle_ver, ",
         );
         query.push(dialect::selected("occurred_at", Type::Time)).push(", ");
         query.push(dialect::selected("payload", Type::Json)).push(" FROM audit_lineage WHERE TRUE");
-        restrict(&mut query, filter);
+        if let Some(trace) = trace {
+            // By the ids, so that both indexes are used.
+            query.push(" AND event_id IN (SELECT event_id FROM audit_events WHERE trace_id = ");
+            query.push_bind(trace);
+            query.push(" UNION SELECT event_id FROM audit_links WHERE trace_id = ");
+            query.push_bind(trace).push(")");
+        }
         query.push(" ORDER BY audit_lineage.occurred_at, event_id LIMIT ");
-        query.push_bind(i64::from(filter.limit));
+        query.push_bind(i64::from(limit));
         let rows = query.build().fetch_all(&self.readers).await?;
 
         rows.iter().map(step).collect()

@@ -15,8 +15,8 @@ impl Backend {
     ) -> Result<(), StoreError> {
         let sequence = event.payload.sequence.unwrap_or_default();
         sqlx::query(
-            "INSERT INTO audit_intents (event_id, stored_at, boot, vm, n, event)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (event_id) DO NOTHING",
+            "INSERT INTO audit_intents (event_id, stored_at, boot, vm, n, event, writer)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (event_id) DO NOTHING",
         )
         .bind(&*event.event_id)
         .bind(signed(now))
@@ -24,19 +24,22 @@ impl Backend {
         .bind(i64::from(sequence.vm))
         .bind(signed(sequence.n))
         .bind(serde_json::to_string(event)?)
+        .bind(self.writer.id())
         .execute(&self.writers)
         .await?;
 
         Ok(())
     }
 
-    /// The intents that were stored before then and have no end.
+    /// The intents told to this sidecar before then that have no end: another one's Envoy is
+    /// another one's to judge.
     pub(in crate::store) async fn intents(&self, before: u64) -> Result<Vec<Intent>, StoreError> {
         let rows = sqlx::query(
-            "SELECT stored_at, boot, vm, n, event FROM audit_intents WHERE stored_at < $1
-             ORDER BY stored_at LIMIT 10000",
+            "SELECT stored_at, boot, vm, n, event FROM audit_intents
+             WHERE stored_at < $1 AND writer = $2 ORDER BY stored_at LIMIT 10000",
         )
         .bind(signed(before))
+        .bind(self.writer.id())
         .fetch_all(self.current())
         .await?;
 

@@ -2,10 +2,15 @@
 
 use super::{Backend, DbRow};
 use crate::store::chain::{Block, Head};
+use crate::store::writer::Writer;
 use crate::store::{Cursor, StoreError, signed};
 use sqlx::Row as _;
 
 impl Backend {
+    pub(in crate::store) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
     /// Where each writer says that its chain ends.
     pub(in crate::store) async fn heads(&self) -> Result<Vec<(String, Head)>, StoreError> {
         let rows = sqlx::query(

@@ -19,7 +19,7 @@ fn by_agent(agent: &str, event: Event<'static>) -> Event<'static> {
 
 /// Parent of each call, by id; found at once or later.
 async fn parents(bench: &Bench) -> Vec<(String, String)> {
-    let rows = bench.store.lineage(&Filter { limit: 1_000, ..Filter::default() }).await.unwrap();
+    let rows = bench.store.lineage(None, 1_000).await.unwrap();
     rows.into_iter().map(|step| (step.event_id, step.parent_event_id.unwrap_or_default())).collect()
 }
 
@@ -103,6 +103,18 @@ both! {
         assert_eq!(parents(&bench).await, pairs(&[("a", ""), ("b", "a")]));
     }
 
+    async fn a_parent_found_late_brings_its_trace(bench: Bench) {
+        let store = &bench.store;
+        let child = Event { trace_id: Some("own".into()), ..call("b", 2, &["t1"], &[]) };
+        store.append(&[child], None).await.unwrap();
+        store.append(&[call("a", 1, &[], &[("t1", "Bash")])], None).await.unwrap();
+
+        let steps = store.lineage(Some("s"), 10).await.unwrap();
+
+        let ids: Vec<_> = steps.iter().map(|step| &*step.event_id).collect();
+        assert_eq!(ids, ["a", "b"]);
+    }
+
     async fn a_fork_has_one_parent_and_sessions_that_interleave_stay_apart(bench: Bench) {
         let store = &bench.store;
         let of = |session: &str, event: Event<'static>| Event {
@@ -134,6 +146,8 @@ both! {
         let rows = store.rows(&all()).await.unwrap();
 
         assert!(rows.iter().all(|row| row.text("trace_id") == "s"), "it inherits its parent's");
+        assert_eq!(store.lineage(Some("s"), 10).await.unwrap().len(), 3);
+        assert_eq!(store.lineage(Some("other"), 10).await.unwrap().len(), 0);
     }
 
     async fn after_a_compaction_nothing_is_invented(bench: Bench) {
