@@ -1,7 +1,6 @@
 use super::*;
 use crate::counters::Counter;
-use crate::feed::Document;
-use crate::gate::tests::{ready, sealed};
+use crate::gate::tests::ready;
 use crate::host::fake::FakeHost;
 use crate::stages::authenticate::tests::{NOW, token};
 use contract::audit::{Event, Kind, Outcome};
@@ -94,6 +93,10 @@ const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}
 
 #[test]
 fn a_call_costs_what_was_negotiated_in_the_policy_that_judged_it() {
+    use crate::feed::Document;
+    use contract::envelope::{POLICY_TYPE, seal};
+    use ed25519_compact::{KeyPair, Seed};
+
     let host = world(&token(|_| {}), BODY);
     let gate = ready(&host, &json!([]));
     let policy = json!({
@@ -102,7 +105,10 @@ fn a_call_costs_what_was_negotiated_in_the_policy_that_judged_it() {
         "rates": {"as_of": "2026-11-01", "source": "order form", "rates": [
             {"provider": "anthropic", "models": ["claude-*"], "discount": "0.1"}]},
     });
-    gate.take(Document::Policy, &sealed(&policy)).unwrap();
+    // The key that `gate::tests` pins.
+    let key = KeyPair::from_seed(Seed::new([7; 32]));
+    let sealed = seal(POLICY_TYPE, policy.to_string().as_bytes(), "p1", &key);
+    gate.take(Document::Policy, &serde_json::to_vec(&sealed).unwrap()).unwrap();
 
     assert!(run(&host, &mut Exchange::new(Rc::new(gate))));
 

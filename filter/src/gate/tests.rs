@@ -40,15 +40,11 @@ pub(crate) fn gate(host: &FakeHost) -> Gate {
 
 /// A signed policy with one rule.
 pub(crate) fn bundle(rule: &str, models: &[&str]) -> Vec<u8> {
-    sealed(&serde_json::json!({
+    let payload = serde_json::json!({
         "schema": contract::policy::SCHEMA, "name": "test",
         "rules": [{"id": rule, "models": models}],
-    }))
-}
-
-/// A policy, signed.
-pub(crate) fn sealed(policy: &serde_json::Value) -> Vec<u8> {
-    let payload = policy.to_string();
+    });
+    let payload = payload.to_string();
     let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
     serde_json::to_vec(&sealed).unwrap()
 }
