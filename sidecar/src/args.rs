@@ -1,15 +1,18 @@
 //! The command line.
 
+mod audit;
+pub mod cost;
+
+pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
+
 use self::cost::CostCommand;
-use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub mod cost;
-
 const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 a bill differs.
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 not whole;
+5 a bill differs.
 Data goes to standard output, everything else to standard error.";
 
 /// Tollgate's sidecar: signs people in, feeds the gate, keeps the audit table.
@@ -69,7 +72,7 @@ pub enum Command {
     Policy(PolicyCommand),
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
-    Audit(AuditCommand),
+    Audit(Box<AuditCommand>),
     /// What was spent, and whether the bill says the same.
     #[command(subcommand, after_help = EXIT_CODES)]
     Cost(CostCommand),
@@ -234,82 +237,4 @@ pub enum KeysCommand {
     Show,
     /// Add a signing key, which signs from then on; the others still verify.
     Rotate,
-}
-
-/// `tollgate audit`.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// The latest rows, oldest first.
-    Tail {
-        /// How many.
-        #[arg(short = 'n', long, default_value_t = 20, value_name = "ROWS")]
-        lines: u32,
-        /// Go on, until interrupted.
-        #[arg(short, long)]
-        follow: bool,
-        /// Which rows.
-        #[command(flatten)]
-        filter: FilterArgs,
-    },
-    /// Rows by what they say, oldest first.
-    Query {
-        /// Which rows.
-        #[command(flatten)]
-        filter: FilterArgs,
-        /// At most so many, the latest.
-        #[arg(long, default_value_t = 1000, value_name = "ROWS")]
-        limit: u32,
-    },
-    /// Rows that know an id: event, request, trace, session, credential, provider's request, user.
-    Find {
-        /// The id.
-        id: String,
-        /// At most so many, the latest.
-        #[arg(long, default_value_t = 1000, value_name = "ROWS")]
-        limit: u32,
-    },
-}
-
-/// Which rows.
-#[derive(Debug, Default, ClapArgs)]
-pub struct FilterArgs {
-    /// This person's.
-    #[arg(long, value_name = "EMAIL")]
-    pub user: Option<String>,
-    /// This tenant's.
-    #[arg(long)]
-    pub tenant: Option<String>,
-    /// This department's.
-    #[arg(long)]
-    pub department: Option<String>,
-    /// `allowed`, `denied` or `error`.
-    #[arg(long, value_parser = ["allowed", "denied", "error"])]
-    pub outcome: Option<String>,
-    /// `inference`, `count`, `mcp`, `auth`, `manifest` or `admin`.
-    #[arg(long, value_parser = ["inference", "count", "mcp", "auth", "manifest", "admin"])]
-    pub kind: Option<String>,
-    /// This model's, by its normalised name.
-    #[arg(long)]
-    pub model: Option<String>,
-    /// This provider's.
-    #[arg(long)]
-    pub provider: Option<String>,
-    /// Decided by this rule.
-    #[arg(long)]
-    pub rule: Option<String>,
-    /// Of this trace.
-    #[arg(long)]
-    pub trace: Option<String>,
-    /// Of this session.
-    #[arg(long)]
-    pub session: Option<String>,
-    /// With this status.
-    #[arg(long)]
-    pub status: Option<u16>,
-    /// From then on: RFC 3339, or how long ago (15m, 2h, 7d).
-    #[arg(long, value_parser = clock::point, value_name = "TIME")]
-    pub since: Option<u64>,
-    /// Before then.
-    #[arg(long, value_parser = clock::point, value_name = "TIME")]
-    pub until: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! `tollgate audit`: looking at the rows.
 
 use crate::args::{AuditCommand, FilterArgs};
+use crate::clock;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::settings::Data;
@@ -8,7 +9,11 @@ use crate::store::{Cursor, Filter, Row, Store};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::sleep;
+use verify::{Evidence, Report};
 
+mod export;
+mod lineage;
+mod reader;
 pub mod verify;
 
 /// How often `--follow` looks.
@@ -40,6 +45,17 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
             }
             print(&rows, screen)
         }
+        AuditCommand::Export { filter } => export::export(&store, filter, screen).await,
+        AuditCommand::Lineage { trace } => lineage::lineage(&store, trace, screen).await,
+        AuditCommand::Who { user, from, to } => {
+            let to = to.unwrap_or_else(clock::now_micros);
+            lineage::who(&store, &searched(user), *from, to, screen).await
+        }
+        AuditCommand::Verify { checkpoints, keys } => {
+            let evidence = Evidence::read(data, keys, checkpoints)?;
+            told(&verify::verify(&store, &evidence, screen).await?, screen)
+        }
+        AuditCommand::Reader(command) => reader::run(command, &store, screen).await,
         AuditCommand::Tail { lines, follow, filter } => {
             let from = store.end().await?;
             let mut rows = store.rows(&chosen(filter, *lines)).await?;
@@ -49,6 +65,36 @@ pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Re
             if *follow { go_on(&store, filter, from, screen).await } else { Ok(()) }
         }
     }
+}
+
+/// The report, and an exit code that a script can act on.
+fn told(report: &Report, screen: &mut Screen) -> Result<(), Failure> {
+    if screen.json() {
+        screen.object(report)?;
+    } else {
+        let rows: Vec<Vec<String>> = report
+            .findings
+            .iter()
+            .map(|one| {
+                let event_id = one.event_id.clone().unwrap_or_default();
+                vec![one.what.to_owned(), one.writer.clone(), one.place.clone(), event_id]
+            })
+            .collect();
+        if !rows.is_empty() {
+            screen.table(&["FOUND", "WRITER", "WHERE", "EVENT"], &rows)?;
+        }
+        screen.print(&format!(
+            "{} rows in {} blocks of {} writers, {} checkpoints, {} contents erased: {}\n",
+            report.rows,
+            report.blocks,
+            report.writers,
+            report.checkpoints,
+            report.erased,
+            if report.whole { "whole" } else { "NOT whole" }
+        ))?;
+    }
+
+    if report.whole { Ok(()) } else { Err(Failure::NotWhole) }
 }
 
 async fn go_on(
@@ -87,43 +133,11 @@ fn searched(id: &str) -> String {
 }
 
 fn chosen(args: &FilterArgs, limit: u32) -> Filter {
-    let FilterArgs {
-        user,
-        tenant,
-        department,
-        outcome,
-        kind,
-        model,
-        provider,
-        rule,
-        trace,
-        session,
-        status,
-        since,
-        until,
-    } = args;
-    let columns = [
-        ("user_id", user.as_ref().map(|user| user.to_ascii_lowercase())),
-        ("tenant_id", tenant.clone()),
-        ("department", department.clone()),
-        ("outcome", outcome.clone()),
-        ("kind", kind.clone()),
-        ("model", model.clone()),
-        ("provider", provider.clone()),
-        ("rule_id", rule.clone()),
-        ("trace_id", trace.clone()),
-        ("session_id", session.clone()),
-        ("status", status.map(|status| status.to_string())),
-    ];
-
     Filter {
-        equal: columns
-            .into_iter()
-            .filter_map(|(column, value)| value.map(|value| (column, value)))
-            .collect(),
+        equal: args.columns(),
         any_id: None,
-        since: *since,
-        until: *until,
+        since: args.since,
+        until: args.until,
         after: None,
         limit,
     }

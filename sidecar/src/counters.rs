@@ -1,6 +1,7 @@
 //! What operators count. Every name is here; labels never come from a client.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// One number that rises, or is set.
 #[derive(Debug, Default)]
@@ -58,8 +59,12 @@ pub struct Counters {
     pub spool_offset: Counter,
     /// Spool bytes waiting.
     pub spool_lag: Counter,
-    /// Age of the oldest line that is not read, microseconds.
+    /// For how long something has been waiting in it, seconds.
     pub spool_age: Counter,
+    /// Transactions that stored rows, or were to.
+    pub appends: Counter,
+    /// How long they took together, microseconds.
+    pub append_time: Counter,
     /// Exchanges without a row, as far as the gate's numbers tell.
     pub holes: Counter,
     /// Intents stored.
@@ -85,6 +90,12 @@ pub const REFUSALS: [&str; 5] =
     ["pat_missing", "pat_unknown", "pat_expired", "pat_revoked", "user_disabled"];
 
 impl Counters {
+    /// One more transaction that took so long.
+    pub fn appended(&self, took: Duration) {
+        self.appends.one();
+        self.append_time.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
     /// One more refusal with this code.
     pub fn refused(&self, code: &str) {
         for (name, counter) in REFUSALS.iter().zip(&self.refusals) {
@@ -113,6 +124,12 @@ impl Counters {
         for (code, counter) in REFUSALS.iter().zip(&self.refusals) {
             line(&mut text, name, Some(("code", code)), counter.get());
         }
+        let name = "tollgate_store_append_seconds";
+        head(&mut text, name, "summary", "Transactions that store rows, and how long they took.");
+        let micros = self.append_time.get();
+        let (whole, rest) = (micros / 1_000_000, micros % 1_000_000);
+        text.extend([name, "_sum ", &whole.to_string(), ".", &format!("{rest:06}"), "\n"]);
+        line(&mut text, "tollgate_store_append_seconds_count", None, self.appends.get());
         for (name, kind, help, value) in self.plain() {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
@@ -121,7 +138,7 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 15] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
@@ -152,6 +169,12 @@ impl Counters {
             ),
             ("tollgate_spool_offset_bytes", G, "Spool read so far.", self.spool_offset.get()),
             ("tollgate_spool_lag_bytes", G, "Spool not read yet.", self.spool_lag.get()),
+            (
+                "tollgate_spool_lag_seconds",
+                G,
+                "For how long something has been waiting in the spool.",
+                self.spool_age.get(),
+            ),
             (
                 "tollgate_audit_holes",
                 G,
@@ -207,7 +230,7 @@ mod tests {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
             assert!(name.starts_with("tollgate_"), "{line}");
-            assert!(value.parse::<u64>().is_ok(), "{line}");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
         }
         assert!(text.contains("tollgate_audit_rows_total{way=\"grpc\"} 3\n"));
         assert!(text.contains("tollgate_auth_refusals_total{code=\"pat_expired\"} 1\n"));

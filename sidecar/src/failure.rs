@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well.
 
+use crate::audit::verify::VerifyError;
 use crate::cost::bill::BillError;
 use crate::keys::KeyError;
 use crate::policy::PolicyError;
@@ -18,6 +19,12 @@ pub enum Failure {
     /// It cannot be done as asked.
     #[error("{0}")]
     Refused(String),
+    /// The audit table is not as it was stored.
+    #[error("the audit table is not whole")]
+    NotWhole,
+    /// It could not be verified.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,11 +63,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 failed, 3 not found, 4 a bill that differs; 2 is clap's for usage.
+    /// 1 failed, 3 not found, 4 not whole, 5 a bill that differs; 2 is clap's for usage.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotFound(_) => ExitCode::from(3),
-            Self::Differs(_) => ExitCode::from(4),
+            Self::NotWhole => ExitCode::from(4),
+            Self::Differs(_) => ExitCode::from(5),
             _ => ExitCode::FAILURE,
         }
     }

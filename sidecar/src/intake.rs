@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::store::Store;
 use contract::audit::Event;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 use tracing::{error, info};
@@ -75,7 +75,10 @@ pub async fn store_all(mut outlet: Outlet, store: Store, counters: Arc<Counters>
 async fn store_one(batch: &[Event<'static>], outlet: &Outlet, store: &Store, counters: &Counters) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match store.append(batch, None).await {
+        let begun = Instant::now();
+        let kept = store.append(batch, None).await;
+        counters.appended(begun.elapsed());
+        match kept {
             Ok(appended) => {
                 if pause > FIRST_PAUSE {
                     info!("The database takes rows again");

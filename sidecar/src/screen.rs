@@ -104,7 +104,8 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-fn shown(cell: &str) -> String {
+/// A cell as it can do no harm.
+pub fn shown(cell: &str) -> String {
     if cell.is_empty() {
         return "-".into();
     }

@@ -4,6 +4,8 @@
 //! line is read again or not at all. The file may be rotated or truncated under us: rotation shows
 //! as another file behind the name (the old one is first read to its end, and those between, even
 //! if that happened while we were away), truncation as a file shorter than what was read of it.
+//!
+//! It holds what people said, so what is stored is cleared (`spool/clear.rs`) within a minute.
 
 use crate::counters::Counters;
 use crate::store::{Appended, Mark, Store, StoreError};
@@ -13,14 +15,16 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use clear::Sweeper;
 use lines::Batch;
 
+mod clear;
 mod files;
 mod lines;
 
@@ -58,6 +62,9 @@ pub struct Spool {
     counters: Arc<Counters>,
     open: Option<File>,
     mark: Mark,
+    sweeper: Sweeper,
+    /// Since when something waits to be read.
+    behind: Option<Instant>,
 }
 
 impl Spool {
@@ -75,7 +82,18 @@ impl Spool {
         let mark = store.mark(&name).await?.unwrap_or_default();
         counters.spool_offset.set(mark.position);
 
-        Ok(Self { path: path.to_owned(), name, store, counters, open: None, mark })
+        let sweeper = Sweeper::default();
+
+        Ok(Self {
+            path: path.to_owned(),
+            name,
+            store,
+            counters,
+            open: None,
+            mark,
+            sweeper,
+            behind: None,
+        })
     }
 
     /// Reads until told to stop, then once more to the end.
@@ -83,8 +101,11 @@ impl Spool {
         let mut failing = false;
         loop {
             let last = *draining.borrow();
-            let pause = match self.catch_up().await {
+            let caught_up = self.catch_up().await;
+            self.note_age();
+            let pause = match caught_up {
                 Ok(()) => {
+                    self.sweeper.sweep(self.open.as_ref(), &self.mark);
                     if failing {
                         info!("The spool is read again");
                     }
@@ -100,6 +121,7 @@ impl Spool {
                 }
             };
             if last {
+                self.sweeper.finish(self.open.as_ref(), &self.mark);
                 return;
             }
             tokio::select! {
@@ -107,6 +129,14 @@ impl Spool {
                 _changed = draining.wait_for(|draining| *draining) => {}
             }
         }
+    }
+
+    /// Notes how long something has been waiting.
+    fn note_age(&mut self) {
+        let waits = self.counters.spool_lag.get() > 0;
+        self.behind = waits.then(|| self.behind.unwrap_or_else(Instant::now));
+        let age = self.behind.map_or(0, |since| since.elapsed().as_secs());
+        self.counters.spool_age.set(age);
     }
 
     /// Reads all there is.
@@ -137,7 +167,7 @@ impl Spool {
         // What no sidecar has read yet begins with the oldest.
         let first = if self.mark.file.is_empty() { files::oldest(&siblings) } else { named };
         let Some(chosen) = last_read.or(first) else { return Ok(false) };
-        let open = File::open(&chosen.path).map_err(failed)?;
+        let open = clear::open(&chosen.path).map_err(failed)?;
         // Rotated while it was being opened: then look again.
         if files::identity(&open.metadata().map_err(failed)?) != chosen.identity {
             return Ok(false);
@@ -166,8 +196,10 @@ impl Spool {
     async fn turn(&mut self, next: files::Sibling) -> Result<(), SpoolError> {
         let read = self.mark.position;
         let length = self.open.as_ref().and_then(|file| file.metadata().ok());
+        let done = self.mark.file.clone();
         self.begin(next.identity).await?;
         self.open = None;
+        self.sweeper.retire(self.path.clone(), done, read);
         if length.is_some_and(|about| about.len() > read) {
             self.counters.spool_unreadable.one();
             error!(
@@ -192,6 +224,15 @@ impl Spool {
             return Ok(true);
         }
         self.counters.spool_lag.set(length.saturating_sub(self.mark.position));
+        if let Some(data) = clear::behind_hole(file, self.mark.position).map_err(failed)? {
+            warn!(
+                from = self.mark.position,
+                to = data,
+                "The spool was cleared here: rows are stored"
+            );
+            self.mark.position = data;
+            return Ok(true);
+        }
         let chunk = read(file, self.mark.position).map_err(failed)?;
         let batch = Batch::of(&chunk, &self.mark);
         if batch.bytes == 0 {
@@ -214,7 +255,11 @@ impl Spool {
 
     /// Stores rows and mark.
     async fn keep(&self, events: &[Event<'static>], mark: &Mark) -> Result<Appended, StoreError> {
+        let begun = Instant::now();
         let kept = self.store.append(events, Some((&self.name, mark))).await;
+        if !events.is_empty() {
+            self.counters.appended(begun.elapsed());
+        }
         if kept.is_err() {
             self.counters.store_errors.one();
         }

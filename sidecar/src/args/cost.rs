@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub enum CostCommand {
     /// What was spent, by whom or what, per day, week or month.
     Report(ReportArgs),
-    /// Hold the rows against a provider's bill. Exit code 4 if they are further apart than allowed.
+    /// Hold the rows against a provider's bill. Exit code 5 if they are further apart than allowed.
     Reconcile(ReconcileArgs),
 }
 

@@ -25,6 +25,7 @@ mod lineage;
 mod links;
 #[path = "shared/people.rs"]
 mod people;
+mod readers;
 #[path = "shared/sequences.rs"]
 mod sequences;
 #[path = "shared/verify.rs"]

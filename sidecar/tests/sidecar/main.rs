@@ -7,3 +7,4 @@ mod feeds_the_gate;
 mod keeps_rows;
 mod starts;
 mod keeps_secrets;
+mod looks;

@@ -11,11 +11,13 @@ use std::process::{Command, Output, Stdio};
 use tollgate::store::Store;
 
 pub(crate) fn tollgate(place: &Place, args: &[&str]) -> Fallible<Output> {
-    Ok(Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(args)
-        .env_clear()
-        .env("TOLLGATE_DATA", place.data.root())
-        .output()?)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(args).env_clear().env("TOLLGATE_DATA", place.data.root());
+    if let Some(postgres) = place.data.postgres() {
+        command.env("TOLLGATE_DATABASE", &postgres.url);
+    }
+
+    Ok(command.output()?)
 }
 
 const SERVE: [&str; 9] = [

@@ -79,6 +79,7 @@ pub(super) fn restrict<'a>(query: &mut QueryBuilder<'a, Db>, filter: &'a Filter)
             continue;
         };
         match kind {
+            Type::Bool => query.push(" AND ").push(*column).push(" = ").push_bind(value == "true"),
             Type::Text => query.push(" AND ").push(*column).push(" = ").push_bind(value),
             _ => query.push(" AND CAST(").push(*column).push(" AS TEXT) = ").push_bind(value),
         };
