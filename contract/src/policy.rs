@@ -14,8 +14,12 @@
 //!   ]
 //! }
 //! ```
+//!
+//! `rates`, a sheet of negotiated prices ([`crate::price::Sheet`]), may stand beside them. It lies over
+//! the list prices that the build ships.
 
 use crate::model;
+use crate::price::{RateCard, Sheet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use thiserror::Error;
@@ -33,6 +37,9 @@ pub struct Document {
     pub name: String,
     /// What is allowed.
     pub rules: Vec<Rule>,
+    /// Negotiated prices, laid over the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rates: Option<Sheet>,
 }
 
 /// Who may use which models.
@@ -66,6 +73,7 @@ pub struct Fault {
 pub struct Policy {
     name: String,
     rules: Vec<Rule>,
+    rates: Option<RateCard>,
 }
 
 impl Policy {
@@ -88,7 +96,7 @@ impl Policy {
     /// # Errors
     /// Every fault at once.
     pub fn check(document: Document) -> Result<Self, Vec<Fault>> {
-        let Document { schema, name, rules } = document;
+        let Document { schema, name, rules, rates } = document;
         let mut faults = Vec::new();
         if schema != SCHEMA {
             faults.push(fault("schema", format!("is {schema:?}, and must be {SCHEMA:?}")));
@@ -102,13 +110,19 @@ impl Policy {
             .enumerate()
             .map(|(index, rule)| checked(rule, index, &mut seen, &mut faults))
             .collect();
+        let rates = rates.and_then(|sheet| laid_over(sheet, &mut faults));
 
-        if faults.is_empty() { Ok(Self { name, rules }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { name, rules, rates }) } else { Err(faults) }
     }
 
     /// The name for people.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The rate card with the negotiated prices, if the policy has any; else the build's own counts.
+    pub fn rates(&self) -> Option<&RateCard> {
+        self.rates.as_ref()
     }
 
     /// The first rule that lets this caller use this model, given by its normalised name.
@@ -129,6 +143,19 @@ impl Rule {
 
 fn fault(place: impl Into<String>, problem: impl Into<String>) -> Fault {
     Fault { place: place.into(), problem: problem.into() }
+}
+
+/// The card in force under a policy with negotiated prices.
+fn laid_over(sheet: Sheet, faults: &mut Vec<Fault>) -> Option<RateCard> {
+    let shipped = RateCard::shipped().map_err(|error| vec![fault("as_of", error.to_string())]);
+    match shipped.and_then(|list| list.with(sheet)) {
+        Ok(card) => Some(card),
+        Err(found) => {
+            let placed = |Fault { place, problem }| fault(format!("rates.{place}"), problem);
+            faults.extend(found.into_iter().map(placed));
+            None
+        }
+    }
 }
 
 /// The rule with its patterns in the form names are compared in.
@@ -194,6 +221,32 @@ mod tests {
 
         let places: Vec<_> = faults.iter().map(|fault| fault.place.as_str()).collect();
         assert_eq!(places, ["schema", "rules[0].models[0]", "rules[1].id", "rules[1].models"]);
+    }
+
+    #[test]
+    fn negotiated_prices_stand_in_the_policy() {
+        let with = |rates: &str| {
+            Policy::parse(
+                format!(
+                    r#"{{"schema":"tollgate.policy/v1","name":"n",
+                    "rules":[{{"id":"a","models":["*"]}}],"rates":{rates}}}"#
+                )
+                .as_bytes(),
+            )
+        };
+        let good = r#"{"as_of":"2026-11-01","source":"order form 4711","rates":[
+            {"provider":"anthropic","models":["claude-*"],"discount":"0.2"}]}"#;
+        let half = r#"{"as_of":"2026-11-01","source":"","rates":[
+            {"provider":"anthropic","models":["claude-*"],"discount":"20%"}]}"#;
+
+        let policy = with(good).unwrap();
+        let input = |card: &RateCard| {
+            card.nanos("anthropic", "claude-haiku-4-5", crate::price::Unit::Input)
+        };
+        assert_eq!(policy.rates().and_then(input), Some(800));
+        assert!(Policy::parse(ACME.as_bytes()).unwrap().rates().is_none(), "the list counts");
+        let places: Vec<_> = with(half).unwrap_err().into_iter().map(|fault| fault.place).collect();
+        assert_eq!(places, ["rates.source", "rates.rates[0].discount"]);
     }
 
     #[test]

@@ -2,26 +2,62 @@
 //!
 //! Prices are dated data, kept as decimal text and computed in whole nanodollars, so that a row ties
 //! to the provider's invoice. What is not known is not guessed: no rate, a service tier or a region
-//! without a price make the cost unknown, never zero.
+//! without a price, or two lines of which neither is the more specific make the cost unknown, never
+//! zero.
+//!
+//! A card has layers: the list prices that the build ships, and above them what was negotiated and
+//! stands in the signed policy. A line above wins, however the line below is written. Within one
+//! layer an exact name beats a pattern, and of two patterns the one with more letters of its own.
 
-use serde::Deserialize;
+mod sheet;
+
+pub use self::sheet::{Sheet, SheetLine};
+
+use self::sheet::thousand;
+use crate::model;
+use crate::policy::Fault;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use thiserror::Error;
+
+/// Regions that cost what no region costs: the provider's words for "anywhere" and "not said".
+const ANYWHERE: [&str; 3] = ["global", "not_available", ""];
 
 /// A rate card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateCard {
     as_of: String,
-    rates: Vec<Rate>,
+    list: Layer,
+    negotiated: Option<Layer>,
+}
+
+/// One sheet of prices, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Layer {
+    lines: Vec<Line>,
     /// Nanodollars a search, by provider.
     searches: BTreeMap<String, u64>,
 }
 
-/// One line of it: nanodollars a token, which are thousandths of dollars a million tokens.
+/// One line of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rate {
+struct Line {
     provider: String,
+    /// In the form names are compared in.
     models: Vec<String>,
+    price: Price,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Price {
+    Stated(Rates),
+    /// Thousandths of the price below.
+    Reduced(u64),
+}
+
+/// Nanodollars a token, which are thousandths of dollars a million tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rates {
     input: u64,
     output: u64,
     cache_write_5m: u64,
@@ -29,6 +65,54 @@ struct Rate {
     cache_read: u64,
     /// Thousandths of the price, by region.
     regions: BTreeMap<String, u64>,
+}
+
+/// What a model costs: the rates, and how many thousandths of each are to be paid.
+#[derive(Debug, Clone, Copy)]
+struct Priced<'a> {
+    rates: &'a Rates,
+    share: u64,
+}
+
+/// What is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    /// A token of input outside any cache.
+    Input,
+    /// A token of output.
+    Output,
+    /// A token written to a cache for five minutes.
+    CacheWrite5m,
+    /// A token written to a cache for an hour.
+    CacheWrite1h,
+    /// A token read from a cache.
+    CacheRead,
+    /// A search.
+    WebSearch,
+}
+
+impl Unit {
+    /// All of them, in the order people read them.
+    pub const ALL: [Self; 6] = [
+        Self::Input,
+        Self::Output,
+        Self::CacheWrite5m,
+        Self::CacheWrite1h,
+        Self::CacheRead,
+        Self::WebSearch,
+    ];
+
+    /// The word for it in reports and sheets.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::CacheRead => "cache_read",
+            Self::WebSearch => "web_search",
+        }
+    }
 }
 
 /// What was used, as the provider counts it.
@@ -58,35 +142,9 @@ pub enum RateError {
     /// Not JSON of its form.
     #[error("not a rate card: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Not a price.
-    #[error("{0:?} is not a price: write dollars with at most three decimals, such as \"6.25\"")]
-    Price(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCard {
-    as_of: String,
-    #[serde(rename = "source")]
-    _source: String,
-    rates: Vec<RawRate>,
-    /// Dollars for a thousand searches, by provider.
-    #[serde(default)]
-    web_search: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRate {
-    provider: String,
-    models: Vec<String>,
-    input: String,
-    output: String,
-    cache_write_5m: String,
-    cache_write_1h: String,
-    cache_read: String,
-    #[serde(default)]
-    regions: BTreeMap<String, String>,
+    /// What it says is no card.
+    #[error("not a rate card: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Faulty(Vec<Fault>),
 }
 
 impl RateCard {
@@ -98,166 +156,158 @@ impl RateCard {
         Self::parse(include_bytes!("../data/rates.json"))
     }
 
-    /// Reads a card.
+    /// Reads a card of list prices.
     ///
     /// # Errors
     /// [`RateError`].
     pub fn parse(text: &[u8]) -> Result<Self, RateError> {
-        let raw: RawCard = serde_json::from_slice(text)?;
-        // A dollar for a thousand is a million nanodollars for one.
-        let search = |(provider, price): (String, String)| {
-            Ok((provider, thousandths(&price)?.saturating_mul(1_000)))
-        };
+        let sheet: Sheet = serde_json::from_slice(text)?;
+        let as_of = sheet.as_of.clone();
+        let list = sheet.checked(false).map_err(RateError::Faulty)?;
 
-        Ok(Self {
-            as_of: raw.as_of,
-            rates: raw.rates.into_iter().map(Rate::try_from).collect::<Result<_, _>>()?,
-            searches: raw.web_search.into_iter().map(search).collect::<Result<_, RateError>>()?,
-        })
+        Ok(Self { as_of, list, negotiated: None })
     }
 
-    /// The day its prices were read.
+    /// The same card with what was negotiated laid over it.
+    ///
+    /// # Errors
+    /// Every fault at once, each with its place in the sheet.
+    pub fn with(self, negotiated: Sheet) -> Result<Self, Vec<Fault>> {
+        let as_of = negotiated.as_of.clone();
+
+        Ok(Self { as_of, negotiated: Some(negotiated.checked(true)?), ..self })
+    }
+
+    /// The day its prices were read; of a card with negotiated prices, the day of those.
     pub fn as_of(&self) -> &str {
         &self.as_of
     }
 
-    /// The price of a call in microdollars, rounded half up; `None` where it is not known.
-    /// `model` is normalised.
-    pub fn cost_micro(&self, provider: &str, model: &str, used: &Used<'_>) -> Option<u64> {
+    /// The price of a call in microdollars, rounded half up; `None` where it is not known. A call is
+    /// what it took of each model that ran for it, named by its normalised name; it is rounded once.
+    pub fn cost_micro<M: AsRef<str>>(&self, provider: &str, call: &[(M, Used<'_>)]) -> Option<u64> {
+        let nanos = call.iter().try_fold(0_u64, |sum, (model, used)| {
+            sum.checked_add(self.taken(provider, model.as_ref(), used)?)
+        })?;
+
+        thousand(nanos)
+    }
+
+    fn taken(&self, provider: &str, model: &str, used: &Used<'_>) -> Option<u64> {
         if !matches!(used.tier, None | Some("standard")) {
             return None;
         }
-        let of = |rate: &&Rate| {
-            rate.provider == provider && rate.models.iter().any(|name| name == model)
-        };
-        let rate = self.rates.iter().find(of)?;
+        let priced = self.priced(provider, model)?;
         let searches = match used.web_searches {
             0 => 0,
-            count => self.searches.get(provider)?.checked_mul(count)?,
+            count => self.search(provider)?.checked_mul(count)?,
         };
         let tokens = [
-            (used.input, rate.input),
-            (used.output, rate.output),
-            (used.cache_write.checked_sub(used.cache_write_1h)?, rate.cache_write_5m),
-            (used.cache_write_1h, rate.cache_write_1h),
-            (used.cache_read, rate.cache_read),
+            (used.input, Unit::Input),
+            (used.output, Unit::Output),
+            (used.cache_write.checked_sub(used.cache_write_1h)?, Unit::CacheWrite5m),
+            (used.cache_write_1h, Unit::CacheWrite1h),
+            (used.cache_read, Unit::CacheRead),
         ]
         .into_iter()
-        .try_fold(0_u64, |sum, (count, price)| sum.checked_add(count.checked_mul(price)?))?;
-        let nanos = rate.in_region(tokens, used.region)?.checked_add(searches)?;
+        .try_fold(0_u64, |sum, (count, unit)| {
+            sum.checked_add(count.checked_mul(priced.of(unit)?)?)
+        })?;
 
-        nanos.checked_add(500)?.checked_div(1_000)
+        priced.rates.in_region(tokens, used.region)?.checked_add(searches)
     }
-}
 
-impl Rate {
-    fn in_region(&self, nanos: u64, region: Option<&str>) -> Option<u64> {
-        match region {
-            None | Some("global" | "not_available" | "") => Some(nanos),
-            Some(region) => {
-                nanos.checked_mul(*self.regions.get(region)?)?.checked_add(500)?.checked_div(1_000)
+    /// The price of one unit in nanodollars, without any region's factor; `None` where it is not
+    /// known.
+    pub fn nanos(&self, provider: &str, model: &str, unit: Unit) -> Option<u64> {
+        match unit {
+            Unit::WebSearch => self.search(provider),
+            _ => self.priced(provider, model)?.of(unit),
+        }
+    }
+
+    fn search(&self, provider: &str) -> Option<u64> {
+        let negotiated = self.negotiated.as_ref().and_then(|layer| layer.searches.get(provider));
+
+        negotiated.or_else(|| self.list.searches.get(provider)).copied()
+    }
+
+    fn priced(&self, provider: &str, model: &str) -> Option<Priced<'_>> {
+        let above = match &self.negotiated {
+            Some(layer) => layer.find(provider, model),
+            None => Found::Nothing,
+        };
+        let share = match above {
+            Found::Line(Line { price: Price::Stated(rates), .. }) => {
+                return Some(Priced { rates, share: 1_000 });
             }
+            Found::Line(Line { price: Price::Reduced(share), .. }) => *share,
+            Found::Nothing => 1_000,
+            Found::Many => return None,
+        };
+
+        match self.list.find(provider, model) {
+            Found::Line(Line { price: Price::Stated(rates), .. }) => Some(Priced { rates, share }),
+            _ => None,
         }
     }
 }
 
-impl TryFrom<RawRate> for Rate {
-    type Error = RateError;
+/// What a layer says of a model.
+enum Found<'a> {
+    Nothing,
+    Line(&'a Line),
+    /// Several lines, and none of them is the most specific.
+    Many,
+}
 
-    fn try_from(raw: RawRate) -> Result<Self, RateError> {
-        let region = |(name, factor): (String, String)| Ok((name, thousandths(&factor)?));
+impl Layer {
+    fn find(&self, provider: &str, model: &str) -> Found<'_> {
+        let mut best = None;
+        let mut found = Found::Nothing;
+        for line in self.lines.iter().filter(|line| line.provider == provider) {
+            let fits = line.models.iter().filter(|pattern| model::matches(pattern, model));
+            let Some(specific) = fits.map(|pattern| specificity(pattern)).max() else { continue };
+            match Some(specific).cmp(&best) {
+                Ordering::Greater => (best, found) = (Some(specific), Found::Line(line)),
+                Ordering::Equal => found = Found::Many,
+                Ordering::Less => {}
+            }
+        }
 
-        Ok(Self {
-            provider: raw.provider,
-            models: raw.models,
-            input: thousandths(&raw.input)?,
-            output: thousandths(&raw.output)?,
-            cache_write_5m: thousandths(&raw.cache_write_5m)?,
-            cache_write_1h: thousandths(&raw.cache_write_1h)?,
-            cache_read: thousandths(&raw.cache_read)?,
-            regions: raw.regions.into_iter().map(region).collect::<Result<_, RateError>>()?,
-        })
+        found
     }
 }
 
-/// `"6.25"` → 6250.
-fn thousandths(text: &str) -> Result<u64, RateError> {
-    let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || rest.len() > 3 || !digits(whole) || !digits(rest) {
-        return Err(RateError::Price(text.to_owned()));
+/// Names beat patterns; of patterns the one with more signs of its own is the more specific.
+fn specificity(pattern: &str) -> (bool, usize) {
+    (!pattern.contains('*'), pattern.bytes().filter(|&byte| byte != b'*').count())
+}
+
+impl Priced<'_> {
+    /// Nanodollars for one, rounded half up where a part of the price is paid.
+    fn of(self, unit: Unit) -> Option<u64> {
+        let list = match unit {
+            Unit::Input => self.rates.input,
+            Unit::Output => self.rates.output,
+            Unit::CacheWrite5m => self.rates.cache_write_5m,
+            Unit::CacheWrite1h => self.rates.cache_write_1h,
+            Unit::CacheRead => self.rates.cache_read,
+            Unit::WebSearch => return None, // has a price of its own, by provider
+        };
+
+        thousand(list.checked_mul(self.share)?)
     }
-    match format!("{whole}{rest:0<3}").parse() {
-        Ok(price) => Ok(price),
-        Err(_) => Err(RateError::Price(text.to_owned())),
+}
+
+impl Rates {
+    fn in_region(&self, nanos: u64, region: Option<&str>) -> Option<u64> {
+        match region.filter(|region| !ANYWHERE.contains(region)) {
+            None => Some(nanos),
+            Some(region) => thousand(nanos.checked_mul(*self.regions.get(region)?)?),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    fn cost(model: &str, used: &Used<'_>) -> Option<u64> {
-        RateCard::shipped().unwrap().cost_micro("anthropic", model, used)
-    }
-
-    #[test]
-    fn each_kind_has_its_price() {
-        let million = 1_000_000;
-        let sonnet = |used| cost("claude-sonnet-4-5", &used);
-        for (used, dollars_in_cents) in [
-            (Used { input: million, ..Used::default() }, 300),
-            (Used { output: million, ..Used::default() }, 1500),
-            (Used { cache_write: million, ..Used::default() }, 375),
-            (Used { cache_write: million, cache_write_1h: million, ..Used::default() }, 600),
-            (Used { cache_read: million, ..Used::default() }, 30),
-            (Used { web_searches: 1000, ..Used::default() }, 1000),
-        ] {
-            assert_eq!(sonnet(used), Some(dollars_in_cents * 10_000), "{used:?}");
-        }
-    }
-
-    #[test]
-    fn a_small_call_is_not_lost_in_rounding() {
-        let one = Used { cache_read: 1, ..Used::default() };
-        assert_eq!(cost("claude-opus-4-8", &one), Some(1), "half a microdollar rounds up");
-        assert_eq!(cost("claude-haiku-4-5", &one), Some(0), "a tenth does not");
-        assert_eq!(
-            cost("claude-haiku-4-5", &Used { input: 25, output: 15, ..Used::default() }),
-            Some(100)
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_is_unknown_and_never_zero() {
-        let used = Used { input: 1, ..Used::default() };
-        assert_eq!(cost("gpt-5", &used), None);
-        assert_eq!(
-            RateCard::shipped().unwrap().cost_micro("bedrock", "claude-opus-4-8", &used),
-            None
-        );
-        assert_eq!(cost("claude-opus-4-8", &Used { tier: Some("priority"), ..used }), None);
-        assert_eq!(cost("claude-opus-4-8", &Used { region: Some("mars"), ..used }), None);
-        assert_eq!(cost("claude-opus-4-8", &Used { input: u64::MAX, ..used }), None, "nonsense");
-        let torn = Used { cache_write: 1, cache_write_1h: 2, ..Used::default() };
-        assert_eq!(cost("claude-opus-4-8", &torn), None, "a part larger than the whole");
-    }
-
-    #[test]
-    fn a_region_has_its_factor() {
-        let used = Used { input: 1_000_000, region: Some("us"), ..Used::default() };
-        assert_eq!(cost("claude-opus-4-8", &used), Some(5_500_000));
-    }
-
-    #[test]
-    fn a_price_is_written_in_dollars() {
-        for (text, thousandth) in [("3", 3000), ("6.25", 6250), ("0.08", 80), ("0.005", 5)] {
-            assert_eq!(thousandths(text).unwrap(), thousandth);
-        }
-        for wrong in ["", ".5", "1.2345", "-1", "1e3", "3,75"] {
-            assert!(thousandths(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use crate::gate::Gate;
 use crate::guard;
 use crate::host::{Body, Host, HostError, Map};
 use crate::refusal::Refusal;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Bundle, Snapshot};
 use crate::stages::authenticate::{self, Caller};
 use crate::stages::authorise;
 use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
@@ -73,7 +73,7 @@ pub struct Exchange {
     spent: u64,
     head: Head,
     caller: Option<Rc<Caller>>,
-    bundle_ver: Option<String>,
+    bundle: Option<Rc<Bundle>>,
     call: Option<Call>,
     rule_id: Option<String>,
     held: usize,
@@ -92,7 +92,7 @@ impl Exchange {
             spent: 0,
             head: Head::default(),
             caller: None,
-            bundle_ver: None,
+            bundle: None,
             call: None,
             rule_id: None,
             held: 0,
@@ -180,7 +180,7 @@ impl Exchange {
     fn authenticate(&mut self, host: &impl Host) -> Result<(), Refusal> {
         self.gate.refresh(host)?;
         let snapshot = self.gate.snapshot().ok_or(Refusal::NotReady)?;
-        self.bundle_ver = Some(snapshot.bundle.version.clone());
+        self.bundle = Some(Rc::clone(&snapshot.bundle));
         let judged = authenticate::caller(
             &self.head,
             &self.gate.settings,

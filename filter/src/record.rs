@@ -179,10 +179,9 @@ pub fn usage(event: &mut Event<'_>, rates: &RateCard, meter: Meter, transported:
     let free = event.kind == Kind::Count; // counting tokens costs nothing
     let provider = event.provider.as_deref().unwrap_or_default();
     let model = event.model.as_deref().unwrap_or_default();
-    event.cost_micro =
-        if free { Some(0) } else { rates.cost_micro(provider, model, &usage.used()) };
-    if !usage.is_known() || (usage.has_other_runs() && !free) {
-        event.cost_micro = None; // no usage, or not all of it: no price
+    event.cost_micro = if free { Some(0) } else { usage.cost_micro(rates, provider, model) };
+    if !usage.is_known() {
+        event.cost_micro = None; // no usage, no price
     } else if event.cost_micro.is_none() {
         event.payload.flags.push(PRICE_UNKNOWN.into());
     }

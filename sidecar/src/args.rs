@@ -1,15 +1,18 @@
 //! The command line.
 
 mod audit;
+pub mod cost;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 
+use self::cost::CostCommand;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 not whole.
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 not whole;
+5 a bill differs.
 Data goes to standard output, everything else to standard error.";
 
 /// Tollgate's sidecar: signs people in, feeds the gate, keeps the audit table.
@@ -70,6 +73,9 @@ pub enum Command {
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(Box<AuditCommand>),
+    /// What was spent, and whether the bill says the same.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Cost(CostCommand),
     /// The keys of this installation.
     #[command(subcommand, after_help = EXIT_CODES)]
     Keys(KeysCommand),

@@ -1,6 +1,8 @@
 //! Times: Unix microseconds in rows, Unix seconds for credentials, RFC 3339 for people.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 /// Seconds of a day.
 pub const DAY: u64 = 86_400;
@@ -47,6 +49,47 @@ pub fn point(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a time as 2026-11-21T13:00:00Z, or how long ago: 15m, 2h, 7d".into())
 }
 
+/// As [`point`], or a day, which is its midnight in UTC.
+pub fn day_or_point(text: &str) -> Result<u64, String> {
+    if let Some(start) = day(text).and_then(midnight) {
+        return Ok(start);
+    }
+
+    point(text).map_err(|words| format!("write a day as 2026-11-21; or {words}"))
+}
+
+/// The day that begins then, if one does.
+pub fn whole_day(micros: u64) -> Option<String> {
+    micros
+        .is_multiple_of(DAY.saturating_mul(1_000_000))
+        .then(|| stamp(micros).chars().take(10).collect())
+}
+
+/// From when to when a day lasts, Unix microseconds.
+pub fn day_of(text: &str) -> Option<(u64, u64)> {
+    let day = day(text)?;
+
+    Some((midnight(day)?, midnight(day.tomorrow().ok()?)?))
+}
+
+/// From when to when the month of a day lasts, Unix microseconds.
+pub fn month_of(text: &str) -> Option<(u64, u64)> {
+    let first = day(text)?.first_of_month();
+
+    Some((midnight(first)?, midnight(first.checked_add(1.month()).ok()?)?))
+}
+
+/// `2026-11-21`, and nothing longer.
+fn day(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == 10)
+}
+
+fn midnight(day: Date) -> Option<u64> {
+    let start = day.to_zoned(TimeZone::UTC).ok()?;
+
+    u64::try_from(start.timestamp().as_microsecond()).ok()
+}
+
 fn ago(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
@@ -77,6 +120,19 @@ mod tests {
         assert_eq!(stamp(1_763_730_000_000_007), "2025-11-21T13:00:00.000007Z");
         assert_eq!(stamp(0).len(), stamp(1_763_730_000_123_456).len());
         assert_eq!(stamp(u64::MAX), "1970-01-01T00:00:00.000000Z", "nonsense does not panic");
+    }
+
+    #[test]
+    fn a_day_is_its_midnight_in_utc() {
+        assert_eq!(day_or_point("2025-11-21").unwrap(), 1_763_683_200_000_000);
+        assert_eq!(day_or_point("2025-11-21T13:00:00Z").unwrap(), 1_763_730_000_000_000);
+        assert!(day_or_point("2025-13-01").is_err() && day_or_point("2025-02-30").is_err());
+        assert_eq!(whole_day(1_763_683_200_000_000).as_deref(), Some("2025-11-21"));
+        assert_eq!(whole_day(1_763_683_200_000_001), None);
+        let days = |(from, to): (u64, u64)| (to - from) / DAY / 1_000_000;
+        assert_eq!(month_of("2024-02-29").map(days), Some(29));
+        assert_eq!(day_of("2024-12-31").map(days), Some(1));
+        assert_eq!(month_of("nonsense"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How a command ends when it does not end well.
 
 use crate::audit::verify::VerifyError;
+use crate::cost::bill::BillError;
 use crate::keys::KeyError;
 use crate::policy::PolicyError;
 use crate::settings::FileError;
@@ -41,6 +42,12 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A bill.
+    #[error(transparent)]
+    Bill(#[from] BillError),
+    /// A bill says something else than the rows.
+    #[error("{0}")]
+    Differs(String),
     /// A file.
     #[error(transparent)]
     File(#[from] FileError),
@@ -56,11 +63,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 failed, 3 not found, 4 not whole; 2 is clap's for usage.
+    /// 1 failed, 3 not found, 4 not whole, 5 a bill that differs; 2 is clap's for usage.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotFound(_) => ExitCode::from(3),
             Self::NotWhole => ExitCode::from(4),
+            Self::Differs(_) => ExitCode::from(5),
             _ => ExitCode::FAILURE,
         }
     }

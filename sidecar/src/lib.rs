@@ -4,7 +4,7 @@
 //! a call: somebody is known ([`users`], [`pats`]) and signs in ([`public`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
 //! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`]) and
-//! look ([`audit`], [`operators`]).
+//! look ([`audit`], [`cost`], [`operators`]).
 
 #![forbid(unsafe_code)]
 #![expect(clippy::duplicate_mod, reason = "store/shared is compiled once for each database")]
@@ -33,6 +33,7 @@ pub mod holes;
 pub mod checkpoints;
 pub mod store;
 pub mod audit;
+pub mod cost;
 pub mod operators;
 pub mod counters;
 pub mod screen;

@@ -18,7 +18,7 @@ use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    audit, checkpoints, gate, holes, intake, intents, keys, operators, pats, policy, public,
+    audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy, public,
     standing, users,
 };
 use anyhow::{Context, Result, bail};
@@ -68,6 +68,7 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
+        Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
         Command::Keys(command) => keys::command::run(command, &data, screen).await,
     }

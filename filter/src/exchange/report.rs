@@ -75,7 +75,7 @@ impl Exchange {
         let mut event = Event {
             occurred_at: self.started.checked_div(1000).unwrap_or_default(),
             trace_id: self.trace_id(),
-            bundle_ver: self.bundle_ver.as_deref().map(Cow::Borrowed),
+            bundle_ver: self.bundle.as_deref().map(|bundle| Cow::Borrowed(&*bundle.version)),
             kind: self.kind(),
             session_id: self.head.session_id.as_deref().map(Cow::Borrowed),
             agent_id: self.head.agent_id.as_deref().map(Cow::Borrowed),
@@ -131,7 +131,13 @@ impl Exchange {
         let transported = answer.ended && ending.clean();
         let whole = match answer.meter {
             Some(meter) if served => {
-                record::usage(&mut event, &self.gate.rates, meter, transported)
+                let negotiated = self.bundle.as_deref().and_then(|bundle| bundle.policy.rates());
+                record::usage(
+                    &mut event,
+                    negotiated.unwrap_or(&self.gate.rates),
+                    meter,
+                    transported,
+                )
             }
             // An error is not billed. What was sent and never answered may be.
             _ => {

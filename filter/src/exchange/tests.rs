@@ -92,6 +92,30 @@ fn row(host: &FakeHost) -> Event<'static> {
 const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}"#;
 
 #[test]
+fn a_call_costs_what_was_negotiated_in_the_policy_that_judged_it() {
+    use crate::feed::Document;
+    use contract::envelope::{POLICY_TYPE, seal};
+    use ed25519_compact::{KeyPair, Seed};
+
+    let host = world(&token(|_| {}), BODY);
+    let gate = ready(&host, &json!([]));
+    let policy = json!({
+        "schema": contract::policy::SCHEMA, "name": "test",
+        "rules": [{"id": "everyone", "models": ["*"]}],
+        "rates": {"as_of": "2026-11-01", "source": "order form", "rates": [
+            {"provider": "anthropic", "models": ["claude-*"], "discount": "0.1"}]},
+    });
+    // The key that `gate::tests` pins.
+    let key = KeyPair::from_seed(Seed::new([7; 32]));
+    let sealed = seal(POLICY_TYPE, policy.to_string().as_bytes(), "p1", &key);
+    gate.take(Document::Policy, &serde_json::to_vec(&sealed).unwrap()).unwrap();
+
+    assert!(run(&host, &mut Exchange::new(Rc::new(gate))));
+
+    assert_eq!(row(&host).cost_micro, Some(297), "a tenth less than the list's 330");
+}
+
+#[test]
 fn a_good_call_is_forwarded_metered_and_written_down() {
     let host = world(&token(|_| {}), BODY);
 

@@ -95,11 +95,15 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
         }
         return screen.object(&shown);
     }
+    let policy: Document = serde_json::from_slice(&published.payload)?;
+    let prices = policy.rates.map_or_else(
+        || "the list's".to_owned(),
+        |sheet| format!("negotiated as of {}, then the list's", sheet.as_of),
+    );
     screen.print(&format!(
-        "version  {}\nname     {}\nsigned   {}\n\n",
+        "version  {}\nname     {}\nsigned   {}\nprices   {prices}\n\n",
         published.version, published.name, published.key_id
     ))?;
-    let policy: Document = serde_json::from_slice(&published.payload)?;
     let everyone = |names: &[String]| if names.is_empty() { "all".into() } else { names.join(" ") };
     let rows: Vec<Vec<String>> = policy
         .rules
