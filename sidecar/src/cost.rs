@@ -9,13 +9,13 @@ use crate::failure::Failure;
 use crate::policy::{PolicyError, Published};
 use crate::screen::Screen;
 use crate::settings::Data;
+use crate::store::Store;
 use contract::policy::Policy;
 use contract::price::RateCard;
 use spend::{By, Per, Query};
 
 pub mod spend;
 pub mod sql;
-pub mod books;
 pub mod money;
 pub mod report;
 pub mod focus;
@@ -44,8 +44,9 @@ async fn report(args: &ReportArgs, data: &Data, screen: &mut Screen) -> Result<(
     if query.from >= query.to {
         return Err(Failure::Refused("--from is not before --to".into()));
     }
+    let store = Store::open(data).await?;
     if !args.csv {
-        let spent = books::spend(data, &query).await?;
+        let spent = store.spend(&query).await?;
         return report::print(&query, spent, screen);
     }
     if screen.json() || args.per == Some(Per::Week) {
@@ -56,7 +57,7 @@ async fn report(args: &ReportArgs, data: &Data, screen: &mut Screen) -> Result<(
         ));
     }
     let query = focus::query(query);
-    let spent = books::spend(data, &query).await?;
+    let spent = store.spend(&query).await?;
 
     focus::print(&query, spent, args.billing_account.as_deref(), screen)
 }
@@ -87,7 +88,7 @@ async fn reconcile(args: &ReconcileArgs, data: &Data, screen: &mut Screen) -> Re
         to: args.to,
         tenant: None,
     };
-    let spent = books::spend(data, &query).await?;
+    let spent = Store::open(data).await?.spend(&query).await?;
     let compared = reconcile::compare(&spent, bill, &card(data)?);
 
     compared.print(args.tolerance_micro, screen)

@@ -4,6 +4,7 @@
 //! asked differently stands in their own `dialect.rs`. There is no SQL anywhere else.
 
 use crate::acts::Act;
+use crate::cost::spend::{Query, Spend};
 use crate::sequences::Sequence;
 use crate::settings::Data;
 use chain::{Block, Head};
@@ -130,6 +131,14 @@ impl Store {
     /// Whose chain this store adds to.
     pub fn writer(&self) -> &Writer {
         each!(self, db => db.writer())
+    }
+
+    /// Sums over the rows, by group.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn spend(&self, query: &Query) -> Result<Vec<Spend>, StoreError> {
+        each!(self, db => db.spend(query).await)
     }
 
     /// The rows of one writer between two places, both included, in their order.

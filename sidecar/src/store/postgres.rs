@@ -28,6 +28,8 @@ mod people;
 mod readers;
 #[path = "shared/sequences.rs"]
 mod sequences;
+#[path = "shared/spend.rs"]
+mod spend;
 #[path = "shared/verify.rs"]
 mod verify;
 

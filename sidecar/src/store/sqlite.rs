@@ -30,6 +30,8 @@ mod links;
 mod people;
 #[path = "shared/sequences.rs"]
 mod sequences;
+#[path = "shared/spend.rs"]
+mod spend;
 #[path = "shared/verify.rs"]
 mod verify;
 

@@ -1,5 +1,4 @@
 use super::*;
-use crate::cost::books;
 use crate::cost::spend::Spend;
 use crate::settings::{Data, Postgres};
 use crate::store::Store;
@@ -28,8 +27,8 @@ async fn answered(
     };
     let events: Vec<_> = events.iter().enumerate().map(named).collect();
     store.append(&events, None).await.unwrap();
+    let mut spent = store.spend(query).await.unwrap();
     store.close().await;
-    let mut spent = books::spend(&data, query).await.unwrap();
     spent.sort_by(|one, other| (&one.period, &one.keys).cmp(&(&other.period, &other.keys)));
     spent
 }

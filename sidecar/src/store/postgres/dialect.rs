@@ -2,6 +2,7 @@
 
 use super::append::Prepared;
 use super::{Connection, Db};
+use crate::cost::sql::Dialect;
 use crate::store::row::{COLUMNS, Cell, Type, WIDTH, cells, names};
 use crate::store::{Cursor, StoreError, signed, unsigned};
 use contract::audit::Event;
@@ -12,6 +13,9 @@ use std::sync::LazyLock;
 
 /// Rows of one statement: each column is one parameter, however many rows.
 pub(super) const CHUNK: usize = 1_024;
+
+/// How sums are asked for.
+pub(super) const COST: Dialect = Dialect::Postgres;
 
 /// Ids of one question.
 pub(super) const IDS: usize = 4_096;

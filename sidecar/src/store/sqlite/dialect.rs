@@ -3,6 +3,7 @@
 use super::append::Prepared;
 use super::{Connection, Db};
 use crate::clock;
+use crate::cost::sql::Dialect;
 use crate::store::row::{Cell, Type, cells, names};
 use crate::store::{Cursor, StoreError};
 use contract::audit::Event;
@@ -10,6 +11,9 @@ use sqlx::{QueryBuilder, Row as _};
 
 /// Rows of one statement: below 32,766 parameters; more makes it no faster.
 pub(super) const CHUNK: usize = 128;
+
+/// How sums are asked for.
+pub(super) const COST: Dialect = Dialect::Sqlite;
 
 /// Ids of one question.
 pub(super) const IDS: usize = 4_096;
