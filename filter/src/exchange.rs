@@ -13,19 +13,19 @@
 //! [`Refusal`]; only a [`Forwarded`] lets a request go on, and only [`route`] can make one.
 
 mod answer;
+mod judge;
 mod report;
 
 use crate::flood::Reason;
 use crate::gate::Gate;
-use crate::guard;
-use crate::host::{Body, Host, HostError, Map};
+use crate::host::{Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::snapshot::Snapshot;
 use crate::stages::authenticate::{self, Caller};
-use crate::stages::authorise;
 use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
-use crate::stages::parse::{self, Call};
+use crate::stages::parse::Call;
 use crate::stages::route::{self, Forwarded};
+use crate::stages::said::Asked;
 pub use answer::Answer;
 use contract::audit::Sequence;
 use std::rc::Rc;
@@ -76,6 +76,7 @@ pub struct Exchange {
     bundle_ver: Option<String>,
     call: Option<Call>,
     rule_id: Option<String>,
+    asked: Asked,
     held: usize,
     row: bool,
     answer: Answer,
@@ -95,6 +96,7 @@ impl Exchange {
             bundle_ver: None,
             call: None,
             rule_id: None,
+            asked: Asked::default(),
             held: 0,
             row: true,
             answer: Answer::default(),
@@ -200,38 +202,6 @@ impl Exchange {
                 Err(refusal)
             }
         }
-    }
-
-    /// The straight line from a caller and a body to the way out.
-    fn judge(&mut self, host: &impl Host, now: u64) -> Result<Forwarded, Refusal> {
-        let Progress::Authenticated(caller, snapshot) = &self.progress else {
-            return Err(Refusal::GateFailed);
-        };
-        // One bundle from beginning to end; but whoever was stopped while the body came is stopped.
-        self.gate.refresh(host)?;
-        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
-        authenticate::stands(caller, &self.gate.settings, &latest.board, seconds(now))?;
-        let surface = self.head.surface.ok_or(Refusal::UnknownPath)?;
-        let body = host.body(Body::Request, self.held)?;
-        let attempt = guard::enter(host, self.gate.started.get(), &caller.user_id, &body)?
-            .ok_or(Refusal::Quarantined)?;
-        #[cfg(feature = "trap")]
-        crate::trap::on_body(&body);
-        let call = parse::call(&body);
-        drop(body);
-        attempt.leave(host)?;
-
-        let permit =
-            authorise::permit(&snapshot.bundle, caller, call?).map_err(|(refusal, call)| {
-                self.call = Some(call);
-                refusal
-            })?;
-        self.rule_id = Some(permit.rule_id().to_owned());
-        self.call = Some(permit.call().clone());
-        let forwarded = route::dispatch(surface, &self.head, caller, &permit).apply(host)?;
-        self.progress = Progress::Forwarded(forwarded);
-
-        Ok(forwarded)
     }
 
     fn settle(&mut self, host: &impl Host, judged: Result<Verdict, Refusal>) -> Verdict {

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod authenticate;
 pub mod parse;
+pub mod said;
 pub mod authorise;
 pub mod route;
 pub mod meter;

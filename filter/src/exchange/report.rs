@@ -8,6 +8,7 @@ use crate::record::{self, Ending};
 use crate::refusal::Refusal;
 use crate::stages::authenticate;
 use crate::stages::decode::Surface;
+use crate::stages::said::Asked;
 use contract::audit::{Event, Kind, Outcome, PROPERTY, Payload};
 use std::borrow::Cow;
 
@@ -20,10 +21,11 @@ impl Exchange {
         let ending = Ending::read(host, &self.gate.providers, &self.answer);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
+        let asked = std::mem::take(&mut self.asked);
         if self.row {
             self.number();
         }
-        let event = self.event(now, answer, &ending);
+        let event = self.event(now, asked, answer, &ending);
         if let Err(error) = self.count(host, event.outcome) {
             log::warn!("{error}: an exchange is not counted");
         }
@@ -103,7 +105,13 @@ impl Exchange {
     }
 
     /// Everything.
-    fn event<'a>(&'a self, now: u64, answer: Answer, ending: &'a Ending) -> Event<'a> {
+    fn event<'a>(
+        &'a self,
+        now: u64,
+        asked: Asked,
+        answer: Answer,
+        ending: &'a Ending,
+    ) -> Event<'a> {
         let mut event = self.known();
         let status = ending.status.unwrap_or_default();
         event.status = Some(status);
@@ -127,6 +135,7 @@ impl Exchange {
             event.upstream_region =
                 provider.and_then(|provider| provider.region.as_deref()).map(Cow::Borrowed);
         }
+        record::asked(&mut event, asked);
         let served = ending.from_upstream && (200..300).contains(&status);
         let transported = answer.ended && ending.clean();
         let whole = match answer.meter {

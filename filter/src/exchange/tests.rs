@@ -1,6 +1,8 @@
 use super::*;
+mod said;
 use crate::counters::Counter;
 use crate::gate::tests::ready;
+use crate::host::Body;
 use crate::host::fake::FakeHost;
 use crate::stages::authenticate::tests::{NOW, token};
 use contract::audit::{Event, Kind, Outcome};

@@ -40,9 +40,13 @@ pub(crate) fn gate(host: &FakeHost) -> Gate {
 
 /// A signed policy with one rule.
 pub(crate) fn bundle(rule: &str, models: &[&str]) -> Vec<u8> {
+    policy(&serde_json::json!([{"id": rule, "models": models}]))
+}
+
+/// A signed policy with these rules.
+pub(crate) fn policy(rules: &serde_json::Value) -> Vec<u8> {
     let payload = serde_json::json!({
-        "schema": contract::policy::SCHEMA, "name": "test",
-        "rules": [{"id": rule, "models": models}],
+        "schema": contract::policy::SCHEMA, "name": "test", "rules": rules,
     });
     let payload = payload.to_string();
     let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
