@@ -258,6 +258,15 @@ impl Exchange {
     }
 }
 
+impl Drop for Exchange {
+    /// However it ended, it has: its number is not open any more.
+    fn drop(&mut self) {
+        if let Some(sequence) = self.sequence {
+            self.gate.close(sequence);
+        }
+    }
+}
+
 fn seconds(nanos: u64) -> u64 {
     nanos.checked_div(1_000_000_000).unwrap_or_default()
 }

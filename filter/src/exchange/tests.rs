@@ -286,6 +286,22 @@ fn a_flood_of_anonymous_refusals_is_counted_beyond_the_first_rows() {
     assert_eq!(counted, 90, "and none is forgotten");
 }
 
+#[test]
+fn the_number_of_an_exchange_is_open_until_it_has_ended_however_it_ends() {
+    let host = world(&token(|_| {}), BODY);
+    let gate = Rc::new(ready(&host, &json!([])));
+    let mut open = Exchange::new(Rc::clone(&gate));
+    open.request_headers(&host, false);
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (1, vec![1]));
+
+    drop(open); // as Envoy does without a word when another stream traps
+    let mut whole = Exchange::new(Rc::clone(&gate));
+    run(&host, &mut whole);
+    drop(whole);
+
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (2, vec![]));
+}
+
 /// Fails each host call of a whole exchange in turn, generated over all of them: whatever fails,
 /// the request is not forwarded after it, the client is told in our shape (unless telling is what
 /// failed), and the row stands.
