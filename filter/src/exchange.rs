@@ -3,7 +3,8 @@
 //! ```text
 //! request_headers   decode → authenticate → provisional record → wait for the body
 //! request_body      (wait)
-//! request_complete  parse → authorise → route → forward
+//! request_complete  parse → authorise → (store the intent) → route → forward
+//! call_ended        the intent is stored → route → forward
 //! response_headers  withhold what is not the client's, choose the meter
 //! response_body     meter
 //! finished          the record, exactly once
@@ -28,6 +29,7 @@ use crate::stages::route::{self, Forwarded};
 use crate::stages::said::Asked;
 pub use answer::Answer;
 use contract::audit::Sequence;
+use judge::Waiting;
 use std::rc::Rc;
 
 /// What becomes of a request.
@@ -55,6 +57,8 @@ enum Progress {
     New,
     /// The caller is known; the body is awaited.
     Authenticated(Rc<Caller>, Snapshot),
+    /// It may leave once the sidecar has stored it.
+    Waiting(Box<Waiting>),
     /// It was let go on.
     Forwarded(Forwarded),
     /// It was answered here, with no refusal.
@@ -124,6 +128,7 @@ impl Exchange {
             Progress::Forwarded(proof) => Verdict::Forward(proof),
             Progress::New
             | Progress::Authenticated(..)
+            | Progress::Waiting(_)
             | Progress::Answered
             | Progress::Refused(_) => Verdict::Hold,
         }
@@ -136,14 +141,17 @@ impl Exchange {
             (Err(error), Progress::Authenticated(..)) => self.refuse(host, error.into()),
             (Ok(()), Progress::Authenticated(..)) => self.request_complete(host),
             (_, Progress::Forwarded(proof)) => Verdict::Forward(*proof),
-            (_, Progress::New | Progress::Answered | Progress::Refused(_)) => Verdict::Hold,
+            (
+                _,
+                Progress::New | Progress::Waiting(_) | Progress::Answered | Progress::Refused(_),
+            ) => Verdict::Hold,
         }
     }
 
     /// Everything that can be judged is here.
     fn request_complete(&mut self, host: &impl Host) -> Verdict {
         let begun = host.now().unwrap_or(self.started);
-        let judged = self.judge(host, begun).map(Verdict::Forward);
+        let judged = self.judge(host, begun);
         self.clock(host, begun);
 
         self.settle(host, judged)

@@ -5,5 +5,6 @@ pub mod authenticate;
 pub mod parse;
 pub mod said;
 pub mod authorise;
+pub mod intend;
 pub mod route;
 pub mod meter;

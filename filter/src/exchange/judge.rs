@@ -1,20 +1,29 @@
 //! What is called, by whom, and may it be: from a body to the way out.
 
-use super::{Exchange, Progress};
+use super::{Exchange, Progress, Verdict};
 use crate::guard;
 use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use crate::stages::authenticate::{self, Caller};
 use crate::stages::authorise::{self, Permit};
+use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse::{self, Call};
-use crate::stages::route::{self, Forwarded};
+use crate::stages::route::{self, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
 use std::rc::Rc;
 
+/// A call that has to be stored before it may leave.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    sent: Sent,
+    governed: Governed,
+    caller: Rc<Caller>,
+}
+
 impl Exchange {
-    /// The straight line from a caller and a body to the way out.
-    pub(super) fn judge(&mut self, host: &impl Host, now: u64) -> Result<Forwarded, Refusal> {
+    /// The straight line from a caller and a body to the way out, or to the last stop before it.
+    pub(super) fn judge(&mut self, host: &impl Host, now: u64) -> Result<Verdict, Refusal> {
         let Progress::Authenticated(caller, snapshot) = &self.progress else {
             return Err(Refusal::GateFailed);
         };
@@ -38,7 +47,59 @@ impl Exchange {
         self.rule_id = Some(permit.rule_id().to_owned());
         self.call = Some(permit.call().clone());
         self.asked = asked;
-        let forwarded = route::dispatch(surface, &self.head, &caller, &permit).apply(host)?;
+        let governed = route::dispatch(surface, &self.head, &caller, &permit);
+        match intend::way(&permit) {
+            Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
+            Way::First(intent) => {
+                let record = self.intent(host)?;
+                let sent = intent.send(host, &self.gate.settings.gate_cluster, &record)?;
+                self.progress = Progress::Waiting(Box::new(Waiting { sent, governed, caller }));
+                Ok(Verdict::Hold)
+            }
+        }
+    }
+
+    /// A call of ours to the sidecar has ended. Envoy asks for nothing back here: what goes on does
+    /// so by [`Forwarded::resume`].
+    pub fn call_ended(&mut self, host: &impl Host, token: u32) -> Verdict {
+        let waiting = match std::mem::replace(&mut self.progress, Progress::New) {
+            Progress::Waiting(waiting) if waiting.sent.is(token) => waiting,
+            other => {
+                self.progress = other; // it does not wait, or not for this one
+                return Verdict::Hold;
+            }
+        };
+        let begun = host.now().unwrap_or(self.started);
+        let judged = self.go_on(host, *waiting, begun).map(Verdict::Forward);
+        self.clock(host, begun);
+
+        self.settle(host, judged)
+    }
+
+    /// Behind the last stop.
+    fn go_on(
+        &mut self,
+        host: &impl Host,
+        waiting: Waiting,
+        now: u64,
+    ) -> Result<Forwarded, Refusal> {
+        let Waiting { sent, governed, caller } = waiting;
+        let recorded = sent.stored(host)?;
+        // Time has passed.
+        self.still_stands(host, &caller, now)?;
+        let forwarded = self.forward(host, governed, recorded)?;
+        forwarded.resume(host)?;
+
+        Ok(forwarded)
+    }
+
+    fn forward(
+        &mut self,
+        host: &impl Host,
+        governed: Governed,
+        recorded: Recorded,
+    ) -> Result<Forwarded, Refusal> {
+        let forwarded = governed.apply(host, recorded)?;
         self.progress = Progress::Forwarded(forwarded);
 
         Ok(forwarded)

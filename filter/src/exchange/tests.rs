@@ -1,4 +1,5 @@
 use super::*;
+mod intends;
 mod said;
 use crate::counters::Counter;
 use crate::gate::tests::ready;

@@ -1,4 +1,4 @@
-//! 6. Answer → [`Usage`], and what it said: read as it passes.
+//! 7. Answer → [`Usage`], and what it said: read as it passes.
 //!
 //! Nothing is held back and nothing is kept but counters and one event or value at a time, with a
 //! cap. The provider's own numbers are taken: for a stream `message_start` and then the last
