@@ -180,8 +180,9 @@ impl<'a> Reader<'a> {
         if !self.has_room() {
             return Some(());
         }
-        let source = source.map(|source| serde_json::from_str::<Source<'a>>(source.get()));
-        let source = source.transpose().ok()?;
+        // Of results of a search it is an address.
+        let source = source.map(RawValue::get).filter(|source| source.starts_with('{'));
+        let source = source.map(serde_json::from_str::<Source<'a>>).transpose().ok()?;
         let media_type = source.as_ref().and_then(|source| source.media_type).and_then(word);
         let data = source.and_then(|source| json::inside(source.data?.get()));
         let bytes = data.unwrap_or(raw.as_bytes());

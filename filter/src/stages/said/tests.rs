@@ -222,6 +222,7 @@ fn each_kind_of_part_is_kept_in_its_own_form() {
     let data = "aGVsbG8=";
     let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}});
     let by_url = json!({"type": "document", "source": {"type": "url", "url": "https://x"}});
+    let found = json!({"type": "search_result", "source": "https://x", "content": []});
     let parts = input(&json!([{"role": "user", "content": [
         {"type": "text", "text": "see \u{e4}\n", "cache_control": {"type": "ephemeral"}},
         image,
@@ -230,6 +231,7 @@ fn each_kind_of_part_is_kept_in_its_own_form() {
         {"type": "tool_result", "tool_use_id": "toolu_2"},
         {"type": "tool_use", "id": "toolu_3", "name": "never", "input": {}},
         by_url,
+        found,
     ]}]));
 
     let blob = |kind: &str, media_type: Option<&str>, bytes: &str| Part::Blob {
@@ -252,6 +254,7 @@ fn each_kind_of_part_is_kept_in_its_own_form() {
             png,
             Part::ToolResult { tool_use_id: "toolu_2".into(), is_error: false, text: text("") },
             blob("document", None, &by_url.to_string()),
+            blob("search_result", None, &found.to_string()),
         ]
     );
 }
