@@ -10,14 +10,24 @@
 //!   "name": "acme",
 //!   "rules": [
 //!     { "id": "everyone", "models": ["claude-haiku-*", "claude-sonnet-*"] },
-//!     { "id": "research", "groups": ["research"], "models": ["claude-opus-*"] }
+//!     { "id": "research", "groups": ["research"], "models": ["claude-opus-*"],
+//!       "content": "full", "audit": "before" }
 //!   ]
 //! }
 //! ```
 //!
 //! `rates`, a sheet of negotiated prices ([`crate::price::Sheet`]), may stand beside them. It lies over
 //! the list prices that the build ships.
+//!
+//! A rule may also say what becomes of the calls it allows. All rules that allow a call are heard,
+//! not only the one that its row names, so here too their order does not matter:
+//!
+//! - `content`: what the row keeps of what was said, `none`, `redacted` or `full`. The strictest
+//!   that any of them says holds; `redacted` where none says anything.
+//! - `audit`: `before` has the call stored before it may leave (503 if that cannot be), `after` is
+//!   the rule's word for not asking. One that says `before` is enough; `after` where none does.
 
+use crate::audit::ContentMode;
 use crate::model;
 use crate::price::{RateCard, Sheet};
 use serde::{Deserialize, Serialize};
@@ -56,6 +66,63 @@ pub struct Rule {
     pub groups: Vec<String>,
     /// Models, `*` for any run of characters.
     pub models: Vec<String>,
+    /// What a row keeps of what was said; absent: the rule does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentMode>,
+    /// When a call is stored; absent: the rule does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+}
+
+/// When a call must be known to be stored. The greater is the stricter.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Audit {
+    /// Once it has ended.
+    #[default]
+    After,
+    /// Before it may leave.
+    Before,
+}
+
+/// What the rules that allow a call say of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    content: Option<ContentMode>,
+    audit: Audit,
+}
+
+impl Terms {
+    /// What the row keeps of what was said.
+    pub fn content(self) -> ContentMode {
+        self.content.unwrap_or_default()
+    }
+
+    /// When the call must be known to be stored.
+    pub fn audit(self) -> Audit {
+        self.audit
+    }
+
+    /// These and those: the stricter of each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            // The lesser content is the stricter; who says nothing does not count.
+            content: self.content.into_iter().chain(other.content).min(),
+            audit: self.audit.max(other.audit),
+        }
+    }
+}
+
+/// A yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// The first rule that allows it.
+    pub rule_id: &'a str,
+    /// What all rules that allow it say.
+    pub terms: Terms,
 }
 
 /// One fault of a document: where, and what would be right.
@@ -125,19 +192,33 @@ impl Policy {
         self.rates.as_ref()
     }
 
-    /// The first rule that lets this caller use this model, given by its normalised name.
-    pub fn allows(&self, tenant: &str, groups: &[String], model: &str) -> Option<&str> {
-        self.rules.iter().find(|rule| rule.allows(tenant, groups, model)).map(|rule| &*rule.id)
+    /// May this caller use this model, given by its normalised name? Rules that say nothing of the
+    /// call are asked only until one allows it.
+    pub fn allows(&self, tenant: &str, groups: &[String], model: &str) -> Option<Grant<'_>> {
+        let mut rules = self.rules.iter();
+        let first = rules.find(|rule| rule.allows(tenant, groups, model))?;
+        let others = rules.filter(|rule| rule.says() && rule.allows(tenant, groups, model));
+        let terms = others.fold(first.terms(), |terms, rule| terms.and(rule.terms()));
+
+        Some(Grant { rule_id: &first.id, terms })
     }
 }
 
 impl Rule {
     fn allows(&self, tenant: &str, groups: &[String], model: &str) -> bool {
-        let Self { id: _, tenants, groups: wanted, models } = self;
+        let Self { id: _, tenants, groups: wanted, models, content: _, audit: _ } = self;
 
         (tenants.is_empty() || tenants.iter().any(|name| name == tenant))
             && (wanted.is_empty() || wanted.iter().any(|name| groups.contains(name)))
             && models.iter().any(|pattern| model::matches(pattern, model))
+    }
+
+    fn says(&self) -> bool {
+        self.content.is_some() || self.audit.is_some()
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { content: self.content, audit: self.audit.unwrap_or_default() }
     }
 }
 
@@ -204,12 +285,78 @@ mod tests {
     fn the_rule_that_allows_is_named() {
         let policy = Policy::parse(ACME.as_bytes()).unwrap();
         let research = ["research".to_owned()];
+        let rule = |tenant: &str, groups: &[String], model: &str| {
+            policy.allows(tenant, groups, model).map(|grant| grant.rule_id.to_owned())
+        };
 
-        assert_eq!(policy.allows("acme", &[], "claude-haiku-4-5"), Some("everyone"));
-        assert_eq!(policy.allows("acme", &[], "claude-sonnet-4-5"), Some("everyone"));
-        assert_eq!(policy.allows("acme", &research, "claude-opus-4-8"), Some("research"));
-        assert_eq!(policy.allows("acme", &[], "claude-opus-4-8"), None);
-        assert_eq!(policy.allows("agency", &[], "llama-3.3-70b"), Some("agency"));
+        assert_eq!(rule("acme", &[], "claude-haiku-4-5").as_deref(), Some("everyone"));
+        assert_eq!(rule("acme", &[], "claude-sonnet-4-5").as_deref(), Some("everyone"));
+        assert_eq!(rule("acme", &research, "claude-opus-4-8").as_deref(), Some("research"));
+        assert_eq!(rule("acme", &[], "claude-opus-4-8"), None);
+        assert_eq!(rule("agency", &[], "llama-3.3-70b").as_deref(), Some("agency"));
+    }
+
+    /// Rules that all allow the same, with these further members, in this order and the other.
+    fn terms(rules: &[&str]) -> Terms {
+        let parse = |rules: Vec<(usize, &&str)>| {
+            let rules: Vec<_> = rules
+                .iter()
+                .map(|(index, says)| format!(r#"{{"id":"r{index}","models":["*"]{says}}}"#))
+                .collect();
+            let text =
+                format!(r#"{{"schema":"{SCHEMA}","name":"n","rules":[{}]}}"#, rules.join(","));
+            Policy::parse(text.as_bytes()).unwrap().allows("t", &[], "m-1").unwrap().terms
+        };
+        let (one, other) = (
+            parse(rules.iter().enumerate().collect()),
+            parse(rules.iter().enumerate().rev().collect()),
+        );
+        assert_eq!(one, other, "the order of rules matters: {rules:?}");
+        one
+    }
+
+    #[test]
+    fn of_all_rules_that_allow_a_call_the_strictest_word_holds_in_whatever_order() {
+        let (full, none) = (r#","content":"full""#, r#","content":"none""#);
+        let (redacted, before) = (r#","content":"redacted""#, r#","audit":"before""#);
+        let after = r#","audit":"after""#;
+        for (rules, content, audit) in [
+            (&["", ""][..], ContentMode::Redacted, Audit::After),
+            (&[full, ""], ContentMode::Full, Audit::After),
+            (&[full, redacted], ContentMode::Redacted, Audit::After),
+            (&[full, "", none, redacted], ContentMode::None, Audit::After),
+            (&["", before, after], ContentMode::Redacted, Audit::Before),
+            (&[full, before], ContentMode::Full, Audit::Before),
+        ] {
+            let terms = terms(rules);
+            assert_eq!((terms.content(), terms.audit()), (content, audit), "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_does_not_allow_the_call_has_no_say_in_it() {
+        let text = format!(
+            r#"{{"schema":"{SCHEMA}","name":"n","rules":[{{"id":"a","models":["*"]}},
+            {{"id":"b","groups":["g"],"models":["*"],"content":"full","audit":"before"}},
+            {{"id":"c","models":["other-*"],"content":"none"}}]}}"#
+        );
+        let policy = Policy::parse(text.as_bytes()).unwrap();
+
+        let outside = policy.allows("t", &[], "m-1").unwrap();
+        let inside = policy.allows("t", &["g".to_owned()], "m-1").unwrap();
+
+        assert_eq!((outside.rule_id, outside.terms), ("a", Terms::default()));
+        assert_eq!((inside.rule_id, inside.terms.content()), ("a", ContentMode::Full));
+        assert_eq!(inside.terms.audit(), Audit::Before);
+    }
+
+    #[test]
+    fn a_rule_that_says_nothing_more_is_written_as_before() {
+        let document: Document = serde_json::from_str(ACME).unwrap();
+
+        let written = serde_json::to_string(&document).unwrap();
+
+        assert!(!written.contains("content") && !written.contains("audit"), "{written}");
     }
 
     #[test]
@@ -255,5 +402,9 @@ mod tests {
             {"id":"a","models":["*"],"deny_tools":["bash"]}]}"#;
 
         assert!(Policy::parse(newer.as_bytes()).is_err(), "half a policy is no policy");
+        for word in [r#""content":"some""#, r#""audit":"during""#, r#""audit":true"#] {
+            let odd = newer.replace(r#""deny_tools":["bash"]"#, word);
+            assert!(Policy::parse(odd.as_bytes()).is_err(), "{word}");
+        }
     }
 }

@@ -18,6 +18,8 @@ pub enum Counter {
     DocumentRefused,
     /// A document could not be fetched.
     FetchFailed,
+    /// The sidecar was not told how far this VM has come.
+    HeartbeatFailed,
 }
 
 impl Counter {
@@ -30,6 +32,7 @@ impl Counter {
             Self::DocumentTaken => "tollgate_document_taken".to_owned(),
             Self::DocumentRefused => "tollgate_document_refused".to_owned(),
             Self::FetchFailed => "tollgate_fetch_failed".to_owned(),
+            Self::HeartbeatFailed => "tollgate_heartbeat_failed".to_owned(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Counter {
                 Self::DocumentTaken,
                 Self::DocumentRefused,
                 Self::FetchFailed,
+                Self::HeartbeatFailed,
             ])
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! request_headers   decode → authenticate → provisional record → wait for the body
 //! request_body      (wait)
-//! request_complete  parse → authorise → route → forward
+//! request_complete  parse → authorise → (store the intent) → route → forward
+//! call_ended        the intent is stored → route → forward
 //! response_headers  withhold what is not the client's, choose the meter
 //! response_body     meter
 //! finished          the record, exactly once
@@ -13,21 +14,22 @@
 //! [`Refusal`]; only a [`Forwarded`] lets a request go on, and only [`route`] can make one.
 
 mod answer;
+mod judge;
 mod report;
 
 use crate::flood::Reason;
 use crate::gate::Gate;
-use crate::guard;
-use crate::host::{Body, Host, HostError, Map};
+use crate::host::{Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::snapshot::{Bundle, Snapshot};
 use crate::stages::authenticate::{self, Caller};
-use crate::stages::authorise;
 use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
-use crate::stages::parse::{self, Call};
+use crate::stages::parse::Call;
 use crate::stages::route::{self, Forwarded};
+use crate::stages::said::Asked;
 pub use answer::Answer;
 use contract::audit::Sequence;
+use judge::Waiting;
 use std::rc::Rc;
 
 /// What becomes of a request.
@@ -55,6 +57,8 @@ enum Progress {
     New,
     /// The caller is known; the body is awaited.
     Authenticated(Rc<Caller>, Snapshot),
+    /// It may leave once the sidecar has stored it.
+    Waiting(Box<Waiting>),
     /// It was let go on.
     Forwarded(Forwarded),
     /// It was answered here, with no refusal.
@@ -76,6 +80,7 @@ pub struct Exchange {
     bundle: Option<Rc<Bundle>>,
     call: Option<Call>,
     rule_id: Option<String>,
+    asked: Asked,
     held: usize,
     row: bool,
     answer: Answer,
@@ -95,6 +100,7 @@ impl Exchange {
             bundle: None,
             call: None,
             rule_id: None,
+            asked: Asked::default(),
             held: 0,
             row: true,
             answer: Answer::default(),
@@ -122,6 +128,7 @@ impl Exchange {
             Progress::Forwarded(proof) => Verdict::Forward(proof),
             Progress::New
             | Progress::Authenticated(..)
+            | Progress::Waiting(_)
             | Progress::Answered
             | Progress::Refused(_) => Verdict::Hold,
         }
@@ -134,14 +141,17 @@ impl Exchange {
             (Err(error), Progress::Authenticated(..)) => self.refuse(host, error.into()),
             (Ok(()), Progress::Authenticated(..)) => self.request_complete(host),
             (_, Progress::Forwarded(proof)) => Verdict::Forward(*proof),
-            (_, Progress::New | Progress::Answered | Progress::Refused(_)) => Verdict::Hold,
+            (
+                _,
+                Progress::New | Progress::Waiting(_) | Progress::Answered | Progress::Refused(_),
+            ) => Verdict::Hold,
         }
     }
 
     /// Everything that can be judged is here.
     fn request_complete(&mut self, host: &impl Host) -> Verdict {
         let begun = host.now().unwrap_or(self.started);
-        let judged = self.judge(host, begun).map(Verdict::Forward);
+        let judged = self.judge(host, begun);
         self.clock(host, begun);
 
         self.settle(host, judged)
@@ -202,38 +212,6 @@ impl Exchange {
         }
     }
 
-    /// The straight line from a caller and a body to the way out.
-    fn judge(&mut self, host: &impl Host, now: u64) -> Result<Forwarded, Refusal> {
-        let Progress::Authenticated(caller, snapshot) = &self.progress else {
-            return Err(Refusal::GateFailed);
-        };
-        // One bundle from beginning to end; but whoever was stopped while the body came is stopped.
-        self.gate.refresh(host)?;
-        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
-        authenticate::stands(caller, &self.gate.settings, &latest.board, seconds(now))?;
-        let surface = self.head.surface.ok_or(Refusal::UnknownPath)?;
-        let body = host.body(Body::Request, self.held)?;
-        let attempt = guard::enter(host, self.gate.started.get(), &caller.user_id, &body)?
-            .ok_or(Refusal::Quarantined)?;
-        #[cfg(feature = "trap")]
-        crate::trap::on_body(&body);
-        let call = parse::call(&body);
-        drop(body);
-        attempt.leave(host)?;
-
-        let permit =
-            authorise::permit(&snapshot.bundle, caller, call?).map_err(|(refusal, call)| {
-                self.call = Some(call);
-                refusal
-            })?;
-        self.rule_id = Some(permit.rule_id().to_owned());
-        self.call = Some(permit.call().clone());
-        let forwarded = route::dispatch(surface, &self.head, caller, &permit).apply(host)?;
-        self.progress = Progress::Forwarded(forwarded);
-
-        Ok(forwarded)
-    }
-
     fn settle(&mut self, host: &impl Host, judged: Result<Verdict, Refusal>) -> Verdict {
         match judged {
             Ok(verdict) => verdict,
@@ -284,6 +262,15 @@ impl Exchange {
     fn clock(&mut self, host: &impl Host, begun: u64) {
         if let (Ok(now), true) = (host.now(), begun > 0) {
             self.spent = self.spent.saturating_add(now.saturating_sub(begun));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    /// However it ended, it has: its number is not open any more.
+    fn drop(&mut self) {
+        if let Some(sequence) = self.sequence {
+            self.gate.close(sequence);
         }
     }
 }

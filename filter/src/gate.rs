@@ -8,10 +8,11 @@ use crate::record::Providers;
 use crate::settings::Settings;
 use crate::snapshot::{self, DocumentError, Documents, Snapshot};
 use crate::tokens::Tokens;
-use contract::audit::{Counted, Kind, Sequence};
+use contract::audit::{Counted, Heartbeat, Kind, Sequence};
 use contract::headers::Boundary;
 use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Shared data: when this Envoy's first VM started, Unix nanoseconds.
@@ -44,6 +45,9 @@ pub struct Gate {
     boot: u64,
     vm: u32,
     last: Cell<u64>,
+    /// Numbers given out that will still make a row. As many as there are exchanges and counts in
+    /// this VM, each of which takes far more memory than its number here.
+    open: RefCell<BTreeSet<u64>>,
     version: Cell<u64>,
     taken: [Cell<u32>; 3],
     documents: RefCell<Documents>,
@@ -84,6 +88,7 @@ impl Gate {
             boot,
             vm,
             last: Cell::new(0),
+            open: RefCell::default(),
             version: Cell::new(0),
             taken: [const { Cell::new(0) }; 3],
             documents: RefCell::default(),
@@ -91,12 +96,31 @@ impl Gate {
         })
     }
 
-    /// The next record's place in this VM's sequence.
+    /// The next record's place in this VM's sequence. It is open until [`Self::close`].
     pub fn next(&self) -> Sequence {
         let n = self.last.get().saturating_add(1);
         self.last.set(n);
+        self.open.borrow_mut().insert(n);
 
         Sequence { boot: self.boot, vm: self.vm, n }
+    }
+
+    /// What this number was given out for has ended: if there is no row, one is missing.
+    pub fn close(&self, sequence: Sequence) {
+        self.open.borrow_mut().remove(&sequence.n);
+    }
+
+    /// How far this VM has come.
+    pub fn heartbeat(&self) -> Heartbeat {
+        let open = self.open.borrow();
+        let listed: Vec<u64> = open.iter().copied().take(Heartbeat::MOST).collect();
+        // Of numbers from the first that is not listed on nothing is said.
+        let highest = match open.iter().nth(Heartbeat::MOST) {
+            Some(first) => first.saturating_sub(1),
+            None => self.last.get(),
+        };
+
+        Heartbeat { boot: self.boot, vm: self.vm, highest, open: listed }
     }
 
     /// This VM's number.
@@ -156,7 +180,8 @@ impl Gate {
         Ok(())
     }
 
-    /// What was counted instead of written, as rows to be.
+    /// What was counted instead of written, as rows to be. Their numbers are open until the sidecar
+    /// says that it has them.
     pub fn counted(&self, now: u64) -> Vec<Counted> {
         self.flood
             .borrow_mut()
@@ -172,6 +197,13 @@ impl Gate {
                 sequence: self.next(),
             })
             .collect()
+    }
+
+    /// The sidecar has these.
+    pub fn stored(&self, counted: &[Counted]) {
+        for one in counted {
+            self.close(one.sequence);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! has to turn into a [`crate::refusal::Refusal`].
 
 use crate::counters::Counter;
+use std::time::Duration;
 use thiserror::Error;
 
 mod headers;
@@ -75,6 +76,19 @@ pub trait Host {
     fn shared(&self, key: &str) -> Result<Shared, HostError>;
     /// Writes one; `false` if another VM was faster than `cas`.
     fn share(&self, key: &str, value: &[u8], cas: Option<u32>) -> Result<bool, HostError>;
+    /// Sends JSON to a cluster, and waits no longer than that for its answer. The token names the call
+    /// when it has ended, however it did.
+    fn post(
+        &self,
+        cluster: &str,
+        path: &str,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<u32, HostError>;
+    /// The status of the call that has just ended; `None` if there was no answer.
+    fn call_status(&self) -> Result<Option<u16>, HostError>;
+    /// Lets the request go on that was held.
+    fn resume(&self) -> Result<(), HostError>;
     /// Counts an event.
     fn count(&self, counter: Counter) -> Result<(), HostError>;
 }

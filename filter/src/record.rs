@@ -4,6 +4,7 @@ use crate::exchange::Answer;
 use crate::host::Host;
 use crate::stages::authenticate::Caller;
 use crate::stages::meter::{Meter, Reading};
+use crate::stages::said::{Answered, Asked};
 use contract::audit::{self, Acted, Event, FineUsage, Kind};
 use contract::price::RateCard;
 use std::borrow::Cow;
@@ -20,8 +21,15 @@ pub const CLIENT_GONE: &str = "client_gone";
 /// Flag: the usage is known, and there is no price for it.
 pub const PRICE_UNKNOWN: &str = "price_unknown";
 
-/// Flag: the payload was too large and is left out.
+/// Flag: the record was too large; first what was said is left out, then the ids of tools, then the
+/// whole payload.
 const CUT: &str = "record_cut";
+
+/// Flag: of the ids of tools some are left out.
+const TOOLS_CUT: &str = "tool_uses_cut";
+
+/// Flag: the last message of the request could not be read.
+const UNREADABLE: &str = "content_unreadable";
 
 /// Envoy's response flags (`CoreResponseFlag` of its `stream_info.h`).
 const CLIENT_LEFT: u64 = 1 << 14; // DC, downstream connection termination
@@ -169,9 +177,33 @@ pub fn acted(event: &mut Event<'_>, acted: Acted) {
     event.rule_id = own(acted.rule_id);
 }
 
+/// Enters what the request says.
+pub fn asked(event: &mut Event<'_>, asked: Asked) {
+    event.payload.answers = asked.answers.into_iter().map(Cow::Owned).collect();
+    event.payload.content = asked.content;
+    for (raised, flag) in [(asked.answers_cut, TOOLS_CUT), (asked.unreadable, UNREADABLE)] {
+        if raised {
+            event.payload.flags.push(flag.into());
+        }
+    }
+}
+
+/// Enters what the answer says.
+fn answered(event: &mut Event<'_>, said: Answered) {
+    event.payload.tool_uses = said.tool_uses;
+    if said.tool_uses_cut && !event.payload.flags.iter().any(|flag| flag == TOOLS_CUT) {
+        event.payload.flags.push(TOOLS_CUT.into());
+    }
+    if let Some(content) = &mut event.payload.content {
+        content.output = said.output;
+        content.parts_omitted = content.parts_omitted.saturating_add(said.parts_omitted);
+    }
+}
+
 /// Enters what was metered, and its price. Was the answer whole?
 pub fn usage(event: &mut Event<'_>, rates: &RateCard, meter: Meter, transported: bool) -> bool {
-    let Reading { usage, whole, complete, flags } = meter.finish(transported);
+    let Reading { usage, whole, complete, flags, said } = meter.finish(transported);
+    answered(event, said);
     // The provider's word for what it served; the request's own word stands in the payload.
     if let Some(Ok(served)) = usage.model.as_deref().map(contract::model::normalise) {
         event.model = Some(Cow::Owned(served.into_owned()));
@@ -211,6 +243,17 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
         return whole;
     }
     let mut small = event.clone();
+    small.payload.flags.push(CUT.into());
+    small.payload.content = None;
+    let without_content = serde_json::to_vec(&small).unwrap_or_default();
+    if without_content.len() <= audit::LARGEST {
+        return without_content;
+    }
+    (small.payload.tool_uses, small.payload.answers) = (Vec::new(), Vec::new());
+    let without_tools = serde_json::to_vec(&small).unwrap_or_default();
+    if without_tools.len() <= audit::LARGEST {
+        return without_tools;
+    }
     small.payload = audit::Payload {
         flags: vec![CUT.into()],
         sequence: event.payload.sequence,
@@ -218,4 +261,44 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
     };
 
     serde_json::to_vec(&small).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::audit::{Content, Part, Payload, Text, ToolUse};
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_record_that_is_too_large_loses_first_what_was_said_and_then_the_ids_of_tools() {
+        let long = |bytes: usize| "x".repeat(bytes);
+        let event = |said: usize, id: usize, other: usize| Event {
+            payload: Payload {
+                requested_model: Some(long(other).into()),
+                tool_uses: vec![ToolUse { id: long(id).into(), name: "t".into() }],
+                content: Some(Content {
+                    input: vec![Part::Text {
+                        text: Text { text: long(said).into(), ..Text::default() },
+                    }],
+                    ..Content::default()
+                }),
+                ..Payload::default()
+            },
+            ..Event::default()
+        };
+        for (event, content, tools, model) in [
+            (event(9, 9, 9), true, true, true),
+            (event(audit::LARGEST, 9, 9), false, true, true),
+            (event(9, audit::LARGEST, 9), false, false, true),
+            (event(9, 9, audit::LARGEST), false, false, false),
+        ] {
+            let record = encode(&event);
+            assert!(record.len() <= audit::LARGEST);
+            let payload = serde_json::from_slice::<Event<'_>>(&record).unwrap().payload;
+            let kept = (payload.content.is_some(), !payload.tool_uses.is_empty());
+            assert_eq!((kept, payload.requested_model.is_some()), ((content, tools), model));
+            assert_eq!(payload.flags == [CUT], !content, "{:?}", payload.flags);
+        }
+    }
 }

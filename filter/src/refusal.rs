@@ -47,6 +47,7 @@ macro_rules! table {
 table! {
     NotReady            "not_ready"              503 ApiError            "The gateway is starting. Try again in a moment."
     GateFailed          "gate_failed"            500 ApiError            "The gateway failed. The request was not forwarded."
+    AuditUnavailable    "audit_unavailable"      503 ApiError            "The gateway cannot write this call down now. It was not forwarded. Try again in a moment."
 
     UnknownPath         "unknown_path"           404 NotFoundError       "There is nothing at this path."
     Method              "method_not_allowed"     405 InvalidRequestError "This path does not take this method."

@@ -3,6 +3,8 @@
 pub mod decode;
 pub mod authenticate;
 pub mod parse;
+pub mod said;
 pub mod authorise;
+pub mod intend;
 pub mod route;
 pub mod meter;

@@ -306,6 +306,8 @@ fn the_sidecar_s_inner_listener_cannot_be_reached_through_the_front() {
             "/gate/keys",
             "/gate/standing",
             "/gate/counted",
+            "/gate/intent",
+            "/gate/heartbeat",
             "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
             "/metrics",
             "/v1/auth/cowork/../../../gate/policy",

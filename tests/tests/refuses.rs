@@ -248,6 +248,27 @@ fn before_policy_and_keys_are_there_everything_is_refused() {
 }
 
 #[test]
+fn a_call_that_must_be_stored_first_is_refused_while_nobody_can_store_it() {
+    let mut setup = Setup::named("refuses-unstored");
+    setup.policy["rules"][1]["models"] = json!(["*"]);
+    setup.policy["rules"][1]["groups"] = json!([]);
+    setup.policy["rules"][1]["audit"] = json!("before");
+    alone(setup, async |world| {
+        world.kill_sidecar();
+
+        let answer = world.call(&Script::new()).send(world).await;
+
+        answer.assert_refused(503, "api_error");
+        assert_eq!(answer.header("x-tollgate-refusal"), "audit_unavailable");
+        assert!(world.provider.all().is_empty());
+        world.start_sidecar().await.unwrap();
+        let row = world.row_from(answer.source).await;
+        assert_eq!((row.text("rule_id"), row.text("outcome")), ("audit_unavailable", "error"));
+        assert_eq!(row.number("complete"), Some(1), "nothing was sent, nothing is billed");
+    });
+}
+
+#[test]
 fn no_refusal_says_what_is_inside() {
     SUITE.run(async |world| {
         let call = world.call(&Script::new()).member("model", json!("claude-opus-4-8"));
@@ -263,7 +284,8 @@ fn no_refusal_says_what_is_inside() {
 }
 
 /// What needs a broken host, or a trap; tested elsewhere.
-const ELSEWHERE: [&str; 4] = ["not_ready", "gate_failed", "token_revoked", "quarantined"];
+const ELSEWHERE: [&str; 5] =
+    ["not_ready", "gate_failed", "audit_unavailable", "token_revoked", "quarantined"];
 
 #[test]
 fn every_code_of_the_table_has_its_test() {

@@ -130,7 +130,10 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")
+)]
 fn is_none_left(bytes: &u64) -> bool {
     *bytes == 0
 }

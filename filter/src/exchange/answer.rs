@@ -100,7 +100,11 @@ impl Exchange {
             }
         } else if self.call.is_some() {
             let kind = list.get("content-type").unwrap_or_default();
-            self.answer.meter = Some(Meter::new(kind, list.get("content-encoding")));
+            let mut meter = Meter::new(kind, list.get("content-encoding"));
+            if self.asked.content.is_some() {
+                meter = meter.keeping(self.asked.left);
+            }
+            self.answer.meter = Some(meter);
         }
         for (name, _) in list.iter() {
             match str::from_utf8(name) {

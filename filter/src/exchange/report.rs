@@ -8,22 +8,32 @@ use crate::record::{self, Ending};
 use crate::refusal::Refusal;
 use crate::stages::authenticate;
 use crate::stages::decode::Surface;
-use contract::audit::{Event, Kind, Outcome, PROPERTY, Payload};
+use crate::stages::said::Asked;
+use contract::audit::{EVENT_ID_STATE, Event, Kind, Outcome, PROPERTY, Payload};
 use std::borrow::Cow;
 
 impl Exchange {
     /// Envoy is done with the exchange, however it ended. Writes the record, once.
     pub fn finished(&mut self, host: &impl Host) {
+        self.write_final(host);
+        if let Progress::Waiting(_) = self.progress {
+            // The client has left. Whatever the sidecar still answers is too late.
+            self.progress = Progress::Answered;
+        }
+    }
+
+    fn write_final(&mut self, host: &impl Host) {
         if matches!(self.progress, Progress::New) && self.started == 0 {
             return; // Envoy rejected it before it came here; its own log line makes the row
         }
         let ending = Ending::read(host, &self.gate.providers, &self.answer);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
+        let asked = std::mem::take(&mut self.asked);
         if self.row {
             self.number();
         }
-        let event = self.event(now, answer, &ending);
+        let event = self.event(now, asked, answer, &ending);
         if let Err(error) = self.count(host, event.outcome) {
             log::warn!("{error}: an exchange is not counted");
         }
@@ -57,6 +67,17 @@ impl Exchange {
         event.payload.flags.push(record::PROVISIONAL.into());
 
         Ok(host.set_state(PROPERTY, &record::encode(&event))?)
+    }
+
+    /// The call as it is told to the sidecar before it leaves. It must carry the id of its row to be.
+    pub(super) fn intent(&self, host: &impl Host) -> Result<Vec<u8>, Refusal> {
+        let id = host.property(&["filter_state", EVENT_ID_STATE])?;
+        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| !id.is_empty());
+        let mut event = self.known();
+        event.event_id = Cow::Owned(id.ok_or(Refusal::AuditUnavailable)?);
+        event.payload.flags.push(record::PROVISIONAL.into());
+
+        Ok(record::encode(&event))
     }
 
     fn count(&self, host: &impl Host, outcome: Outcome) -> Result<(), HostError> {
@@ -103,7 +124,13 @@ impl Exchange {
     }
 
     /// Everything.
-    fn event<'a>(&'a self, now: u64, answer: Answer, ending: &'a Ending) -> Event<'a> {
+    fn event<'a>(
+        &'a self,
+        now: u64,
+        asked: Asked,
+        answer: Answer,
+        ending: &'a Ending,
+    ) -> Event<'a> {
         let mut event = self.known();
         let status = ending.status.unwrap_or_default();
         event.status = Some(status);
@@ -127,6 +154,7 @@ impl Exchange {
             event.upstream_region =
                 provider.and_then(|provider| provider.region.as_deref()).map(Cow::Borrowed);
         }
+        record::asked(&mut event, asked);
         let served = ending.from_upstream && (200..300).contains(&status);
         let transported = answer.ended && ending.clean();
         let whole = match answer.meter {
@@ -173,11 +201,16 @@ impl Exchange {
             }
             Progress::Forwarded(_) if served => event.outcome = Outcome::Allowed,
             Progress::Answered => event.outcome = Outcome::Allowed,
-            Progress::New | Progress::Authenticated(..) if (400..500).contains(&status) => {
+            Progress::New | Progress::Authenticated(..) | Progress::Waiting(_)
+                if (400..500).contains(&status) =>
+            {
                 event.outcome = Outcome::Denied;
                 event.rule_id = Some(ending.rule_id());
             }
-            Progress::New | Progress::Authenticated(..) | Progress::Forwarded(_) => {
+            Progress::New
+            | Progress::Authenticated(..)
+            | Progress::Waiting(_)
+            | Progress::Forwarded(_) => {
                 event.outcome = Outcome::Error;
             }
         }

@@ -1,6 +1,9 @@
 use super::*;
+mod intends;
+mod said;
 use crate::counters::Counter;
 use crate::gate::tests::ready;
+use crate::host::Body;
 use crate::host::fake::FakeHost;
 use crate::stages::authenticate::tests::{NOW, token};
 use contract::audit::{Event, Kind, Outcome};
@@ -306,6 +309,22 @@ fn a_flood_of_anonymous_refusals_is_counted_beyond_the_first_rows() {
     assert_eq!(rows, 10);
     let counted: u64 = gate.counted(host.now.get()).iter().map(|one| one.count).sum();
     assert_eq!(counted, 90, "and none is forgotten");
+}
+
+#[test]
+fn the_number_of_an_exchange_is_open_until_it_has_ended_however_it_ends() {
+    let host = world(&token(|_| {}), BODY);
+    let gate = Rc::new(ready(&host, &json!([])));
+    let mut open = Exchange::new(Rc::clone(&gate));
+    open.request_headers(&host, false);
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (1, vec![1]));
+
+    drop(open); // as Envoy does without a word when another stream traps
+    let mut whole = Exchange::new(Rc::clone(&gate));
+    run(&host, &mut whole);
+    drop(whole);
+
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (2, vec![]));
 }
 
 /// Fails each host call of a whole exchange in turn, generated over all of them: whatever fails,

@@ -40,9 +40,13 @@ pub(crate) fn gate(host: &FakeHost) -> Gate {
 
 /// A signed policy with one rule.
 pub(crate) fn bundle(rule: &str, models: &[&str]) -> Vec<u8> {
+    policy(&serde_json::json!([{"id": rule, "models": models}]))
+}
+
+/// A signed policy with these rules.
+pub(crate) fn policy(rules: &serde_json::Value) -> Vec<u8> {
     let payload = serde_json::json!({
-        "schema": contract::policy::SCHEMA, "name": "test",
-        "rules": [{"id": rule, "models": models}],
+        "schema": contract::policy::SCHEMA, "name": "test", "rules": rules,
     });
     let payload = payload.to_string();
     let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
@@ -80,4 +84,49 @@ fn each_vm_has_its_number_and_all_have_one_boot() {
     assert_eq!((one.vm(), two.vm()), (1, 2));
     assert_eq!((first.n, second.n), (1, 2));
     assert_eq!(first.boot, two.next().boot);
+}
+
+#[test]
+fn a_heartbeat_tells_the_highest_number_and_those_that_are_still_open() {
+    let host = FakeHost::default();
+    let gate = gate(&host);
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (0, vec![]));
+
+    let [one, two, three] = [gate.next(), gate.next(), gate.next()];
+    gate.close(two);
+    gate.close(two);
+
+    let beat = gate.heartbeat();
+    assert_eq!((beat.boot, beat.vm), (one.boot, one.vm));
+    assert_eq!((beat.highest, beat.open), (3, vec![1, 3]));
+    gate.close(one);
+    gate.close(three);
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (3, vec![]));
+}
+
+#[test]
+fn where_more_are_open_than_a_heartbeat_lists_it_speaks_of_no_number_beyond_them() {
+    let host = FakeHost::default();
+    let gate = gate(&host);
+    let numbers: Vec<_> = (0..Heartbeat::MOST + 10).map(|_| gate.next()).collect();
+    gate.close(numbers[0]);
+
+    let beat = gate.heartbeat();
+
+    assert_eq!(beat.open.len(), Heartbeat::MOST);
+    assert_eq!((beat.open.first(), beat.open.last()), (Some(&2), Some(&beat.highest)));
+}
+
+#[test]
+fn the_number_of_a_count_is_open_until_the_sidecar_has_it() {
+    let host = FakeHost::default();
+    let gate = gate(&host);
+    let reason = crate::flood::Reason { code: "token_expired", status: 401, sign_in: false };
+    gate.flood.borrow_mut().admits(reason, "10.0.0.1", 1, 0);
+
+    let counted = gate.counted(1);
+    assert_eq!(gate.heartbeat().open, [1]);
+    gate.stored(&counted);
+
+    assert_eq!((gate.heartbeat().highest, gate.heartbeat().open), (1, vec![]));
 }

@@ -4,6 +4,7 @@ use super::{Body, Headers, Host, HostError, Map, Shared};
 use crate::counters::Counter;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 /// What the client was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,12 @@ pub(crate) struct FakeHost {
     pub(crate) replies: RefCell<Vec<Reply>>,
     pub(crate) data: RefCell<HashMap<String, Shared>>,
     pub(crate) counted: RefCell<Vec<Counter>>,
+    /// Calls to other clusters: path and body. Their tokens are numbered from 1.
+    pub(crate) posts: RefCell<Vec<(String, String)>>,
+    /// What the call that has ended was answered.
+    pub(crate) answer: Cell<Option<u16>>,
+    /// How often a request that was held went on.
+    pub(crate) resumed: Cell<usize>,
     /// The number of the call that is refused; calls are numbered from 1.
     pub(crate) fails: Cell<Option<usize>>,
     pub(crate) calls: RefCell<Vec<&'static str>>,
@@ -135,6 +142,24 @@ impl Host for FakeHost {
         }
         data.insert(key.to_owned(), Shared { value: value.to_vec(), cas: next });
         Ok(true)
+    }
+
+    fn post(&self, _: &str, path: &str, body: &[u8], _: Duration) -> Result<u32, HostError> {
+        self.called("post")?;
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        self.posts.borrow_mut().push((path.to_owned(), body));
+        Ok(u32::try_from(self.posts.borrow().len()).unwrap())
+    }
+
+    fn call_status(&self) -> Result<Option<u16>, HostError> {
+        self.called("call_status")?;
+        Ok(self.answer.get())
+    }
+
+    fn resume(&self) -> Result<(), HostError> {
+        self.called("resume")?;
+        self.resumed.set(self.resumed.get() + 1);
+        Ok(())
     }
 
     fn count(&self, counter: Counter) -> Result<(), HostError> {

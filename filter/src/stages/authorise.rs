@@ -4,12 +4,14 @@ use super::authenticate::Caller;
 use super::parse::Call;
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
+use contract::policy::Terms;
 
 /// A call that a rule allows. Only [`permit`] makes one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     call: Call,
     rule_id: String,
+    terms: Terms,
 }
 
 impl Permit {
@@ -22,6 +24,11 @@ impl Permit {
     pub fn rule_id(&self) -> &str {
         &self.rule_id
     }
+
+    /// What the rules that allow it say of it.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
 }
 
 /// Asks the policy.
@@ -30,13 +37,20 @@ impl Permit {
 /// [`Refusal::ModelNotAllowed`] with the call, which the row names.
 pub fn permit(bundle: &Bundle, caller: &Caller, call: Call) -> Result<Permit, (Refusal, Call)> {
     let claims = &caller.claims;
-    let rule = |model: &str| bundle.policy.allows(&claims.tenant_id, &claims.groups, model);
+    let ask = |model: &str| bundle.policy.allows(&claims.tenant_id, &claims.groups, model);
+    let mut terms = Terms::default();
     // Every model that the provider may call for it, not only the one that answers.
-    if let Some(model) = call.beside.iter().find(|model| rule(model).is_none()) {
-        return Err((Refusal::ModelNotAllowed, Call { model: model.clone(), ..call }));
+    for model in &call.beside {
+        let Some(grant) = ask(model) else {
+            let model = model.clone();
+            return Err((Refusal::ModelNotAllowed, Call { model, ..call }));
+        };
+        terms = terms.and(grant.terms);
     }
-    match rule(&call.model) {
-        Some(rule) => Ok(Permit { rule_id: rule.to_owned(), call }),
+    match ask(&call.model) {
+        Some(grant) => {
+            Ok(Permit { rule_id: grant.rule_id.to_owned(), terms: terms.and(grant.terms), call })
+        }
         None => Err((Refusal::ModelNotAllowed, call)),
     }
 }

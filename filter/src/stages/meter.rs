@@ -1,4 +1,4 @@
-//! 6. Answer → [`Usage`]: what it cost, read as it passes.
+//! 7. Answer → [`Usage`], and what it said: read as it passes.
 //!
 //! Nothing is held back and nothing is kept but counters and one event or value at a time, with a
 //! cap. The provider's own numbers are taken: for a stream `message_start` and then the last
@@ -10,6 +10,7 @@ mod runs;
 mod sse;
 mod usage;
 
+use crate::stages::said::{Answered, Blocks};
 use pluck::Pluck;
 use serde::Deserialize;
 use sse::Lines;
@@ -20,7 +21,7 @@ pub use usage::Usage;
 const LARGEST: usize = 64 * 1024;
 
 /// What a meter has read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// The usage, as far as it is known.
     pub usage: Usage,
@@ -30,6 +31,8 @@ pub struct Reading {
     pub complete: bool,
     /// What a reader of the row should know.
     pub flags: Vec<&'static str>,
+    /// What it said.
+    pub said: Answered,
 }
 
 /// A meter for one answer.
@@ -37,13 +40,14 @@ pub struct Reading {
 pub struct Meter {
     form: Form,
     usage: Usage,
+    blocks: Blocks,
     flags: Vec<&'static str>,
     ended: bool,
 }
 
 #[derive(Debug)]
 enum Form {
-    Json(Pluck),
+    Json(Box<Pluck>),
     Stream(Lines),
     /// Nothing to be read; the flag says why.
     None,
@@ -79,19 +83,36 @@ impl Meter {
         } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
             (Form::Stream(Lines::default()), None)
         } else if essence.eq_ignore_ascii_case(b"application/json") {
-            (Form::Json(Pluck::default()), None)
+            (Form::Json(Box::default()), None)
         } else {
             (Form::None, Some(flags::OTHER_TYPE))
         };
 
-        Self { form, usage: Usage::default(), flags: flag.into_iter().collect(), ended: false }
+        Self {
+            form,
+            usage: Usage::default(),
+            blocks: Blocks::default(),
+            flags: flag.into_iter().collect(),
+            ended: false,
+        }
+    }
+
+    /// Keeps what is said as well, so many bytes of its text.
+    #[must_use]
+    pub fn keeping(mut self, budget: usize) -> Self {
+        self.blocks.keep(budget);
+        if let Form::Stream(lines) = &mut self.form {
+            lines.with_texts();
+        }
+
+        self
     }
 
     /// Reads the next bytes, cut anywhere.
     pub fn eat(&mut self, chunk: &[u8]) {
-        let Self { form, usage, flags, ended } = self;
+        let Self { form, usage, blocks, flags, ended } = self;
         match form {
-            Form::Json(pluck) => pluck.eat(chunk, &mut |name, value| {
+            Form::Json(pluck) => pluck.eat(chunk, blocks, &mut |name, value| {
                 if let Err(flag) = usage.take_member(name, value) {
                     raise(flags, flag);
                 }
@@ -99,6 +120,8 @@ impl Meter {
             Form::Stream(lines) => lines.eat(chunk, &mut |event| match usage.take_event(&event) {
                 Ok(Seen::End) => *ended = true,
                 Ok(Seen::Failure) => raise(flags, flags::PROVIDER_ERROR),
+                Ok(Seen::Block) => blocks.start(event.data, event.too_large),
+                Ok(Seen::Text) => blocks.delta(event.data, event.too_large),
                 Ok(Seen::More) => {}
                 Err(flag) => raise(flags, flag),
             }),
@@ -113,7 +136,7 @@ impl Meter {
 
     /// What was read. `transported` says that the transport saw the answer's end.
     pub fn finish(self, transported: bool) -> Reading {
-        let Self { form, mut usage, mut flags, ended } = self;
+        let Self { form, mut usage, blocks, mut flags, ended } = self;
         let failed = flags.contains(&flags::PROVIDER_ERROR);
         let (whole, readable) = match form {
             Form::Stream(_) => (ended && !failed && transported, true),
@@ -134,7 +157,7 @@ impl Meter {
         }
         let complete = whole && readable && known && flags.is_empty();
 
-        Reading { usage, whole, complete, flags }
+        Reading { usage, whole, complete, flags, said: blocks.finish() }
     }
 }
 

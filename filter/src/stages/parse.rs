@@ -1,9 +1,13 @@
 //! 3. Body → [`Call`]: what is asked for.
 //!
 //! The body is read once, borrowed, and never written again: what the provider gets are the bytes
-//! the client sent. Members we do not know pass; a member on which we decide may be there once.
+//! the client sent. Members we do not know pass; a member on which we decide, or of which the row
+//! tells, may be there once.
 
 mod beside;
+mod turn;
+
+pub use turn::Turn;
 
 use crate::refusal::Refusal;
 use contract::model;
@@ -25,12 +29,21 @@ pub struct Call {
     pub beside: Vec<String>,
 }
 
+/// A body that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// What is asked for.
+    pub call: Call,
+    /// The conversation, where it stands in the body.
+    pub turn: Turn<'a>,
+}
+
 /// Reads a body.
 ///
 /// # Errors
 /// A [`Refusal`] for a body that is no Messages request, or that two readers could read in two
 /// ways.
-pub fn call(body: &[u8]) -> Result<Call, Refusal> {
+pub fn request(body: &[u8]) -> Result<Request<'_>, Refusal> {
     if body.is_empty() {
         return Err(Refusal::BodyMissing);
     }
@@ -54,7 +67,9 @@ pub fn call(body: &[u8]) -> Result<Call, Refusal> {
     let model = normal(&requested)?;
     let beside = members.beside.iter().map(|name| normal(name)).collect::<Result<_, _>>()?;
 
-    Ok(Call { model, requested_model: requested.into_owned(), stream, beside })
+    let call = Call { model, requested_model: requested.into_owned(), stream, beside };
+
+    Ok(Request { call, turn: members.turn.unwrap_or_default() })
 }
 
 fn normal(name: &str) -> Result<String, Refusal> {
@@ -66,6 +81,7 @@ fn normal(name: &str) -> Result<String, Refusal> {
 struct Found<'a> {
     model: Option<Value<'a>>,
     stream: Option<Value<'a>>,
+    turn: Option<Turn<'a>>,
     beside: Vec<Cow<'a, str>>,
     twice: bool,
 }
@@ -86,13 +102,14 @@ impl<'de> Visitor<'de> for Members {
                 "model" => found.twice |= found.model.replace(map.next_value()?).is_some(),
                 "stream" => found.twice |= found.stream.replace(map.next_value()?).is_some(),
                 // Data by definition, and most of the body.
-                "messages" | "system" => {
+                "messages" => found.twice |= found.turn.replace(map.next_value()?).is_some(),
+                "system" => {
                     map.next_value::<IgnoredAny>()?;
                 }
                 other => {
                     // Some servers read names whatever their case; for them this is a second one.
-                    found.twice |=
-                        ["model", "stream"].iter().any(|n| other.eq_ignore_ascii_case(n));
+                    let ours = ["model", "stream", "messages"];
+                    found.twice |= ours.iter().any(|n| other.eq_ignore_ascii_case(n));
                     let of_models = other.eq_ignore_ascii_case("fallbacks");
                     let member: &RawValue = map.next_value()?;
                     beside::search(&mut found, of_models, member.get()).map_err(Error::custom)?;
@@ -182,6 +199,11 @@ impl<'de> Visitor<'de> for AnyValue {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn call(body: &[u8]) -> Result<Call, Refusal> {
+        request(body).map(|request| request.call)
+    }
+
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -213,6 +235,8 @@ mod tests {
             (r#"{"model":"a","model":"b"}"#, Refusal::BodyDuplicate),
             (r#"{"model":"a","mod\u0065l":"b"}"#, Refusal::BodyDuplicate),
             (r#"{"model":"a","Model":"b"}"#, Refusal::BodyDuplicate),
+            (r#"{"model":"a","messages":[],"messages":[]}"#, Refusal::BodyDuplicate),
+            (r#"{"model":"a","Messages":[]}"#, Refusal::BodyDuplicate),
             (r#"{"model":"a","stream":1}"#, Refusal::StreamType),
             (r#"{"model":"claude sonnet"}"#, Refusal::ModelMalformed),
             (r#"{"model":"clаude"}"#, Refusal::ModelMalformed),
@@ -229,18 +253,15 @@ mod tests {
             "messages":[{"role":"user","content":[{"type":"text","text":"model"}]}],
             "fallbacks" : [{"model":"claude-sonnet-4-5"},"default"]}"#;
 
-        let call = call(body).unwrap();
+        let read = call(body).unwrap();
 
-        assert_eq!(call.beside, ["claude-opus-4-8", "claude-sonnet-4-5", "default"]);
+        assert_eq!(read.beside, ["claude-opus-4-8", "claude-sonnet-4-5", "default"]);
         let future = br#"{"model":"a","x_future":1e400,"y":null,"z":{"deep":[[1e400]]}}"#;
-        assert!(
-            super::call(future).is_ok_and(|call| call.beside.is_empty()),
-            "no model: it passes"
-        );
+        assert!(call(future).is_ok_and(|call| call.beside.is_empty()), "no model: it passes");
         let odd = br#"{"model":"a","tools":[{"model":1}]}"#;
-        assert_eq!(super::call(odd), Err(Refusal::BodyMalformed));
+        assert_eq!(call(odd), Err(Refusal::BodyMalformed));
         let twice = br#"{"model":"a","tools":[{"model":"b","Model":"c"}]}"#;
-        assert_eq!(super::call(twice), Err(Refusal::BodyDuplicate));
+        assert_eq!(call(twice), Err(Refusal::BodyDuplicate));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! 5. [`Permit`] → [`Dispatch`]: the facts the operator's routes match on, and the boundary.
+//! 6. [`Permit`] → [`Governed`]: the facts the operator's routes match on, and the boundary.
 //!
 //! Where a call goes is Envoy's route table's business; we only set the headers it matches on.
 //! What leaves is an allow-list. Our own headers are taken away behind the route table by the
@@ -7,6 +7,7 @@
 use super::authenticate::{self, Caller};
 use super::authorise::Permit;
 use super::decode::{Head, Surface};
+use super::intend::Recorded;
 use crate::host::{Host, HostError, Map};
 use contract::headers;
 
@@ -17,12 +18,16 @@ pub struct Dispatch {
     set: Vec<(&'static str, String)>,
 }
 
+/// The same for a call that the policy governs: it leaves only once it is [`Recorded`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Governed(Dispatch);
+
 /// The call is on its way: all of its [`Dispatch`] was done. Only [`Dispatch::apply`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forwarded(());
 
 /// A governed call.
-pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit) -> Dispatch {
+pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit) -> Governed {
     let claims = &caller.claims;
     let surface = match surface {
         Surface::CountTokens => "count_tokens",
@@ -44,7 +49,7 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit)
     let overwritten = |name: &String| set.iter().any(|(ours, _)| ours == name);
     let remove = head.inside.iter().filter(|name| !overwritten(name)).cloned().collect();
 
-    Dispatch { remove, set }
+    Governed(Dispatch { remove, set })
 }
 
 /// A call of the sidecar's own surfaces: it sees the credential and nothing that is forged.
@@ -64,6 +69,26 @@ fn fact(value: Option<&str>) -> String {
         !value.is_empty() && value.len() <= 256 && value.bytes().all(|b| (b' '..=b'~').contains(&b))
     };
     value.filter(fits).unwrap_or(headers::ABSENT).to_owned()
+}
+
+impl Governed {
+    /// Does it.
+    ///
+    /// # Errors
+    /// If the host refuses any of it; the call must then not leave.
+    pub fn apply(self, host: &impl Host, _: Recorded) -> Result<Forwarded, HostError> {
+        self.0.apply(host)
+    }
+}
+
+impl Forwarded {
+    /// Lets a request go on that was held longer than a callback.
+    ///
+    /// # Errors
+    /// If the host refuses; the request then stays where it is.
+    pub fn resume(self, host: &impl Host) -> Result<(), HostError> {
+        host.resume()
+    }
 }
 
 impl Dispatch {

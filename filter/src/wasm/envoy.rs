@@ -3,8 +3,10 @@
 use super::ffi;
 use crate::counters::Counter;
 use crate::host::{Body, Headers, Host, HostError, Map, Shared};
+use proxy_wasm::hostcalls;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The ABI's numbers for header maps and buffers.
 const REQUEST_HEADERS: u32 = 0;
@@ -102,6 +104,33 @@ impl Host for Envoy {
 
     fn share(&self, key: &str, value: &[u8], cas: Option<u32>) -> Result<bool, HostError> {
         ffi::share(key, value, cas.unwrap_or_default())
+    }
+
+    /// The SDK's call: its dispatcher must know the token, or it panics when the answer comes.
+    fn post(
+        &self,
+        cluster: &str,
+        path: &str,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<u32, HostError> {
+        const REFUSED: HostError = HostError { call: "http_call", status: u32::MAX };
+        let headers = vec![
+            (":method", "POST"),
+            (":path", path),
+            (":authority", "tollgate"),
+            ("content-type", "application/json"),
+        ];
+        hostcalls::dispatch_http_call(cluster, headers, Some(body), vec![], patience)
+            .or(Err(REFUSED))
+    }
+
+    fn call_status(&self) -> Result<Option<u16>, HostError> {
+        Ok(call_headers()?.text(":status").and_then(|status| status.parse().ok()))
+    }
+
+    fn resume(&self) -> Result<(), HostError> {
+        ffi::continue_request()
     }
 
     fn count(&self, counter: Counter) -> Result<(), HostError> {

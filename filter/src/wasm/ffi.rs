@@ -72,6 +72,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
 }
 
 fn check(call: &'static str, status: u32) -> Result<(), HostError> {
@@ -248,4 +249,11 @@ pub(super) fn tick_every(milliseconds: u32) -> Result<(), HostError> {
     // SAFETY: takes a number only.
     let status = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
     check("set_tick_period_milliseconds", status)
+}
+
+/// Lets the held request of the stream at hand go on.
+pub(super) fn continue_request() -> Result<(), HostError> {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: takes a number only.
+    check("continue_stream", unsafe { proxy_continue_stream(HTTP_REQUEST) })
 }

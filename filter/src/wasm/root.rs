@@ -28,6 +28,10 @@ const TICK: u32 = 250;
 /// and an address.
 const PERIOD: u64 = 1_000_000_000;
 
+/// How often the sidecar is told how far this VM has come, nanoseconds: a hole at the end of its
+/// sequence is known that late.
+const HEARTBEAT: u64 = 5_000_000_000;
+
 /// How long an answer of the sidecar is awaited.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -38,6 +42,7 @@ const LARGEST: usize = contract::envelope::LARGEST;
 enum Pending {
     Fetch(Document),
     Counted,
+    Heartbeat,
 }
 
 /// One plugin in one VM.
@@ -52,6 +57,7 @@ pub(super) struct Root {
     counted: Vec<Counted>,
     handing_over: bool,
     handed_over: u64,
+    told: u64,
 }
 
 impl Root {
@@ -80,6 +86,7 @@ impl Root {
             }
         }
         self.hand_over(gate, now);
+        self.tell(gate, now);
 
         Ok(())
     }
@@ -110,6 +117,11 @@ impl Root {
         if let Err(error) = self.envoy.count(counter) {
             log::warn!("{error}: an event is not counted");
         }
+    }
+
+    /// Did the sidecar say that it has stored what it was sent?
+    fn call_stored(&self) -> bool {
+        self.envoy.call_status().is_ok_and(|status| status == Some(204))
     }
 
     fn arrived(&mut self, document: Document, size: usize) {
@@ -155,19 +167,25 @@ impl Root {
             return;
         }
         let body = serde_json::to_vec(&self.counted).unwrap_or_default();
-        let headers = vec![
-            (":method", "POST"),
-            (":path", "/gate/counted"),
-            (":authority", "tollgate"),
-            ("content-type", "application/json"),
-        ];
-        let cluster = &gate.settings.gate_cluster;
         // If it cannot even be sent, the next tick tries again.
         if let Ok(token) =
-            hostcalls::dispatch_http_call(cluster, headers, Some(&body), vec![], PATIENCE)
+            self.envoy.post(&gate.settings.gate_cluster, "/gate/counted", &body, PATIENCE)
         {
             self.handing_over = true;
             self.pending.insert(token, Pending::Counted);
+        }
+    }
+
+    /// Tells how far this VM has come. Nothing waits for it, and the next one says it all again.
+    fn tell(&mut self, gate: &Gate, now: u64) {
+        if now.abs_diff(self.told) < HEARTBEAT {
+            return;
+        }
+        self.told = now;
+        let body = serde_json::to_vec(&gate.heartbeat()).unwrap_or_default();
+        match self.envoy.post(&gate.settings.gate_cluster, "/gate/heartbeat", &body, PATIENCE) {
+            Ok(token) => drop(self.pending.insert(token, Pending::Heartbeat)),
+            Err(_) => self.counts(Counter::HeartbeatFailed),
         }
     }
 }
@@ -178,13 +196,17 @@ impl Context for Root {
             Some(Pending::Fetch(document)) => self.arrived(document, size),
             Some(Pending::Counted) => {
                 self.handing_over = false;
-                let stored = envoy::call_headers()
-                    .is_ok_and(|headers| headers.text(":status") == Some("204"));
-                if stored {
+                if self.call_stored()
+                    && let Some(gate) = &self.gate
+                {
+                    gate.stored(&self.counted);
                     self.counted.clear();
                 }
             }
-            None => {}
+            Some(Pending::Heartbeat) if !self.call_stored() => {
+                self.counts(Counter::HeartbeatFailed);
+            }
+            Some(Pending::Heartbeat) | None => {}
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Takes a few members out of a JSON object as it streams by, without keeping the rest.
+//! Takes a few members out of a JSON object as it streams by, without keeping the rest; the blocks
+//! of its `content` are read one by one.
 
 use super::LARGEST;
+use crate::stages::said::{Blocks, Elements};
 
 /// The members of the outermost object that are taken.
 const WANTED: [&str; 4] = ["usage", "input_tokens", "model", "stop_reason"];
@@ -16,6 +18,7 @@ pub(super) struct Pluck {
     name: Vec<u8>,
     in_name: bool,
     value: Option<Vec<u8>>,
+    elements: Option<Elements>,
     too_large: bool,
     closed: bool,
 }
@@ -24,9 +27,26 @@ const LONGEST_NAME: usize = 32;
 
 impl Pluck {
     /// Reads the next bytes and hands over each member that is finished in them.
-    pub(super) fn eat(&mut self, chunk: &[u8], found: &mut dyn FnMut(&str, &[u8])) {
-        for byte in chunk {
-            self.byte(*byte, found);
+    pub(super) fn eat(
+        &mut self,
+        chunk: &[u8],
+        blocks: &mut Blocks,
+        found: &mut dyn FnMut(&str, &[u8]),
+    ) {
+        let mut rest = chunk;
+        while let Some((byte, behind)) = rest.split_first() {
+            // Most of an answer is the inside of strings: it is taken in runs.
+            if self.in_string && !self.in_name && !self.escaped {
+                let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+                let (run, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                if !run.is_empty() {
+                    self.keep(run, blocks);
+                    rest = behind;
+                    continue;
+                }
+            }
+            self.byte(*byte, blocks, found);
+            rest = behind;
         }
     }
 
@@ -40,9 +60,9 @@ impl Pluck {
         self.too_large
     }
 
-    fn byte(&mut self, byte: u8, found: &mut dyn FnMut(&str, &[u8])) {
+    fn byte(&mut self, byte: u8, blocks: &mut Blocks, found: &mut dyn FnMut(&str, &[u8])) {
         if self.in_string {
-            self.in_text(byte);
+            self.in_text(byte, blocks);
             return;
         }
         match byte {
@@ -52,11 +72,11 @@ impl Pluck {
                     self.in_name = true;
                     self.name.clear();
                 } else {
-                    self.keep(byte);
+                    self.keep(&[byte], blocks);
                 }
             }
             b'{' | b'[' => {
-                self.keep(byte);
+                self.keep(&[byte], blocks);
                 self.depth = self.depth.saturating_add(1);
                 self.expects_name = self.depth == 1 && byte == b'{';
             }
@@ -65,7 +85,7 @@ impl Pluck {
                     self.hand_over(found);
                     self.closed = true;
                 } else {
-                    self.keep(byte);
+                    self.keep(&[byte], blocks);
                 }
                 self.depth = self.depth.saturating_sub(1);
             }
@@ -73,16 +93,17 @@ impl Pluck {
                 self.expects_name = false;
                 let wanted = WANTED.iter().any(|name| name.as_bytes() == self.name);
                 self.value = wanted.then(Vec::new);
+                self.elements = (self.name == b"content").then(Elements::default);
             }
             b',' if self.depth == 1 => {
                 self.hand_over(found);
                 self.expects_name = true;
             }
-            _ => self.keep(byte),
+            _ => self.keep(&[byte], blocks),
         }
     }
 
-    fn in_text(&mut self, byte: u8) {
+    fn in_text(&mut self, byte: u8, blocks: &mut Blocks) {
         let ends = byte == b'"' && !self.escaped;
         self.escaped = byte == b'\\' && !self.escaped;
         if self.in_name {
@@ -91,15 +112,18 @@ impl Pluck {
             }
             self.in_name = !ends;
         } else {
-            self.keep(byte);
+            self.keep(&[byte], blocks);
         }
         self.in_string = !ends;
     }
 
-    fn keep(&mut self, byte: u8) {
+    fn keep(&mut self, bytes: &[u8], blocks: &mut Blocks) {
+        if let Some(elements) = &mut self.elements {
+            elements.eat(bytes, blocks);
+        }
         if let Some(value) = &mut self.value {
-            if value.len() < LARGEST {
-                value.push(byte);
+            if value.len().saturating_add(bytes.len()) <= LARGEST {
+                value.extend_from_slice(bytes);
             } else {
                 self.too_large = true;
                 self.value = None;
@@ -108,6 +132,7 @@ impl Pluck {
     }
 
     fn hand_over(&mut self, found: &mut dyn FnMut(&str, &[u8])) {
+        self.elements = None;
         if let (Some(value), Ok(name)) = (self.value.take(), str::from_utf8(&self.name)) {
             found(name, &value);
         }

@@ -1,7 +1,7 @@
 //! Server-sent events (WHATWG HTML, §9.2.6), read as they come.
 //!
-//! Only events that can matter are kept: an event whose name says it carries text is passed over
-//! without a copy. Lines end in LF, CRLF or CR, wherever a chunk is cut.
+//! Only events that can matter are kept: where no text is kept, an event whose name says it carries
+//! some is passed over without a copy. Lines end in LF, CRLF or CR, wherever a chunk is cut.
 
 use super::LARGEST;
 
@@ -16,6 +16,7 @@ pub(super) struct Event<'a> {
 }
 
 /// The reader.
+#[expect(clippy::struct_excessive_bools, reason = "a reader's state is made of them")]
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// The line's field name, until its colon.
@@ -26,6 +27,7 @@ pub(super) struct Lines {
     has_data: bool,
     too_large: bool,
     after_cr: bool,
+    texts: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +49,23 @@ enum Target {
 const LONGEST_FIELD: usize = 8; // "event", "data", "id", "retry"
 const LONGEST_NAME: usize = 64;
 /// Events that can matter. An event without a name might be any of them.
-const MATTER: [&[u8]; 5] = [b"", b"message_start", b"message_delta", b"message_stop", b"error"];
+const MATTER: [&[u8]; 6] =
+    [b"", b"message_start", b"message_delta", b"message_stop", b"error", b"content_block_start"];
+/// The one that matters where the text is kept.
+const TEXT: &[u8] = b"content_block_delta";
 
 impl Lines {
+    /// Keeps events that carry text as well.
+    pub(super) fn with_texts(&mut self) {
+        self.texts = true;
+    }
+
+    fn matters(&self) -> bool {
+        let name = self.name.as_slice();
+
+        MATTER.contains(&name) || (self.texts && name == TEXT)
+    }
+
     /// Reads the next bytes and hands over each event that is finished in them.
     pub(super) fn eat(&mut self, mut chunk: &[u8], found: &mut dyn FnMut(Event<'_>)) {
         while let Some(first) = chunk.first() {
@@ -104,7 +120,7 @@ impl Lines {
                 self.name.clear();
                 Target::Name
             }
-            b"data" if MATTER.contains(&self.name.as_slice()) => {
+            b"data" if self.matters() => {
                 if self.has_data {
                     self.data.push(b'\n');
                 }

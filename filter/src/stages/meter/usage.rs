@@ -36,9 +36,13 @@ pub struct Usage {
     unpriced: bool,
 }
 
-/// What an event means for the end of a stream.
+/// What an event means beside its usage.
 pub(super) enum Seen {
     More,
+    /// A block begins.
+    Block,
+    /// More of a block.
+    Text,
     End,
     Failure,
 }
@@ -220,8 +224,12 @@ impl Usage {
 
     /// An event of a stream.
     pub(super) fn take_event(&mut self, event: &Event<'_>) -> Result<Seen, &'static str> {
-        if event.too_large {
-            return Err(flags::TOO_LARGE);
+        match (event.name, event.too_large) {
+            // These bring no usage, whatever stands in them.
+            ("content_block_start", _) => return Ok(Seen::Block),
+            ("content_block_delta", _) => return Ok(Seen::Text),
+            (_, true) => return Err(flags::TOO_LARGE),
+            (_, false) => {}
         }
         let wire: WireEvent = read(event.data)?;
         let name = wire.r#type.as_deref().unwrap_or(event.name);
@@ -238,6 +246,8 @@ impl Usage {
             }
             "message_stop" => return Ok(Seen::End),
             "error" => return Ok(Seen::Failure),
+            "content_block_start" => return Ok(Seen::Block),
+            "content_block_delta" => return Ok(Seen::Text),
             _ => {}
         }
 

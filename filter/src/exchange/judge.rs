@@ -1,0 +1,129 @@
+//! What is called, by whom, and may it be: from a body to the way out.
+
+use super::{Exchange, Progress, Verdict};
+use crate::guard;
+use crate::host::{Body, Host};
+use crate::refusal::Refusal;
+use crate::snapshot::Bundle;
+use crate::stages::authenticate::{self, Caller};
+use crate::stages::authorise::{self, Permit};
+use crate::stages::intend::{self, Recorded, Sent, Way};
+use crate::stages::parse::{self, Call};
+use crate::stages::route::{self, Forwarded, Governed};
+use crate::stages::said::{self, Asked};
+use std::rc::Rc;
+
+/// A call that has to be stored before it may leave.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    sent: Sent,
+    governed: Governed,
+    caller: Rc<Caller>,
+}
+
+impl Exchange {
+    /// The straight line from a caller and a body to the way out, or to the last stop before it.
+    pub(super) fn judge(&mut self, host: &impl Host, now: u64) -> Result<Verdict, Refusal> {
+        let Progress::Authenticated(caller, snapshot) = &self.progress else {
+            return Err(Refusal::GateFailed);
+        };
+        // One bundle from beginning to end; but whoever was stopped while the body came is stopped.
+        let (caller, bundle) = (Rc::clone(caller), Rc::clone(&snapshot.bundle));
+        self.still_stands(host, &caller, now)?;
+        let surface = self.head.surface.ok_or(Refusal::UnknownPath)?;
+        let body = host.body(Body::Request, self.held)?;
+        let attempt = guard::enter(host, self.gate.started.get(), &caller.user_id, &body)?
+            .ok_or(Refusal::Quarantined)?;
+        #[cfg(feature = "trap")]
+        crate::trap::on_body(&body);
+        let read = read(&body, &bundle, &caller);
+        drop(body);
+        attempt.leave(host)?;
+
+        let (permit, asked) = read.map_err(|(refusal, call)| {
+            self.call = call;
+            refusal
+        })?;
+        self.rule_id = Some(permit.rule_id().to_owned());
+        self.call = Some(permit.call().clone());
+        self.asked = asked;
+        let governed = route::dispatch(surface, &self.head, &caller, &permit);
+        match intend::way(&permit) {
+            Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
+            Way::First(intent) => {
+                let record = self.intent(host)?;
+                let sent = intent.send(host, &self.gate.settings.gate_cluster, &record)?;
+                self.progress = Progress::Waiting(Box::new(Waiting { sent, governed, caller }));
+                Ok(Verdict::Hold)
+            }
+        }
+    }
+
+    /// A call of ours to the sidecar has ended. Envoy asks for nothing back here: what goes on does
+    /// so by [`Forwarded::resume`].
+    pub fn call_ended(&mut self, host: &impl Host, token: u32) -> Verdict {
+        let waiting = match std::mem::replace(&mut self.progress, Progress::New) {
+            Progress::Waiting(waiting) if waiting.sent.is(token) => waiting,
+            other => {
+                self.progress = other; // it does not wait, or not for this one
+                return Verdict::Hold;
+            }
+        };
+        let begun = host.now().unwrap_or(self.started);
+        let judged = self.go_on(host, *waiting, begun).map(Verdict::Forward);
+        self.clock(host, begun);
+
+        self.settle(host, judged)
+    }
+
+    /// Behind the last stop.
+    fn go_on(
+        &mut self,
+        host: &impl Host,
+        waiting: Waiting,
+        now: u64,
+    ) -> Result<Forwarded, Refusal> {
+        let Waiting { sent, governed, caller } = waiting;
+        let recorded = sent.stored(host)?;
+        // Time has passed.
+        self.still_stands(host, &caller, now)?;
+        let forwarded = self.forward(host, governed, recorded)?;
+        forwarded.resume(host)?;
+
+        Ok(forwarded)
+    }
+
+    fn forward(
+        &mut self,
+        host: &impl Host,
+        governed: Governed,
+        recorded: Recorded,
+    ) -> Result<Forwarded, Refusal> {
+        let forwarded = governed.apply(host, recorded)?;
+        self.progress = Progress::Forwarded(forwarded);
+
+        Ok(forwarded)
+    }
+
+    /// Refuses whoever was stopped in the meantime.
+    fn still_stands(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<(), Refusal> {
+        self.gate.refresh(host)?;
+        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
+
+        authenticate::stands(caller, &self.gate.settings, &latest.board, super::seconds(now))
+    }
+}
+
+/// Everything that looks into the body, in one piece: a trap in it is the body's.
+fn read(
+    body: &[u8],
+    bundle: &Bundle,
+    caller: &Caller,
+) -> Result<(Permit, Asked), (Refusal, Option<Call>)> {
+    let request = parse::request(body).map_err(|refusal| (refusal, None))?;
+    let permit = authorise::permit(bundle, caller, request.call)
+        .map_err(|(refusal, call)| (refusal, Some(call)))?;
+    let asked = said::asked(&request.turn, body, permit.terms().content());
+
+    Ok((permit, asked))
+}
