@@ -206,7 +206,7 @@ fn scripted(seen: &Seen, script: &Script) -> Response<Body> {
     } else if asked.streams() {
         ("text/event-stream; charset=utf-8", model::events(&asked, &words, script))
     } else {
-        let body = model::message(&asked, &words, script.usage).to_string();
+        let body = model::message(&asked, &words, script).to_string();
         let size = if script.cut == 0 { body.len() } else { script.cut };
         ("application/json", body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect())
     };

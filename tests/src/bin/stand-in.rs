@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Parser;
 use e2e::provider::model::{self, Asked};
-use e2e::provider::script::{Script, Usage};
+use e2e::provider::script::{Script, Tool, Usage};
 use e2e::world::certificates;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -18,6 +18,7 @@ use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -95,9 +96,11 @@ async fn answer(
     let usage =
         Usage { input: tokens(body.len()), output: tokens(WORDS.len()), ..Usage::default() };
 
+    let tools = wanted(&body).into_iter().collect();
+    let script = Script { usage, tools, deltas: 1, ..Script::default() };
+
     let (status, kind, body) = match path.as_str() {
         "/v1/messages" if asked.streams() => {
-            let script = Script { usage, deltas: 1, ..Script::default() };
             let events = stream::iter(model::events(&asked, &words, &script)).then(async |event| {
                 tokio::time::sleep(PACE).await;
                 Ok(Frame::data(event))
@@ -109,7 +112,7 @@ async fn answer(
             )
         }
         "/v1/messages" => {
-            (StatusCode::OK, "application/json", whole(&model::message(&asked, &words, usage)))
+            (StatusCode::OK, "application/json", whole(&model::message(&asked, &words, &script)))
         }
         "/v1/messages/count_tokens" => {
             let counted = serde_json::json!({ "input_tokens": usage.input });
@@ -123,6 +126,25 @@ async fn answer(
     response.headers_mut().insert("request-id", HeaderValue::from_static("req_stand_in"));
 
     Ok(response)
+}
+
+/// The tool that the last turn asks for in so many words: `use the tool Bash {"command":"ls"}`. So an
+/// agent's loop can be looked at without a model.
+fn wanted(body: &[u8]) -> Option<Tool> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let last = body.get("messages")?.as_array()?.last()?.get("content")?;
+    let blocks = last.as_array().map(Vec::as_slice).unwrap_or_default();
+    let texts = blocks.iter().filter_map(|block| block.get("text"));
+    let text = texts.chain([last]).rev().find_map(|text| text.as_str())?;
+    let (_, asked) = text.split_once("use the tool ")?;
+    let (name, arguments) = asked.split_once(' ')?;
+    let mut values = serde_json::Deserializer::from_str(arguments).into_iter();
+    let input: serde_json::Map<String, serde_json::Value> = values.next()?.ok()?;
+    let id = format!("toolu_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+
+    Some(Tool::new(&id, name, &serde_json::Value::from(input).to_string()))
 }
 
 fn whole(body: &serde_json::Value) -> BoxBody<Bytes, Infallible> {

@@ -41,12 +41,42 @@ fn usage(usage: Usage, output: u64) -> Value {
     })
 }
 
+/// Why it stops.
+fn reason(script: &Script) -> &'static str {
+    if script.tools.is_empty() { "end_turn" } else { "tool_use" }
+}
+
 /// The whole answer as JSON.
-pub fn message(asked: &Asked, words: &[String], used: Usage) -> Value {
+pub fn message(asked: &Asked, words: &[String], script: &Script) -> Value {
+    let used = script.usage;
+    let mut content = vec![json!({"type": "text", "text": words.concat()})];
+    content.extend(script.tools.iter().map(|tool| {
+        let input: Value = serde_json::from_str(&tool.input).unwrap_or_default();
+        json!({"type": "tool_use", "id": tool.id, "name": tool.name, "input": input})
+    }));
+
     json!({
         "id": "msg_01e2e", "type": "message", "role": "assistant", "model": asked.model,
-        "content": [{"type": "text", "text": words.concat()}],
-        "stop_reason": "end_turn", "stop_sequence": null, "usage": usage(used, used.output),
+        "content": content, "stop_reason": reason(script), "stop_sequence": null,
+        "usage": usage(used, used.output),
+    })
+}
+
+/// The events of the tools that are called, behind the text.
+fn tools(script: &Script) -> impl Iterator<Item = Value> {
+    script.tools.iter().zip(1..).flat_map(|(tool, index)| {
+        let (head, tail) = tool.input.split_at(tool.input.len() / 2);
+        let delta = move |part: &str| {
+            json!({"type": "content_block_delta", "index": index,
+                "delta": {"type": "input_json_delta", "partial_json": part}})
+        };
+        [
+            json!({"type": "content_block_start", "index": index, "content_block":
+                {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}}),
+            delta(head),
+            delta(tail),
+            json!({"type": "content_block_stop", "index": index}),
+        ]
     })
 }
 
@@ -75,10 +105,11 @@ pub fn events(asked: &Asked, words: &[String], script: &Script) -> Vec<Bytes> {
         return framed(&events, script);
     }
     events.push(json!({"type": "content_block_stop", "index": 0}));
+    events.extend(tools(script));
     let deltas = u64::from(script.deltas.max(1));
     events.extend((1..=deltas).map(|nth| {
         json!({"type": "message_delta",
-            "delta": {"stop_reason": "end_turn", "stop_sequence": null},
+            "delta": {"stop_reason": reason(script), "stop_sequence": null},
             "usage": {"output_tokens": used.output * nth / deltas}})
     }));
     events.push(json!({"type": "message_stop"}));

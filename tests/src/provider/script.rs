@@ -79,8 +79,28 @@ pub struct Script {
     pub trailers: bool,
     /// Send an SSE `error` event in the middle, after a 200.
     pub error_event: bool,
+    /// Tools that the answer calls behind its words.
+    pub tools: Vec<Tool>,
     /// What it says it used.
     pub usage: Usage,
+}
+
+/// A tool that an answer calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// The block's id.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments, JSON as text.
+    pub input: String,
+}
+
+impl Tool {
+    /// A call of a tool.
+    pub fn new(id: &str, name: &str, input: &str) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), input: input.to_owned() }
+    }
 }
 
 impl Script {
