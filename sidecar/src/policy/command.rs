@@ -114,11 +114,20 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
                 everyone(&rule.tenants),
                 everyone(&rule.groups),
                 rule.models.join(" "),
+                word(rule.content),
+                word(rule.audit),
             ]
         })
         .collect();
 
-    screen.table(&["RULE", "TENANTS", "GROUPS", "MODELS"], &rows)
+    screen.table(&["RULE", "TENANTS", "GROUPS", "MODELS", "CONTENT", "AUDIT"], &rows)
+}
+
+/// What a rule says, in its own word; nothing where it says nothing.
+fn word(said: Option<impl serde::Serialize>) -> String {
+    let value = said.and_then(|said| serde_json::to_value(said).ok());
+
+    value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn summary(published: &Published) -> Value {
