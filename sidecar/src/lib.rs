@@ -30,6 +30,7 @@ pub mod sequences;
 pub mod store;
 pub mod audit;
 pub mod operators;
+pub mod siem;
 pub mod counters;
 pub mod screen;
 pub mod clock;

@@ -17,7 +17,7 @@ use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
-use crate::{audit, gate, intake, keys, operators, pats, policy, public, standing, users};
+use crate::{audit, gate, intake, keys, operators, pats, policy, public, siem, standing, users};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use std::fs::{File, TryLockError};
@@ -71,7 +71,8 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 fn settings(wanted: &ServeArgs, data: Data) -> Settings {
-    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, log: _ } = wanted;
+    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, siem, log: _ } =
+        wanted;
 
     Settings {
         data,
@@ -82,6 +83,7 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         audience: audience.clone(),
         token_ttl: Duration::from_secs(u64::from(*token_ttl)),
         spool: spool.clone(),
+        siem: siem.clone(),
     }
 }
 
@@ -194,6 +196,7 @@ impl Sidecar {
         let about = Operators { store: store.clone(), counters: Arc::clone(&counters) };
 
         let mut served = JoinSet::new();
+        siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
         served.spawn(answer(public, public::routes(sign_in), drain.clone()));

@@ -7,3 +7,8 @@ mod feeds_the_gate;
 mod keeps_rows;
 mod starts;
 mod keeps_secrets;
+mod receiver;
+mod siem;
+mod siem_lines;
+mod siem_shapes;
+mod tells_the_siem;
