@@ -40,7 +40,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn main(args: &Args) -> ExitCode {
     let mut screen = Screen::terminal(args.json);
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command(args, &mut screen)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(command(args, &mut screen));
+            // A name that is still being resolved for a sink holds nothing up.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(Failure::Output(error)),
     };
     match ended {

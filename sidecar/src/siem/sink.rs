@@ -300,7 +300,8 @@ impl Sink {
     }
 
     fn loaded(&mut self, writer: &str, items: Vec<Item>) -> Vec<Item> {
-        if let Some(first) = items.first() {
+        // One that cannot be read has no time.
+        if let Some(first) = items.iter().find(|item| item.occurred > 0) {
             self.oldest.insert(writer.to_owned(), first.occurred);
             self.counts.oldest.set(self.oldest.values().min().copied().unwrap_or_default());
         }

@@ -2,6 +2,11 @@
 
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the database may be silent.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A sink that is this sidecar's.
 #[derive(Debug)]
@@ -16,12 +21,12 @@ impl Claim {
         Self(Some(connection))
     }
 
-    /// Is it still? A connection that broke has lost its lock.
+    /// Is it still? A connection that broke has lost its lock; one that is silent is as good as
+    /// broken.
     pub async fn holds(&mut self) -> bool {
-        match &mut self.0 {
-            Some(connection) => connection.ping().await.is_ok(),
-            None => true,
-        }
+        let Some(connection) = &mut self.0 else { return true };
+
+        matches!(timeout(PATIENCE, connection.ping()).await, Ok(Ok(())))
     }
 }
 

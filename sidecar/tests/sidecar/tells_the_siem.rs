@@ -285,3 +285,28 @@ async fn a_row_that_was_spoiled_in_the_database_silences_none_behind_it() -> Fal
     sidecar.drain().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn no_row_is_passed_over_before_its_dead_letter_is_kept() -> Fallible {
+    let siem = Receiver::start(
+        |asked| {
+            if asked.body.contains("\"event-3\"") { status(400) } else { ok() }
+        },
+    )
+    .await?;
+    let mut bench = Bench::sqlite().await?;
+    bench.append(0..8).await?;
+    let letters = bench.place.data.dead_letters("a");
+    std::fs::create_dir_all(&letters)?;
+    let sidecar = bench.serve(json!([lines_to(&siem.url())])).await?;
+
+    let failed = "tollgate_siem_failures_total{sink=\"a\",reason=\"file\"}";
+    until(&sidecar, failed, 2).await?;
+    assert_eq!(metric(&sidecar, "tollgate_siem_lag_rows{sink=\"a\"}").await?, 8);
+    std::fs::remove_dir(&letters)?;
+
+    until(&sidecar, "tollgate_siem_rows_total{sink=\"a\"}", 7).await?;
+    assert_eq!(bench.dead_letters("a")[0]["event_id"], "event-3");
+    sidecar.drain().await;
+    Ok(())
+}
