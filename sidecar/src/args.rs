@@ -115,6 +115,9 @@ pub struct ServeArgs {
     /// The file Envoy appends its access log to.
     #[arg(long, default_value = "./spool/audit.jsonl", value_name = "FILE")]
     pub spool: PathBuf,
+    /// Where the rows go besides the table: a JSON file that names the sinks.
+    #[arg(long, env = "TOLLGATE_SIEM", value_name = "FILE")]
+    pub siem: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, default_value = "json", value_name = "FORMAT")]
     pub log: LogFormat,

@@ -1,5 +1,9 @@
 //! What operators count. Every name is here; labels never come from a client.
 
+mod sinks;
+
+pub use self::sinks::{Reason, Sink, Sinks};
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -83,6 +87,8 @@ pub struct Counters {
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
     pub keys_refused: Counter,
+    /// What each sink of the SIEM counts.
+    pub sinks: Sinks,
 }
 
 /// The codes a refused sign-in has, in the order of [`Counters::refusals`].
@@ -134,6 +140,7 @@ impl Counters {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
         }
+        self.sinks.prometheus(&mut text);
 
         text
     }

@@ -35,6 +35,7 @@ pub mod store;
 pub mod audit;
 pub mod cost;
 pub mod operators;
+pub mod siem;
 pub mod counters;
 pub mod screen;
 pub mod clock;

@@ -19,7 +19,7 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
     audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy, public,
-    standing, users,
+    siem, standing, users,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -43,7 +43,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn main(args: &Args) -> ExitCode {
     let mut screen = Screen::terminal(args.json);
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command(args, &mut screen)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(command(args, &mut screen));
+            // A name that is still being resolved for a sink holds nothing up.
+            runtime.shutdown_background();
+            ended
+        }
         Err(error) => Err(Failure::Output(error)),
     };
     match ended {
@@ -75,7 +80,8 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 fn settings(wanted: &ServeArgs, data: Data) -> Settings {
-    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, log: _ } = wanted;
+    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, siem, log: _ } =
+        wanted;
 
     Settings {
         data,
@@ -86,6 +92,7 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         audience: audience.clone(),
         token_ttl: Duration::from_secs(u64::from(*token_ttl)),
         spool: spool.clone(),
+        siem: siem.clone(),
     }
 }
 
@@ -203,6 +210,7 @@ impl Sidecar {
         let about = Operators { store: store.clone(), counters: Arc::clone(&counters) };
 
         let mut served = JoinSet::new();
+        siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
         served.spawn(answer(public, public::routes(sign_in), drain.clone()));

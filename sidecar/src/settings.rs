@@ -99,6 +99,11 @@ impl Data {
         self.root.join("checkpoints.jsonl")
     }
 
+    /// The rows that a sink of the SIEM would not take.
+    pub fn dead_letters(&self, sink: &str) -> PathBuf {
+        self.root.join("siem").join(format!("{sink}.dead.jsonl"))
+    }
+
     /// Held while `serve` runs.
     pub fn lock(&self) -> PathBuf {
         self.root.join("serve.lock")
@@ -132,6 +137,8 @@ pub struct Settings {
     pub token_ttl: Duration,
     /// The file Envoy appends its access log to.
     pub spool: PathBuf,
+    /// The file that names the sinks of the SIEM.
+    pub siem: Option<PathBuf>,
 }
 
 /// A file or directory that is not as it must be.

@@ -13,6 +13,7 @@ use contract::standing::Standing;
 use writer::Writer;
 
 pub mod chain;
+mod claim;
 mod error;
 mod kinds;
 mod postgres;
@@ -20,6 +21,7 @@ pub mod row;
 mod sqlite;
 pub mod writer;
 
+pub use self::claim::Claim;
 pub use self::error::StoreError;
 pub use self::kinds::{Appended, Cursor, Filter, Mark, Minted, Pat, Step, User};
 pub use self::row::Row;
@@ -375,6 +377,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
         each!(self, db => db.forget_expired(now).await)
+    }
+
+    /// Takes a sink for this sidecar alone, until the claim is dropped; `None` if another has it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn claim(&self, sink: &str) -> Result<Option<Claim>, StoreError> {
+        each!(self, db => db.claim(sink).await)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The store in Postgres, 14 or later: many sidecars write to one database.
 
-use super::StoreError;
+use super::claim;
 use super::writer::Writer;
+use super::{Claim, StoreError};
 use crate::clock;
 use crate::settings::Postgres as Place;
 use contract::audit::Event;
@@ -116,6 +117,17 @@ impl Postgres {
     /// A transaction that sees one state.
     async fn snapshot(&self) -> Result<Transaction<'static, Db>, StoreError> {
         Ok(self.writers.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    }
+
+    /// A lock that ends with its connection, so with the sidecar, however that ends.
+    pub(super) async fn claim(&self, sink: &str) -> Result<Option<Claim>, StoreError> {
+        let mut connection = self.writers.acquire().await?;
+        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(claim::number(sink))
+            .fetch_one(&mut *connection)
+            .await?;
+
+        Ok(taken.then(|| Claim::held_by(connection.detach())))
     }
 
     /// Anything, for tests.

@@ -1,7 +1,7 @@
 //! The store in `SQLite`: one file, one writer, many readers.
 
-use super::StoreError;
 use super::writer::Writer;
+use super::{Claim, StoreError};
 use contract::audit::Event;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
@@ -117,6 +117,12 @@ impl Sqlite {
     /// A transaction that sees one state.
     async fn snapshot(&self) -> Result<Transaction<'static, Db>, StoreError> {
         Ok(self.readers.begin().await?)
+    }
+
+    /// A data directory has one sidecar, which its lock sees to: nobody else has the sink.
+    #[expect(clippy::unused_async, reason = "the other database asks")]
+    pub(super) async fn claim(&self, _sink: &str) -> Result<Option<Claim>, StoreError> {
+        Ok(Some(Claim::sole()))
     }
 
     /// Anything, for tests.

@@ -9,6 +9,7 @@ use contract::standing::Stopped;
 use std::fmt::Write;
 
 mod chains;
+mod claims;
 mod lineages;
 mod persons;
 mod rows;

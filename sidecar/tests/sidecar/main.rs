@@ -8,3 +8,8 @@ mod keeps_rows;
 mod starts;
 mod keeps_secrets;
 mod looks;
+mod receiver;
+mod siem;
+mod siem_lines;
+mod siem_shapes;
+mod tells_the_siem;

@@ -20,7 +20,7 @@ pub(crate) fn tollgate(place: &Place, args: &[&str]) -> Fallible<Output> {
     Ok(command.output()?)
 }
 
-const SERVE: [&str; 9] = [
+pub(crate) const SERVE: [&str; 9] = [
     "serve",
     "--public",
     "127.0.0.1:0",

@@ -33,6 +33,7 @@ pub(crate) const POLICY: &[u8] =
 pub(crate) struct Place {
     pub(crate) data: Data,
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) siem: Option<PathBuf>,
 }
 
 impl Place {
@@ -41,7 +42,7 @@ impl Place {
         let data = Data::new(directory.path().join("data"));
         data.create()?;
         keys::init(&data)?;
-        let place = Self { data, directory };
+        let place = Self { data, directory, siem: None };
         place.publish(POLICY)?;
         Ok(place)
     }
@@ -72,6 +73,7 @@ impl Place {
             audience: "tollgate".into(),
             token_ttl: Duration::from_hours(1),
             spool: self.spool(),
+            siem: self.siem.clone(),
         }
     }
 }
