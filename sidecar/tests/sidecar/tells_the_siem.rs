@@ -2,7 +2,7 @@
 //! database does meanwhile; and nobody waits for a sink.
 
 use crate::receiver::{Act, Receiver, ok, status};
-use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen};
+use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen, until};
 use crate::starts::SERVE;
 use crate::world::{Fallible, Place};
 use serde_json::json;
@@ -10,17 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-
-/// Waits until a counter is that high.
-async fn until(sidecar: &tollgate::run::Sidecar, name: &str, least: u64) -> Fallible {
-    for _ in 0..600 {
-        if metric(sidecar, name).await? >= least {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Err(format!("{name} is {} after 30 s", metric(sidecar, name).await?).into())
-}
 
 async fn a_bad_day(mut bench: Bench) -> Fallible {
     let mut acts = vec![
