@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use tokio::time::sleep;
 use tollgate::run::Sidecar;
 use tollgate::settings::Postgres;
 use tollgate::store::Store;
@@ -112,4 +114,15 @@ pub(crate) async fn metric(sidecar: &Sidecar, name: &str) -> Fallible<u64> {
     let text = ask(sidecar.addresses().operators, "GET", "/metrics", &[], "").await?.body;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     Ok(line.ok_or_else(|| format!("no metric {name} in {text}"))?.trim().parse()?)
+}
+
+/// Waits until a counter is that high.
+pub(crate) async fn until(sidecar: &Sidecar, name: &str, least: u64) -> Fallible {
+    for _ in 0..600 {
+        if metric(sidecar, name).await? >= least {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Err(format!("{name} is {} after 30 s", metric(sidecar, name).await?).into())
 }

@@ -1,7 +1,7 @@
 //! Sinks that are files, standard output or behind TLS, and what keeps a sidecar from starting.
 
 use crate::receiver::{Act, Receiver, ok};
-use crate::siem::{Bench, TOKEN, id, ids, lines_to, metric, seen};
+use crate::siem::{Bench, TOKEN, id, ids, lines_to, seen, until};
 use crate::starts::{SERVE, tollgate};
 use crate::world::{Fallible, Place};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -11,8 +11,6 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::sleep;
 
 fn in_file(path: &std::path::Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -26,15 +24,11 @@ async fn a_file_grows_by_a_line_a_row_and_may_be_rotated() -> Fallible {
     bench.append(0..40).await?;
     let path = bench.place.directory.path().join("audit.out");
     let sidecar = bench.serve(json!([{ "name": "f", "kind": "file", "path": path }])).await?;
-    while in_file(&path).len() < 40 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    until(&sidecar, "tollgate_siem_rows_total{sink=\"f\"}", 40).await?;
     let rotated = path.with_extension("out.1");
     fs::rename(&path, &rotated)?;
     bench.append(40..60).await?;
-    while in_file(&path).len() < 20 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    until(&sidecar, "tollgate_siem_rows_total{sink=\"f\"}", 60).await?;
 
     assert_eq!(in_file(&rotated), ids(0..40));
     assert_eq!(in_file(&path), ids(40..60));
@@ -159,9 +153,7 @@ async fn only_a_receiver_of_a_believed_authority_gets_rows() -> Fallible {
     let sidecar = bench.serve(json!([good, bad])).await?;
 
     let failed = "tollgate_siem_failures_total{sink=\"bad\",reason=\"unreachable\"}";
-    while metric(&sidecar, failed).await? < 2 {
-        sleep(Duration::from_millis(50)).await;
-    }
+    until(&sidecar, failed, 2).await?;
     let asked = siem.until(|asked| seen(asked).len() == 3).await?;
 
     assert_eq!(asked.len(), 1, "from the one that believes it");

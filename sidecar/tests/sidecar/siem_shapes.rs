@@ -1,7 +1,7 @@
 //! What each vendor is sent, as its documents say: path, credential, frame, limits.
 
 use crate::receiver::{Act, Asked, Receiver, ok};
-use crate::siem::{Bench, TOKEN, id, ids, metric, seen};
+use crate::siem::{Bench, TOKEN, id, ids, metric, seen, until};
 use crate::world::Fallible;
 use serde_json::{Value, json};
 use tollgate::store::{Cursor, Filter};
@@ -89,7 +89,7 @@ async fn elastic_gets_pairs_of_lines_and_one_id_for_a_row_however_often_it_is_se
     assert_eq!(time, Some(row["occurred_at"].clone()));
     assert_eq!(document, row);
     assert_eq!(asked[1].body, asked[0].body, "all of them again, under the same ids");
-    while metric(&sidecar, "tollgate_siem_rows_total{sink=\"e\"}").await? < 3 {}
+    until(&sidecar, "tollgate_siem_rows_total{sink=\"e\"}", 3).await?;
     assert!(bench.dead_letters("e").is_empty());
     sidecar.drain().await;
     Ok(())
@@ -120,7 +120,7 @@ async fn a_row_that_elastic_cannot_map_is_a_dead_letter_and_the_others_are_there
             "url": siem.url(), "index": "ai-audit" }]))
         .await?;
 
-    while metric(&sidecar, "tollgate_siem_rows_total{sink=\"e\"}").await? < 3 {}
+    until(&sidecar, "tollgate_siem_rows_total{sink=\"e\"}", 3).await?;
 
     assert_eq!(metric(&sidecar, "tollgate_siem_dead_letters_total{sink=\"e\"}").await?, 1);
     let letters = bench.dead_letters("e");

@@ -2,24 +2,14 @@
 //! database does meanwhile; and nobody waits for a sink.
 
 use crate::receiver::{Act, Receiver, ok, status};
-use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen};
+use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen, until};
+use crate::starts::SERVE;
 use crate::world::{Fallible, Place};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-
-/// Waits until a counter is that high.
-async fn until(sidecar: &tollgate::run::Sidecar, name: &str, least: u64) -> Fallible {
-    for _ in 0..600 {
-        if metric(sidecar, name).await? >= least {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Err(format!("{name} is {} after 30 s", metric(sidecar, name).await?).into())
-}
 
 async fn a_bad_day(mut bench: Bench) -> Fallible {
     let mut acts = vec![
@@ -307,6 +297,43 @@ async fn no_row_is_passed_over_before_its_dead_letter_is_kept() -> Fallible {
 
     until(&sidecar, "tollgate_siem_rows_total{sink=\"a\"}", 7).await?;
     assert_eq!(bench.dead_letters("a")[0]["event_id"], "event-3");
+    sidecar.drain().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sidecar_that_is_killed_in_the_middle_leaves_no_row_out() -> Fallible {
+    let siem = Receiver::start(|_| {
+        std::thread::sleep(Duration::from_millis(30));
+        ok()
+    })
+    .await?;
+    let mut bench = Bench::sqlite().await?;
+    bench.append(0..300).await?;
+    let config = bench.place.directory.path().join("siem.json");
+    std::fs::write(&config, json!({ "sinks": [lines_to(&siem.url())] }).to_string())?;
+    bench.place.siem = Some(config.clone());
+    for round in 1..4 {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(SERVE)
+            .arg("--spool")
+            .arg(bench.place.spool())
+            .arg("--siem")
+            .arg(&config)
+            .env("TOLLGATE_DATA", bench.place.data.root())
+            .stderr(std::process::Stdio::null())
+            .spawn()?;
+        siem.until(|asked| asked.len() >= round * 5).await?;
+        child.kill()?;
+        child.wait()?;
+    }
+    let sidecar = bench.again().await?;
+
+    let asked = siem.until(|asked| seen(asked).len() == 300).await?;
+
+    assert_eq!(seen(&asked), ids(0..300));
+    let rows: usize = asked.iter().map(|asked| asked.lines().len()).sum();
+    assert!(rows <= 330, "of each start at most one batch came twice: {rows}");
     sidecar.drain().await;
     Ok(())
 }
