@@ -1,6 +1,6 @@
 # Tollgate. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: run test check fmt lint unit wasm e2e bench fuzz size docs clean help
+.PHONY: run test check fmt lint unit wasm e2e failures bench fuzz size docs clean help
 
 run: ## Prepare, build, start everything, send one call through, serve until Ctrl-C
 	@tools/run
@@ -30,6 +30,9 @@ e2e: ## End-to-end tests on the real Envoy; one suite: make e2e SUITE=refuses
 	@tools/prepare --tests
 	@tools/test wasm e2e $(if $(SUITE),-- $(SUITE))
 
+failures: ## Each fault of docs/failures.md 20 times under load, on both databases; about an hour
+	@tools/failures
+
 bench: ## What the gate costs, beside the same Envoy without it; writes target/bench.json
 	@tools/bench
 
@@ -46,4 +49,4 @@ clean: ## Remove what was built (not the tools in .tools)
 	@cargo clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

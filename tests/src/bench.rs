@@ -5,6 +5,7 @@
 //! median of the rounds' ratios or differences, so that what else the machine does falls on both.
 //! Nothing here passes or fails: it is no test.
 
+pub mod audit;
 pub mod bodies;
 pub mod load;
 pub mod machine;
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Only these sizes.
     #[arg(long, value_delimiter = ',', default_value = "1k,75k,1m")]
     sizes: Vec<String>,
+    /// Only the audit table; writes no file.
+    #[arg(long)]
+    only_audit: bool,
 }
 
 /// The two that are compared.
@@ -102,7 +106,16 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
+    if arguments.against.is_none() {
+        audit::stores(&mut report).await?; // before anything is tied to a core
+    }
     let address = upstream::start()?;
+    if arguments.only_audit {
+        let mut gate = Side::start(Some("tollgate_filter"), address).await?;
+        audit::delay(&mut gate, &mut report).await?;
+        report.print();
+        return Ok(());
+    }
     let leak = |name: &String| -> &'static str { name.clone().leak() };
     let mut pair = Pair {
         gate: Side::start(Some(leak(&arguments.module)), address).await?,
@@ -124,6 +137,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Err(error) => report.note(format!("the helper is not measured: {error:#}")),
     }
     audited(&pair.gate, &mut report).await?;
+    audit::delay(&mut pair.gate, &mut report).await?;
     report.note(format!(
         "a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
         begun.elapsed().as_secs_f64(),

@@ -7,6 +7,7 @@
 //! and prints every log when one fails.
 
 pub mod bench;
+pub mod storm;
 pub mod suite;
 pub mod world;
 pub mod client;

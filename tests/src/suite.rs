@@ -41,7 +41,7 @@ impl Suite {
             RUNTIME.block_on(World::start((self.setup)())).map_err(|error| format!("{error:#}"))
         });
         match world {
-            Ok(world) => watched(world, test),
+            Ok(world) => watched(world, PATIENCE, test),
             Err(error) => panic!("the world did not start: {error}"),
         }
     }
@@ -49,9 +49,14 @@ impl Suite {
 
 /// Runs one test in a world of its own, which ends with it.
 pub fn alone(setup: Setup, test: impl AsyncFnOnce(&World)) {
+    alone_within(setup, PATIENCE, test);
+}
+
+/// The same for a test that may take longer.
+pub fn alone_within(setup: Setup, patience: Duration, test: impl AsyncFnOnce(&World)) {
     let world = RUNTIME.block_on(World::start(setup)).unwrap_or_else(|error| panic!("{error:#}"));
 
-    watched(&world, test);
+    watched(&world, patience, test);
 }
 
 /// Runs a test that needs no world.
@@ -59,11 +64,11 @@ pub fn bare<T>(test: impl Future<Output = T>) -> T {
     RUNTIME.block_on(test)
 }
 
-fn watched(world: &World, test: impl AsyncFnOnce(&World)) {
+fn watched(world: &World, patience: Duration, test: impl AsyncFnOnce(&World)) {
     let result = catch_unwind(AssertUnwindSafe(|| {
         RUNTIME.block_on(async {
-            let ended = tokio::time::timeout(PATIENCE, test(world)).await;
-            assert!(ended.is_ok(), "the test took longer than {PATIENCE:?}");
+            let ended = tokio::time::timeout(patience, test(world)).await;
+            assert!(ended.is_ok(), "the test took longer than {patience:?}");
         });
         let violations = world.provider.violations();
         assert!(violations.is_empty(), "reached the provider and must not: {violations:#?}");

@@ -59,7 +59,7 @@ pub struct World {
 impl World {
     /// Starts one.
     pub async fn start(setup: Setup) -> Result<Self> {
-        let programs = Programs::find(setup.oldest)?;
+        let programs = Programs::find(setup.oldest, setup.database.clone())?;
         let place = processes::place(setup.name)?;
         let authority = Authority::new()?;
         let provider = provider(&authority).await?;

@@ -8,7 +8,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{SqliteConnection, Transaction};
+use sqlx::{Connection as _, SqliteConnection, Transaction};
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
@@ -78,7 +78,12 @@ impl Sqlite {
             .pragma("wal_autocheckpoint", CHECKPOINT)
             .busy_timeout(BUSY);
         let failed = |source| StoreError::Open { path: path.to_owned(), source };
-        let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
+        let pool = |most| {
+            SqlitePoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(PATIENCE)
+                .before_acquire(|connection, _| Box::pin(is_usable(connection)))
+        };
         close_to_others(path).map_err(|error| failed(sqlx::Error::Io(error)))?;
         let writers = pool(1).connect_with(options.clone()).await.map_err(failed)?;
         migrate(&writers, path).await?;
@@ -138,6 +143,13 @@ impl Sqlite {
     ) -> Result<Transaction<'static, Db>, StoreError> {
         self.write().await
     }
+}
+
+/// A full disk or a failed read may end a transaction inside `SQLite` itself
+/// (sqlite.org/lang_transaction.html, 3). The driver's own ROLLBACK then finds none, fails, and the
+/// driver goes on believing in a transaction that nobody can end: such a connection is given up.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    Ok(!connection.is_in_transaction())
 }
 
 async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {

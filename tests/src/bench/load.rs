@@ -21,6 +21,12 @@ pub struct Rate {
     pub per_second: f64,
 }
 
+/// How many each second.
+#[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
+pub fn per_second(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
 /// So many callers, each sending its next request when it has its answer.
 pub fn closed_loop(
     to: SocketAddr,

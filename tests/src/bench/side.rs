@@ -45,7 +45,7 @@ impl Side {
             setup = setup.edit("envoy.yaml", &gate, "").edit("routes.yaml", "    routes:\n", ready);
         }
         let world = World::start(setup).await?;
-        towards(&world, upstream)?;
+        towards(&world, upstream, None)?;
         let token = world.token();
         let further = if gated { "" } else { SURFACE };
         let request = |size: Size| {
@@ -152,15 +152,21 @@ impl Side {
     }
 }
 
-/// Sends the provider's calls to the bench's own upstream, as an operator would: by a new file.
-fn towards(world: &World, upstream: SocketAddr) -> Result<()> {
+/// Sends the provider's calls to an upstream without TLS, and the gate's own line by another address
+/// if one is given, as an operator would: by a new file.
+pub fn towards(world: &World, upstream: SocketAddr, gate: Option<SocketAddr>) -> Result<()> {
     let text = fs::read_to_string(world.run().join("clusters.yaml"))?;
     let text = text.replacen(&block(&text, "transport_socket:")?, "", 1);
     let plain = "      explicit_http_config: {http_protocol_options: {}}\n";
     let text = text.replacen(&block(&text, "auto_config:")?, plain, 1);
     let from = format!("port_value: {}}}", world.ports.provider.port());
     ensure!(text.contains(&from), "clusters.yaml names no provider");
-    let text = text.replacen(&from, &format!("port_value: {}}}", upstream.port()), 1);
+    let mut text = text.replacen(&from, &format!("port_value: {}}}", upstream.port()), 1);
+    if let Some(gate) = gate {
+        let from = format!("port_value: {}}}", world.ports.gate.port());
+        ensure!(text.contains(&from), "clusters.yaml names no gate listener");
+        text = text.replacen(&from, &format!("port_value: {}}}", gate.port()), 1);
+    }
 
     world.rename_into_place("clusters.yaml", &text)
 }

@@ -92,6 +92,7 @@ impl Drop for Process {
 pub struct Programs {
     envoy: PathBuf,
     tollgate: PathBuf,
+    database: Option<String>,
 }
 
 /// The repository.
@@ -122,16 +123,20 @@ pub fn built(name: &str) -> Result<PathBuf> {
 
 impl Programs {
     /// Finds them.
-    pub fn find(oldest: bool) -> Result<Self> {
+    pub fn find(oldest: bool, database: Option<String>) -> Result<Self> {
         let question = if oldest { "--envoy-min-path" } else { "--envoy-path" };
 
-        Ok(Self { envoy: prepared(question)?, tollgate: built("tollgate")? })
+        Ok(Self { envoy: prepared(question)?, tollgate: built("tollgate")?, database })
     }
 
     /// Runs a command of `tollgate` and returns what it printed.
     pub fn tollgate(&self, data: &Path, arguments: &[&str]) -> Result<String> {
-        let output =
-            Command::new(&self.tollgate).arg("--data").arg(data).args(arguments).output()?;
+        let mut command = Command::new(&self.tollgate);
+        command.arg("--data").arg(data).args(arguments);
+        if let Some(url) = &self.database {
+            command.args(["--database", url]);
+        }
+        let output = command.output()?;
         if !output.status.success() {
             bail!("tollgate {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
@@ -148,6 +153,9 @@ impl Programs {
     pub fn sidecar(&self, place: &Path, arguments: &[&str]) -> Result<Process> {
         let mut all = vec!["--data", "data"];
         all.extend(arguments);
+        if let Some(url) = &self.database {
+            all.extend(["--database", url]);
+        }
 
         Process::start(&self.tollgate, &all, place, &place.join("logs/sidecar.log"))
     }

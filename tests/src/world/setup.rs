@@ -30,6 +30,8 @@ pub struct Setup {
     pub foreign: bool,
     /// The policy in force.
     pub policy: Value,
+    /// The Postgres that the sidecar stores in, instead of a file.
+    pub database: Option<String>,
     /// Changes of the shipped configuration.
     pub edits: Vec<Edit>,
 }
@@ -45,6 +47,7 @@ impl Setup {
             sidecar: true,
             foreign: false,
             policy: crate::world::policy(),
+            database: None,
             edits: Vec::new(),
         }
     }
