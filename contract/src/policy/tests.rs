@@ -1,0 +1,148 @@
+use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const ACME: &str = r#"{"schema":"tollgate.policy/v1","name":"acme","rules":[
+    {"id":"everyone","models":["claude-haiku-*","Claude-Sonnet-4-5-20250929"]},
+    {"id":"research","groups":["research"],"models":["claude-opus-*"]},
+    {"id":"agency","tenants":["agency"],"models":["*"]}]}"#;
+
+#[test]
+fn the_rule_that_allows_is_named() {
+    let policy = Policy::parse(ACME.as_bytes()).unwrap();
+    let research = ["research".to_owned()];
+    let rule = |tenant: &str, groups: &[String], model: &str| {
+        policy.allows(tenant, groups, model).map(|grant| grant.rule_id.to_owned())
+    };
+
+    assert_eq!(rule("acme", &[], "claude-haiku-4-5").as_deref(), Some("everyone"));
+    assert_eq!(rule("acme", &[], "claude-sonnet-4-5").as_deref(), Some("everyone"));
+    assert_eq!(rule("acme", &research, "claude-opus-4-8").as_deref(), Some("research"));
+    assert_eq!(rule("acme", &[], "claude-opus-4-8"), None);
+    assert_eq!(rule("agency", &[], "llama-3.3-70b").as_deref(), Some("agency"));
+}
+
+/// Rules that all allow the same, with these further members, in this order and the other.
+fn terms(rules: &[&str]) -> Terms {
+    let parse = |rules: Vec<(usize, &&str)>| {
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(index, says)| format!(r#"{{"id":"r{index}","models":["*"]{says}}}"#))
+            .collect();
+        let text = format!(r#"{{"schema":"{SCHEMA}","name":"n","rules":[{}]}}"#, rules.join(","));
+        Policy::parse(text.as_bytes()).unwrap().allows("t", &[], "m-1").unwrap().terms
+    };
+    let (one, other) = (
+        parse(rules.iter().enumerate().collect()),
+        parse(rules.iter().enumerate().rev().collect()),
+    );
+    assert_eq!(one, other, "the order of rules matters: {rules:?}");
+    one
+}
+
+#[test]
+fn of_all_rules_that_allow_a_call_the_strictest_word_holds_in_whatever_order() {
+    let (full, none) = (r#","content":"full""#, r#","content":"none""#);
+    let (redacted, before) = (r#","content":"redacted""#, r#","audit":"before""#);
+    let after = r#","audit":"after""#;
+    for (rules, content, audit) in [
+        (&["", ""][..], ContentMode::Redacted, Audit::After),
+        (&[full, ""], ContentMode::Full, Audit::After),
+        (&[full, redacted], ContentMode::Redacted, Audit::After),
+        (&[full, "", none, redacted], ContentMode::None, Audit::After),
+        (&["", before, after], ContentMode::Redacted, Audit::Before),
+        (&[full, before], ContentMode::Full, Audit::Before),
+    ] {
+        let terms = terms(rules);
+        assert_eq!((terms.content(), terms.audit()), (content, audit), "{rules:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_does_not_allow_the_call_has_no_say_in_it() {
+    let text = format!(
+        r#"{{"schema":"{SCHEMA}","name":"n","rules":[{{"id":"a","models":["*"]}},
+        {{"id":"b","groups":["g"],"models":["*"],"content":"full","audit":"before"}},
+        {{"id":"c","models":["other-*"],"content":"none"}}]}}"#
+    );
+    let policy = Policy::parse(text.as_bytes()).unwrap();
+
+    let outside = policy.allows("t", &[], "m-1").unwrap();
+    let inside = policy.allows("t", &["g".to_owned()], "m-1").unwrap();
+
+    assert_eq!((outside.rule_id, outside.terms), ("a", Terms::default()));
+    assert_eq!((inside.rule_id, inside.terms.content()), ("a", ContentMode::Full));
+    assert_eq!(inside.terms.audit(), Audit::Before);
+}
+
+#[test]
+fn a_rule_that_says_nothing_more_is_written_as_before() {
+    let document: Document = serde_json::from_str(ACME).unwrap();
+
+    let written = serde_json::to_string(&document).unwrap();
+
+    assert!(!written.contains("content") && !written.contains("audit"), "{written}");
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let broken = r#"{"schema":"x","name":"n","rules":[
+        {"id":"a","models":["gut er"]},{"id":"a","models":[]}]}"#;
+
+    let faults = Policy::parse(broken.as_bytes()).unwrap_err();
+
+    let places: Vec<_> = faults.iter().map(|fault| fault.place.as_str()).collect();
+    assert_eq!(places, ["schema", "rules[0].models[0]", "rules[1].id", "rules[1].models"]);
+}
+
+#[test]
+fn negotiated_prices_stand_in_the_policy() {
+    let with = |rates: &str| {
+        Policy::parse(
+            format!(
+                r#"{{"schema":"tollgate.policy/v1","name":"n",
+                "rules":[{{"id":"a","models":["*"]}}],"rates":{rates}}}"#
+            )
+            .as_bytes(),
+        )
+    };
+    let good = r#"{"as_of":"2026-11-01","source":"order form 4711","rates":[
+        {"provider":"anthropic","models":["claude-*"],"discount":"0.2"}]}"#;
+    let half = r#"{"as_of":"2026-11-01","source":"","rates":[
+        {"provider":"anthropic","models":["claude-*"],"discount":"20%"}]}"#;
+
+    let policy = with(good).unwrap();
+    let input =
+        |card: &RateCard| card.nanos("anthropic", "claude-haiku-4-5", crate::price::Unit::Input);
+    assert_eq!(policy.rates().and_then(input), Some(800));
+    assert!(Policy::parse(ACME.as_bytes()).unwrap().rates().is_none(), "the list counts");
+    let places: Vec<_> = with(half).unwrap_err().into_iter().map(|fault| fault.place).collect();
+    assert_eq!(places, ["rates.source", "rates.rates[0].discount"]);
+}
+
+#[test]
+fn the_shipped_policies_are_without_fault_and_the_regulated_one_stores_every_call_first() {
+    let audit = |payload: &[u8]| {
+        let policy = Policy::parse(payload).unwrap();
+        let grant = policy.allows("any", &[], "claude-opus-5").unwrap();
+        grant.terms.audit()
+    };
+
+    assert_eq!(audit(include_bytes!("../../../policies/standard.json")), Audit::After);
+    let regulated = include_bytes!("../../../policies/regulated.json");
+    assert_eq!(audit(regulated), Audit::Before);
+    let document: Document = serde_json::from_slice(regulated).unwrap();
+    assert!(document.rules.iter().all(|rule| rule.audit == Some(Audit::Before)));
+}
+
+#[test]
+fn a_word_this_version_does_not_know_is_a_fault_and_not_ignored() {
+    let newer = r#"{"schema":"tollgate.policy/v1","name":"n","rules":[
+        {"id":"a","models":["*"],"deny_tools":["bash"]}]}"#;
+
+    assert!(Policy::parse(newer.as_bytes()).is_err(), "half a policy is no policy");
+    for word in [r#""content":"some""#, r#""audit":"during""#, r#""audit":true"#] {
+        let odd = newer.replace(r#""deny_tools":["bash"]"#, word);
+        assert!(Policy::parse(odd.as_bytes()).is_err(), "{word}");
+    }
+}
