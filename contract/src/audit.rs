@@ -265,7 +265,7 @@ pub struct Payload<'a> {
     /// The `tool_use` blocks of the answer: calls that continue this one answer them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_uses: Vec<ToolUse<'a>>,
-    /// The `tool_use` blocks that the last user message answers.
+    /// The `tool_use` blocks that the user's messages behind the last answer answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Cow<'a, str>>,
     /// Where the record stands in its writer's sequence.

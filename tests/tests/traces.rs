@@ -127,7 +127,11 @@ fn an_agent_s_loop_is_one_tree_and_what_the_gate_did_not_see_is_not_in_it() {
         let before = [json!({"role": "user", "content": "do it"}), called("toolu_1", "Bash")];
         let done =
             turn(world, &Script::new(), "loop", &before, &result_of(&["toolu_1", "toolu_2"]));
-        let done = done.header("x-trace-id", "changed-midway").send(world).await;
+        let mut told: Value = serde_json::from_slice(&done.body.concat()).unwrap();
+        // As Claude Code does: words of its own behind the user's.
+        let own = json!({"role": "system", "content": "a reminder"});
+        told["messages"].as_array_mut().unwrap().push(own);
+        let done = done.json(&told).header("x-trace-id", "changed-midway").send(world).await;
         let done = world.row_from(done.source).await;
         let forged = turn(world, &Script::new(), "elsewhere", &before, &result_of(&["toolu_1"]));
         let forged = world.row_from(forged.send(world).await.source).await;

@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, SqliteConnection, Transaction};
 use std::fs::OpenOptions;
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Sqlite {
             SqlitePoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(PATIENCE)
-                .before_acquire(|connection, _| Box::pin(is_usable(connection)))
+                .before_acquire(|connection, _| Box::pin(ready(Ok(is_usable(connection)))))
         };
         close_to_others(path).map_err(|error| failed(sqlx::Error::Io(error)))?;
         let writers = pool(1).connect_with(options.clone()).await.map_err(failed)?;
@@ -146,10 +147,10 @@ impl Sqlite {
 }
 
 /// A full disk or a failed read may end a transaction inside `SQLite` itself
-/// (sqlite.org/lang_transaction.html, 3). The driver's own ROLLBACK then finds none, fails, and the
+/// (<https://sqlite.org/lang_transaction.html>, 3). The driver's own ROLLBACK then finds none, fails, and the
 /// driver goes on believing in a transaction that nobody can end: such a connection is given up.
-async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    Ok(!connection.is_in_transaction())
+fn is_usable(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {

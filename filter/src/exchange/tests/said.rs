@@ -6,7 +6,7 @@ use contract::audit::{ContentMode, Part};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const TURN: &str = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"old"},
+const TURN: &str = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"assistant","content":"old"},
     {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_0","content":"the new"}]}]}"#;
 
 const ANSWER: &str = r#"{"model":"claude-sonnet-4-5","content":[{"type":"text","text":"the answer"},

@@ -1,33 +1,62 @@
-//! The conversation in a body: where its last message stands, and what comes before.
+//! The conversation in a body: where its last messages stand, and what comes before.
 
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
+/// How many messages are looked at: a turn may be several, since clients put words of their own (of
+/// role `system`) behind the user's.
+const MOST: usize = 8;
+
+/// One more, which is where the history ends.
+const KEPT: usize = MOST + 1;
+
 /// `messages`, borrowed from the body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Turn<'a> {
     first: Option<&'a str>,
-    before: Option<&'a str>,
-    last: Option<&'a str>,
-    earlier: u32,
+    /// The last messages, in a ring.
+    tail: [Option<&'a str>; KEPT],
+    count: usize,
 }
 
 impl<'a> Turn<'a> {
-    /// The last message.
-    pub fn last(&self) -> Option<&'a str> {
-        self.last
+    /// The message that is so many before the last one; none beyond what a turn can be.
+    pub fn back(&self, steps: usize) -> Option<&'a str> {
+        if steps >= MOST {
+            return None;
+        }
+
+        self.at(steps)
     }
 
-    /// How many messages come before it.
-    pub fn earlier(&self) -> u32 {
-        self.earlier
+    fn at(&self, steps: usize) -> Option<&'a str> {
+        let index = self.count.checked_sub(steps)?.checked_sub(1)?;
+
+        *self.tail.get(index.checked_rem(KEPT)?)?
+    }
+
+    fn push(&mut self, message: &'a str) {
+        self.first.get_or_insert(message);
+        let slot = self.count.checked_rem(KEPT).and_then(|index| self.tail.get_mut(index));
+        if let Some(slot) = slot {
+            *slot = Some(message);
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// How many messages come before the last so many.
+    pub fn earlier(&self, turn: usize) -> u32 {
+        u32::try_from(self.count.saturating_sub(turn)).unwrap_or(u32::MAX)
     }
 
     /// The bytes of these, from the first's first to the last one's last, where they stand in
     /// `body`.
-    pub fn history<'b>(&self, body: &'b [u8]) -> Option<&'b [u8]> {
-        let (first, before) = self.first.zip(self.before)?;
+    pub fn history<'b>(&self, turn: usize, body: &'b [u8]) -> Option<&'b [u8]> {
+        if self.count <= turn {
+            return None;
+        }
+        let (first, before) = self.first.zip(self.at(turn))?;
         let origin = body.as_ptr().addr();
         let start = first.as_ptr().addr().checked_sub(origin)?;
         let end = before.as_ptr().addr().checked_sub(origin)?.checked_add(before.len())?;
@@ -55,11 +84,7 @@ impl<'de> Visitor<'de> for Messages {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Turn<'de>, A::Error> {
         let mut turn = Turn::default();
         while let Some(message) = list.next_element::<&'de RawValue>()? {
-            if let Some(before) = turn.last.replace(message.get()) {
-                turn.first.get_or_insert(before);
-                turn.before = Some(before);
-                turn.earlier = turn.earlier.saturating_add(1);
-            }
+            turn.push(message.get());
         }
 
         Ok(turn)
@@ -107,14 +132,32 @@ mod tests {
 
         let turn: Turn<'_> = serde_json::from_slice(body).unwrap();
 
-        assert_eq!(turn.last(), Some(r#"{"role":"user","content":"x"}"#));
-        assert_eq!(turn.earlier(), 2);
+        assert_eq!(turn.back(0), Some(r#"{"role":"user","content":"x"}"#));
+        assert_eq!(turn.back(2), Some(r#"{"role":"user"}"#));
+        assert_eq!(turn.back(3), None);
+        assert_eq!((turn.earlier(1), turn.earlier(3)), (2, 0));
         assert_eq!(
-            turn.history(body),
+            turn.history(1, body),
             Some(&br#"{"role":"user"} , {"role":"assistant"}"#[..]),
             "as the client wrote them"
         );
-        assert_eq!(turn.history(b"another body"), None);
+        assert_eq!(turn.history(1, b"another body"), None);
+        assert_eq!(turn.history(3, body), None);
+    }
+
+    #[test]
+    fn of_a_long_conversation_the_last_messages_are_known_and_how_many_there_were() {
+        let messages: Vec<String> = (0..1_000).map(|nth| format!("{{\"n\":{nth}}}")).collect();
+        let body = format!("[{}]", messages.join(","));
+
+        let turn: Turn<'_> = serde_json::from_str(&body).unwrap();
+
+        assert_eq!(turn.back(0), Some("{\"n\":999}"));
+        assert_eq!(turn.back(MOST - 1), Some("{\"n\":992}"));
+        assert_eq!(turn.back(MOST), None);
+        assert_eq!(turn.earlier(MOST), 992);
+        let history = turn.history(MOST, body.as_bytes()).unwrap();
+        assert!(history.ends_with(b"{\"n\":991}"));
     }
 
     #[test]
@@ -122,7 +165,7 @@ mod tests {
         for (text, last) in [("[]", None), ("[1]", Some("1")), ("null", None), ("{\"a\":1}", None)]
         {
             let turn: Turn<'_> = serde_json::from_str(text).unwrap();
-            assert_eq!((turn.last(), turn.history(text.as_bytes())), (last, None), "{text}");
+            assert_eq!((turn.back(0), turn.history(1, text.as_bytes())), (last, None), "{text}");
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The last message of a request → the part of [`Content`] that it makes, and the tools it answers.
+//! The turn of a request that is new → the part of [`Content`] that it makes, and the tools it answers.
+//!
+//! The turn is what stands behind the last answer: mostly one message of the user's, but clients may
+//! put words of their own, of role `system`, behind it.
 
 use super::clip::share;
 use super::{LARGEST_TURN, LONGEST_ID, LONGEST_WORD, MOST_PARTS, MOST_TOOLS, json};
@@ -31,13 +34,16 @@ pub struct Asked {
 pub fn asked(turn: &Turn<'_>, body: &[u8], mode: ContentMode) -> Asked {
     let mut asked = Asked { left: LARGEST_CONTENT, ..Asked::default() };
     let mut reader = Reader { keeps: mode != ContentMode::None, ..Reader::default() };
-    if let Some(last) = turn.last() {
-        asked.unreadable = reader.message(last).is_none();
+    let messages = messages(turn);
+    for message in messages.iter().rev() {
+        let read = message.as_ref().and_then(|message| reader.message(message));
+        asked.unreadable |= read.is_none();
     }
     asked.answers = std::mem::take(&mut reader.answers);
     asked.answers_cut = reader.answers_cut;
     if reader.keeps {
-        let history = turn.history(body).map(|bytes| history(turn.earlier(), bytes));
+        let (count, bytes) = (messages.len(), turn.history(messages.len(), body));
+        let history = bytes.map(|bytes| history(turn.earlier(count), bytes));
         let parts_omitted = reader.omitted;
         let (input, taken) = reader.parts();
         asked.left = LARGEST_CONTENT.saturating_sub(taken);
@@ -45,6 +51,22 @@ pub fn asked(turn: &Turn<'_>, body: &[u8], mode: ContentMode) -> Asked {
     }
 
     asked
+}
+
+/// The messages of the turn, the last one first; none in the place of one that is no message.
+fn messages<'a>(turn: &Turn<'a>) -> Vec<Option<Message<'a>>> {
+    let mut messages = Vec::new();
+    while let Some(raw) = turn.back(messages.len()) {
+        let message: Option<Message<'a>> = serde_json::from_str(raw).ok();
+        let role = message.as_ref().and_then(|message| message.role).and_then(word);
+        // An answer that stands last is what the client has the model begin with.
+        if !messages.is_empty() && !matches!(role.as_deref(), Some("user" | "system")) {
+            break;
+        }
+        messages.push(message);
+    }
+
+    messages
 }
 
 fn history(messages: u32, bytes: &[u8]) -> History {
@@ -105,10 +127,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn message(&mut self, last: &'a str) -> Option<()> {
-        let Message { role, content } = serde_json::from_str(last).ok()?;
+    fn message(&mut self, message: &Message<'a>) -> Option<()> {
+        let Message { role, content } = message;
         let from_user = role.is_some_and(|role| word(role).as_deref() == Some("user"));
-        let content = content?.get();
+        let content = (*content)?.get();
         if let Some(text) = json::inside(content) {
             self.draft(Draft::Text(text));
             return Some(());

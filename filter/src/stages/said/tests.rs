@@ -171,11 +171,12 @@ fn a_block_too_large_to_be_read_costs_neither_the_usage_nor_a_tool() {
 }
 
 #[test]
-fn the_calls_that_a_request_continues_are_those_its_last_message_answers() {
+fn the_calls_that_a_request_continues_are_those_its_last_turn_answers() {
     let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "ok"});
     let messages = |role: &str| {
         json!([
             {"role": "user", "content": [result("old")]},
+            {"role": "assistant", "content": "on"},
             {"role": role, "content": [result("a"), {"type": "text", "text": "and"}, result("b")]},
         ])
     };
@@ -333,4 +334,47 @@ proptest! {
         prop_assert!(taken(&whole.said.output) <= budget);
         prop_assert_eq!(read(kind, &[one, two], Some(budget)), whole);
     }
+}
+
+/// Claude Code puts a message of role `system` behind the user's.
+#[test]
+fn a_turn_of_several_messages_is_read_whole_and_goes_back_to_the_last_answer() {
+    let messages = json!([
+        {"role": "user", "content": "earlier"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "ok"}]},
+        {"role": "user", "content": "go on"},
+        {"role": "system", "content": "a reminder"},
+    ]);
+
+    let asked = ask(&messages, ContentMode::Full);
+
+    assert_eq!(asked.answers, ["toolu_1"]);
+    assert!(!asked.unreadable);
+    let content = asked.content.unwrap();
+    let kinds: Vec<_> = content
+        .input
+        .iter()
+        .map(|part| match part {
+            Part::Text { text } => text.text.to_string(),
+            Part::ToolResult { tool_use_id, .. } => tool_use_id.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds, ["toolu_1", "go on", "a reminder"], "in their order");
+    assert_eq!(content.history.map(|history| history.messages), Some(2));
+}
+
+#[test]
+fn an_answer_that_the_client_begins_is_of_its_turn() {
+    let messages = json!([
+        {"role": "assistant", "content": "earlier"},
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": "{"},
+    ]);
+
+    let content = ask(&messages, ContentMode::Full).content.unwrap();
+
+    assert_eq!(content.input.len(), 2);
+    assert_eq!(content.history.map(|history| history.messages), Some(1));
 }
