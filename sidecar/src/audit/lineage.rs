@@ -188,7 +188,10 @@ impl Deed {
         self.tokens_out = self.tokens_out.saturating_add(number("tokens_out"));
         match row.get("cost_micro").as_i64() {
             Some(micro) => self.cost_micro = self.cost_micro.saturating_add(micro),
-            None => self.unpriced = self.unpriced.saturating_add(1),
+            None if row.text("kind") == "inference" => {
+                self.unpriced = self.unpriced.saturating_add(1);
+            }
+            None => {}
         }
     }
 }

@@ -15,6 +15,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -128,25 +129,36 @@ async fn answer(
     Ok(response)
 }
 
-/// The tool that the last turn asks for in so many words: `use the tool Bash {"command":"ls"}`. So an
-/// agent's loop can be looked at without a model.
+/// The tool that the turn asks for in so many words, `use the tool Bash {"command":"ls"}`, if the
+/// client offers it. So an agent's loop can be looked at without a model.
 fn wanted(body: &[u8]) -> Option<Tool> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
 
-    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let last = body.get("messages")?.as_array()?.last()?.get("content")?;
-    let blocks = last.as_array().map(Vec::as_slice).unwrap_or_default();
-    let texts = blocks.iter().filter_map(|block| block.get("text"));
-    let text = texts.chain([last]).rev().find_map(|text| text.as_str())?;
-    let (_, asked) = text.split_once("use the tool ")?;
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let messages = body.get("messages")?.as_array()?;
+    let turn = messages.iter().rev().take_while(|message| message["role"] != "assistant");
+    let texts: Vec<&Value> = turn
+        .filter_map(|message| message.get("content"))
+        .flat_map(|content| {
+            content.as_array().map_or_else(|| vec![content], |all| all.iter().collect())
+        })
+        .map(|block| block.get("text").unwrap_or(block))
+        .collect();
+    let asks = |text: &&Value| {
+        text.as_str()?.split_once("use the tool ").map(|(_, asked)| asked.to_owned())
+    };
+    let asked = texts.iter().find_map(asks)?;
     let (name, arguments) = asked.split_once(' ')?;
+    if !body.get("tools")?.as_array()?.iter().any(|tool| tool["name"] == name) {
+        return None;
+    }
     let mut values = serde_json::Deserializer::from_str(arguments).into_iter();
-    let input: serde_json::Map<String, serde_json::Value> = values.next()?.ok()?;
+    let input: serde_json::Map<String, Value> = values.next()?.ok()?;
     let id = format!("toolu_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
 
-    Some(Tool::new(&id, name, &serde_json::Value::from(input).to_string()))
+    Some(Tool::new(&id, name, &Value::from(input).to_string()))
 }
 
-fn whole(body: &serde_json::Value) -> BoxBody<Bytes, Infallible> {
+fn whole(body: &Value) -> BoxBody<Bytes, Infallible> {
     Full::new(Bytes::from(body.to_string())).boxed()
 }
