@@ -10,6 +10,7 @@ use crate::suite::alone_within;
 use crate::world::World;
 use crate::world::setup::Setup;
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -32,6 +33,9 @@ use upstream::Upstream;
 
 /// How long a round may take.
 const ROUND: Duration = Duration::from_secs(40);
+
+/// How long no row may come before none is waited for.
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// How long a storm may take beside its rounds.
 const AROUND: Duration = Duration::from_mins(3);
@@ -64,8 +68,18 @@ pub fn rounds() -> u32 {
 
 /// Runs a storm in a world of its own.
 pub fn storm(fault: &'static str, which: Which, test: impl AsyncFnOnce(&mut Storm<'_>)) {
+    storm_under(crate::world::policy(), fault, which, test);
+}
+
+/// The same under a policy.
+pub fn storm_under(
+    policy: Value,
+    fault: &'static str,
+    which: Which,
+    test: impl AsyncFnOnce(&mut Storm<'_>),
+) {
     let base = Base::start(which).unwrap_or_else(|error| panic!("{error:#}"));
-    let setup = Setup { database: base.url.clone(), ..Setup::named("storm") };
+    let setup = Setup { database: base.url.clone(), policy, ..Setup::named("storm") };
     alone_within(setup, ROUND * rounds() + AROUND, async |world| {
         let mut storm = Storm::gather(fault, world, &base).await.unwrap();
         test(&mut storm).await;
@@ -173,8 +187,14 @@ impl<'a> Storm<'a> {
 
     /// Compares rows and calls.
     pub async fn books(&mut self) -> Books {
+        self.books_after(SILENCE).await
+    }
+
+    /// Compares them when no row has come for so long, or all have.
+    pub async fn books_after(&mut self, silence: Duration) -> Books {
         let forwarded = self.upstream.seen();
-        let books = Books::close(self.base, self.world, &self.calls, &forwarded, &self.stopped);
+        let Self { base, world, calls, stopped, .. } = &*self;
+        let books = Books::close(base, world, calls, &forwarded, stopped, silence);
         let books = books.await.unwrap_or_else(|error| panic!("{error:#}"));
         let rate = self.rate();
         let store = self.base.which.name();

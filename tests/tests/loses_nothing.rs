@@ -80,8 +80,8 @@ async fn line_cut(storm: &mut Storm<'_>) {
     books.assert_all_served();
 }
 
-/// Postgres crashes and comes back. SQLite has no server: what it meets is another program that
-/// holds its lock (a backup, somebody's shell), here for longer than the sidecar's patience of 5 s.
+/// Postgres crashes and comes back. `SQLite` has no server: what it meets is another program that
+/// holds its lock (a backup, somebody's shell), here for 2 to 7 s. The sidecar's patience is 5 s.
 async fn database_away(storm: &mut Storm<'_>) {
     storm
         .rounds(async |storm| match storm.base.which {

@@ -116,7 +116,7 @@ impl Base {
             "SELECT trace_id, count(*) FROM audit_events WHERE trace_id LIKE '570a%' GROUP BY 1";
         let found: Vec<(String, i64)> =
             ask!(self, world, connection => sqlx::query_as(sql).fetch_all(&mut connection).await?);
-        let id = |trace: &str| Some(u64::from_str_radix(trace.get(16..)?, 16).ok()?);
+        let id = |trace: &str| u64::from_str_radix(trace.get(16..)?, 16).ok();
 
         Ok(found.iter().filter_map(|(trace, count)| Some((id(trace)?, *count))).collect())
     }

@@ -7,9 +7,6 @@ use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// How long no row may come before none is waited for.
-const SILENCE: Duration = Duration::from_secs(8);
-
 /// How long a second row would take at most: it would come by the other way (gRPC, spool).
 const SETTLES: Duration = Duration::from_millis(1200);
 
@@ -41,6 +38,8 @@ pub struct Books {
     pub told: usize,
     /// What each filter VM has counted.
     pub sequences: Vec<Counted>,
+    /// What `tollgate audit verify` found; an error, if it is not whole.
+    pub verified: Result<String>,
 }
 
 impl Books {
@@ -52,10 +51,11 @@ impl Books {
         calls: &[Call],
         forwarded: &HashSet<u64>,
         stopped: &[(Instant, Instant)],
+        silence: Duration,
     ) -> Result<Self> {
         let owed: Vec<&Call> =
             calls.iter().filter(|call| is_owed(call, forwarded, stopped)).collect();
-        let rows = settled(base, world, &owed).await?;
+        let rows = settled(base, world, &owed, silence).await?;
         let sent: HashSet<u64> =
             calls.iter().filter(|call| call.fate != Fate::Unsent).map(|call| call.id).collect();
         let lost = owed.iter().filter(|call| !rows.contains_key(&call.id));
@@ -81,6 +81,7 @@ impl Books {
             refused: (refused, refused + unread),
             told: usize::try_from(base.not_ready(world).await?)?,
             sequences: base.sequences(world).await?,
+            verified: tokio::task::block_in_place(|| world.tollgate(&["audit", "verify"])),
         })
     }
 
@@ -95,6 +96,7 @@ impl Books {
         assert!(self.lost.is_empty(), "{} rows lost: {first:#?}", self.lost.len());
         self.assert_no_more();
         assert_eq!(self.holes(), 0, "no number is without a row: {:?}", self.sequences);
+        assert!(self.verified.is_ok(), "the chain: {:#?}", self.verified);
     }
 
     /// Nothing is told twice, and nothing that never was.
@@ -124,23 +126,27 @@ fn is_owed(call: &Call, forwarded: &HashSet<u64>, stopped: &[(Instant, Instant)]
 }
 
 /// The rows, once all that are owed are there or no more come.
-async fn settled(base: &Base, world: &World, owed: &[&Call]) -> Result<HashMap<u64, i64>> {
+async fn settled(
+    base: &Base,
+    world: &World,
+    owed: &[&Call],
+    silence: Duration,
+) -> Result<HashMap<u64, i64>> {
     let mut last = (0, Instant::now());
-    let rows = loop {
+    loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let count = base.count(world).await.unwrap_or(last.0);
         if count > last.0 {
             last = (count, Instant::now());
         }
-        if usize::try_from(count)? >= owed.len() || last.1.elapsed() > SILENCE {
+        if usize::try_from(count)? >= owed.len() || last.1.elapsed() > silence {
             let rows = base.rows(world).await?;
             let whole = owed.iter().all(|call| rows.contains_key(&call.id));
-            if whole || last.1.elapsed() > SILENCE {
-                break rows;
+            if whole || last.1.elapsed() > silence {
+                break;
             }
         }
-    };
-    drop(rows);
+    }
     tokio::time::sleep(SETTLES).await;
 
     base.rows(world).await

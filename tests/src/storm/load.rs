@@ -26,7 +26,7 @@ pub struct Shape {
 
 impl Shape {
     /// A storm's: 1,600 calls a second, where the machine can.
-    pub const STORM: Self = Self { callers: 40, pace: Duration::from_millis(25), only_json: false };
+    pub const STORM: Self = Self { callers: 56, pace: Duration::from_millis(35), only_json: false };
 }
 
 /// How long an answer may take before the call counts as broken.

@@ -28,10 +28,11 @@ pub async fn sqlite(from: &Path, count: usize) -> Result<f64> {
         SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            .page_size(8_192)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .pragma("cache_size", "-16384")
-            .pragma("wal_autocheckpoint", "4096")
+            .pragma("wal_autocheckpoint", "2048")
     };
     let to = from.with_file_name("plain.db");
     for ending in ["", "-wal", "-shm"] {
