@@ -11,7 +11,10 @@ use crate::store::row::Link;
 use crate::store::{StoreError, signed};
 use contract::audit::Event;
 use sqlx::QueryBuilder;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+/// Rows of one statement.
+const STATEMENT: usize = 500;
 
 /// Keeps what later calls will need, and finds the children that waited for these.
 pub(super) async fn remember(
@@ -27,19 +30,15 @@ pub(super) async fn remember(
         })
         .collect();
     put_emitted(write, &emitted).await?;
-    for row in &part {
-        put_answered(write, row.event).await?;
-        let first = put_agent(write, row.event).await?;
-        if row.link.is_none() {
-            put_waiting(write, row.event, first).await?;
-        }
-    }
+    put_answered(write, &part).await?;
+    let first = put_agents(write, &part).await?;
+    put_waiting(write, &part, &first).await?;
 
     find_children(write, &emitted).await
 }
 
 async fn put_emitted(write: &mut Connection, emitted: &[Emitted]) -> Result<(), StoreError> {
-    for chunk in emitted.chunks(500) {
+    for chunk in emitted.chunks(STATEMENT) {
         let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
             "INSERT INTO audit_tool_uses (tool_use_id, event_id, occurred_at, user_id, session_id,
                  agent_id, trace_id, name) ",
@@ -62,63 +61,94 @@ async fn put_emitted(write: &mut Connection, emitted: &[Emitted]) -> Result<(), 
 }
 
 /// Notes when the answered blocks were answered first: from then on they are not open.
-async fn put_answered(write: &mut Connection, event: &Event<'static>) -> Result<(), StoreError> {
-    for id in &event.payload.answers {
-        sqlx::query(
-            "UPDATE audit_tool_uses SET answered_at = $1 WHERE tool_use_id = $2 AND user_id = $3
-                 AND session_id = $4 AND (answered_at IS NULL OR answered_at > $1)",
-        )
-        .bind(signed(event.occurred_at))
-        .bind(&**id)
-        .bind(&*event.user_id)
-        .bind(session(event))
-        .execute(&mut *write)
-        .await?;
+async fn put_answered(write: &mut Connection, rows: &[&&Prepared<'_>]) -> Result<(), StoreError> {
+    // Of two that answer the same, as after a fork, the first counts.
+    let mut first: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
+    for event in rows.iter().map(|row| row.event) {
+        for id in &event.payload.answers {
+            let at = signed(event.occurred_at);
+            let known = first.entry((&**id, &*event.user_id, session(event))).or_insert(at);
+            *known = at.min(*known);
+        }
+    }
+    let answers: Vec<_> = first.into_iter().collect();
+    for chunk in answers.chunks(STATEMENT) {
+        let mut query: QueryBuilder<'_, Db> =
+            QueryBuilder::new("UPDATE audit_tool_uses SET answered_at = told.column4 FROM (");
+        query.push_values(chunk, |mut row, ((id, user_id, session_id), at)| {
+            row.push_bind(*id).push_bind(*user_id).push_bind(*session_id).push_bind(*at);
+        });
+        query.push(
+            ") AS told WHERE tool_use_id = told.column1 AND user_id = told.column2
+                 AND session_id = told.column3
+                 AND (answered_at IS NULL OR answered_at > told.column4)",
+        );
+        query.build().persistent(false).execute(&mut *write).await?;
     }
 
     Ok(())
 }
 
-/// Notes an agent; true if this is its first call.
-async fn put_agent(write: &mut Connection, event: &Event<'static>) -> Result<bool, StoreError> {
-    if agent(event).is_empty() {
-        return Ok(false);
+/// Notes agents; gives the events that are the first call of one.
+async fn put_agents(
+    write: &mut Connection,
+    rows: &[&&Prepared<'_>],
+) -> Result<HashSet<String>, StoreError> {
+    let mut calls: Vec<&Event<'static>> =
+        rows.iter().map(|row| row.event).filter(|event| !agent(event).is_empty()).collect();
+    calls.sort_by_key(|event| event.occurred_at);
+    let mut first = HashSet::new();
+    for chunk in calls.chunks(STATEMENT) {
+        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
+            "INSERT INTO audit_agents (session_id, user_id, agent_id, event_id, occurred_at) ",
+        );
+        query.push_values(chunk, |mut row, event| {
+            row.push_bind(session(event))
+                .push_bind(&*event.user_id)
+                .push_bind(agent(event))
+                .push_bind(&*event.event_id)
+                .push_bind(signed(event.occurred_at));
+        });
+        query.push(" ON CONFLICT DO NOTHING RETURNING event_id");
+        let noted: Vec<String> =
+            query.build_query_scalar().persistent(false).fetch_all(&mut *write).await?;
+        first.extend(noted);
     }
-    let noted = sqlx::query(
-        "INSERT INTO audit_agents (session_id, user_id, agent_id, event_id, occurred_at)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-    )
-    .bind(session(event))
-    .bind(&*event.user_id)
-    .bind(agent(event))
-    .bind(&*event.event_id)
-    .bind(signed(event.occurred_at))
-    .execute(write)
-    .await?;
 
-    Ok(noted.rows_affected() > 0)
+    Ok(first)
 }
 
+/// Keeps the calls that have no parent yet, and may find one.
 async fn put_waiting(
     write: &mut Connection,
-    event: &Event<'static>,
-    first_of_agent: bool,
+    rows: &[&&Prepared<'_>],
+    first_of_agent: &HashSet<String>,
 ) -> Result<(), StoreError> {
-    let ids = event.payload.answers.iter().map(|id| &**id);
-    let start = (first_of_agent && event.payload.answers.is_empty()).then_some("");
-    for id in ids.chain(start) {
-        sqlx::query(
+    let waiting: Vec<(&Event<'static>, &str)> = rows
+        .iter()
+        .filter(|row| row.link.is_none())
+        .flat_map(|row| {
+            let answers = &row.event.payload.answers;
+            let starts = answers.is_empty() && first_of_agent.contains(&*row.event.event_id);
+            let ids = answers.iter().map(|id| &**id).chain(starts.then_some(""));
+            ids.map(|id| (row.event, id))
+        })
+        .collect();
+    for chunk in waiting.chunks(STATEMENT) {
+        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
             "INSERT INTO audit_waiting (tool_use_id, event_id, occurred_at, user_id, session_id,
-                 parent_agent_id) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        )
-        .bind(id)
-        .bind(&*event.event_id)
-        .bind(signed(event.occurred_at))
-        .bind(&*event.user_id)
-        .bind(session(event))
-        .bind(starter(event))
-        .execute(&mut *write)
-        .await?;
+                 parent_agent_id) ",
+        );
+        query.push_values(chunk, |mut row, (event, id)| {
+            row.push_bind(*id)
+                .push_bind(&*event.event_id)
+                .push_bind(signed(event.occurred_at))
+                .push_bind(&*event.user_id)
+                .push_bind(session(event))
+                .push_bind(starter(event));
+        });
+        query.push(" ON CONFLICT DO NOTHING");
+        query.build().persistent(false).execute(&mut *write).await?;
     }
 
     Ok(())
