@@ -1,6 +1,7 @@
 //! `tollgate audit` on the command line.
 
 use crate::clock;
+use crate::store::row::COLUMNS;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -142,6 +143,9 @@ pub struct FilterArgs {
     /// With this status.
     #[arg(long)]
     pub status: Option<u16>,
+    /// With this value in any column, such as `tokens_out=0`; may be given several times.
+    #[arg(long = "where", value_parser = column, value_name = "COLUMN=VALUE")]
+    pub columns: Vec<(&'static str, String)>,
     /// From then on: RFC 3339, or how long ago (15m, 2h, 7d).
     #[arg(long, value_parser = clock::point, value_name = "TIME")]
     pub since: Option<u64>,
@@ -176,6 +180,7 @@ impl FilterArgs {
             policy,
             complete,
             status,
+            columns: others,
             since: _,
             until: _,
         } = self;
@@ -207,8 +212,21 @@ impl FilterArgs {
         columns
             .into_iter()
             .filter_map(|(column, value)| value.map(|value| (column, value)))
+            .chain(others.iter().cloned())
             .collect()
     }
+}
+
+/// `COLUMN=VALUE`, of a column that there is.
+fn column(text: &str) -> Result<(&'static str, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as COLUMN=VALUE")?;
+    let known = COLUMNS.iter().find(|(known, _)| *known == name);
+    let (known, _) = known.ok_or_else(|| {
+        let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+        format!("there is no column {name:?}; there are {}", names.join(", "))
+    })?;
+
+    Ok((known, value.to_owned()))
 }
 
 /// `tollgate audit reader`.

@@ -90,6 +90,11 @@ async fn the_commands_answer(place: Place) -> Fallible {
     assert_eq!(said(&place, &["audit", "export", "--complete", "false"])?, "");
     let found = said(&place, &["audit", "query", "--parent", "e1", "--json"])?;
     assert!(found.contains("\"event_id\":\"e2\"") && found.lines().count() == 1, "{found}");
+    let counted =
+        said(&place, &["audit", "export", "--where", "tokens_in=100", "--where", "status=200"])?;
+    assert_eq!(counted.lines().count(), 3, "any column can be asked for: {counted}");
+    let wrong = tollgate(&place, &["audit", "export", "--where", "tokens=100"])?;
+    assert_eq!(wrong.status.code(), Some(2));
     let whole = said(&place, &["audit", "verify"])?;
     assert!(whole.contains("3 rows in 1 blocks") && whole.contains(": whole"), "{whole}");
     assert_eq!(tollgate(&place, &["audit", "lineage", "nobody's"])?.status.code(), Some(3));
