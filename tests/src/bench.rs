@@ -113,6 +113,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if arguments.only_audit {
         let mut gate = Side::start(Some("tollgate_filter"), address).await?;
         audit::delay(&mut gate, &mut report).await?;
+        tokio::task::block_in_place(|| audit::before::before(&mut gate, &mut report))?;
         report.print();
         return Ok(());
     }
@@ -138,6 +139,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     }
     audited(&pair.gate, &mut report).await?;
     audit::delay(&mut pair.gate, &mut report).await?;
+    tokio::task::block_in_place(|| audit::before::before(&mut pair.gate, &mut report))?;
     report.note(format!(
         "a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
         begun.elapsed().as_secs_f64(),

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tollgate::settings::{Data, Postgres};
 use tollgate::store::Store;
 
+pub mod before;
 pub mod plain;
 pub mod rows;
 
