@@ -4,7 +4,8 @@
 //! a call: somebody is known ([`users`], [`pats`]) and signs in ([`public`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
 //! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`]) and
-//! look ([`audit`], [`cost`], [`operators`]).
+//! look ([`audit`], [`cost`], [`operators`]). What could be missing is looked for ([`intents`], [`holes`]), the
+//! chain is told outside ([`checkpoints`]), and every row goes on ([`siem`]).
 
 #![forbid(unsafe_code)]
 #![expect(clippy::duplicate_mod, reason = "store/shared is compiled once for each database")]
