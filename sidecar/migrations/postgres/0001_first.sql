@@ -38,7 +38,7 @@ CREATE TABLE audit_events (
     writer             TEXT             NOT NULL, -- who stored it: the key that signs its chain
     place              BIGINT           NOT NULL, -- rises with each row of the writer
     digest             BYTEA            NOT NULL, -- SHA-256 of the row (sidecar/src/store/row.rs)
-    PRIMARY KEY (event_id, occurred_at)
+    PRIMARY KEY (occurred_at, event_id) -- the time first: ids are random, and each would land on another page
 ) PARTITION BY RANGE (occurred_at);
 
 CREATE INDEX audit_events_tenant ON audit_events (tenant_id, occurred_at DESC);
@@ -140,6 +140,7 @@ CREATE TABLE audit_waiting (
     occurred_at BIGINT NOT NULL,
     user_id     TEXT   NOT NULL,
     session_id  TEXT   NOT NULL,
+    trace_id    TEXT,
     parent_agent_id TEXT NOT NULL, -- empty for the main loop
     PRIMARY KEY (tool_use_id, event_id)
 );
@@ -150,7 +151,8 @@ CREATE INDEX audit_waiting_session ON audit_waiting (session_id);
 CREATE TABLE audit_links (
     event_id        TEXT   PRIMARY KEY,
     parent_event_id TEXT   NOT NULL,
-    trace_id        TEXT,
+    trace_id        TEXT,            -- the parent's
+    own_trace_id    TEXT,            -- what the row has
     found_at        BIGINT NOT NULL
 );
 
@@ -184,7 +186,7 @@ CREATE POLICY audit_readers_own ON audit_readers FOR SELECT USING (role = curren
 CREATE VIEW audit_lineage WITH (security_barrier) AS
 SELECT COALESCE(l.trace_id, e.trace_id) AS trace_id,
     COALESCE(e.parent_event_id, l.parent_event_id) AS parent_event_id,
-    e.event_id, e.occurred_at, e.tenant_id, e.user_id, e.session_id, e.agent_id, e.call_source,
+    e.trace_id AS own_trace_id, e.event_id, e.occurred_at, e.tenant_id, e.user_id, e.session_id, e.agent_id, e.call_source,
     e.kind, e.model, e.provider, e.policy_ver, e.bundle_ver, e.tokens_in, e.tokens_out,
     e.tokens_cache_write, e.tokens_cache_read, e.cost_micro, e.latency_ms, e.status, e.outcome,
     e.rule_id, e.complete, e.payload

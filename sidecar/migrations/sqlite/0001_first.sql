@@ -38,7 +38,7 @@ CREATE TABLE audit_events (
     parent_event_id    TEXT,
     complete           INTEGER NOT NULL,
     payload            TEXT    NOT NULL,
-    UNIQUE (event_id, occurred_at)
+    UNIQUE (occurred_at, event_id) -- the time first: ids are random, and each would land on another page
 );
 
 CREATE INDEX audit_events_tenant ON audit_events (tenant_id, occurred_at DESC);
@@ -146,6 +146,7 @@ CREATE TABLE audit_waiting (
     occurred_at BIGINT NOT NULL,
     user_id     TEXT   NOT NULL,
     session_id  TEXT   NOT NULL,
+    trace_id    TEXT,
     parent_agent_id TEXT NOT NULL, -- empty for the main loop
     PRIMARY KEY (tool_use_id, event_id)
 );
@@ -156,7 +157,8 @@ CREATE INDEX audit_waiting_session ON audit_waiting (session_id);
 CREATE TABLE audit_links (
     event_id        TEXT   PRIMARY KEY,
     parent_event_id TEXT   NOT NULL,
-    trace_id        TEXT,
+    trace_id        TEXT,            -- the parent's
+    own_trace_id    TEXT,            -- what the row has
     found_at        BIGINT NOT NULL
 );
 
@@ -166,7 +168,7 @@ CREATE INDEX audit_links_trace ON audit_links (trace_id);
 CREATE VIEW audit_lineage AS
 SELECT COALESCE(l.trace_id, e.trace_id) AS trace_id,
     COALESCE(e.parent_event_id, l.parent_event_id) AS parent_event_id,
-    e.event_id, e.occurred_at, e.tenant_id, e.user_id, e.session_id, e.agent_id, e.call_source,
+    e.trace_id AS own_trace_id, e.event_id, e.occurred_at, e.tenant_id, e.user_id, e.session_id, e.agent_id, e.call_source,
     e.kind, e.model, e.provider, e.policy_ver, e.bundle_ver, e.tokens_in, e.tokens_out,
     e.tokens_cache_write, e.tokens_cache_read, e.cost_micro, e.latency_ms, e.status, e.outcome,
     e.rule_id, e.complete, e.payload

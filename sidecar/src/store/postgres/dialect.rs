@@ -73,18 +73,14 @@ pub(super) async fn known(
     events: &[Event<'static>],
 ) -> Result<Vec<(String, u64)>, StoreError> {
     let ids: Vec<&str> = events.iter().map(|event| &*event.event_id).collect();
-    let times = || events.iter().map(|event| signed(event.occurred_at));
+    let times: Vec<i64> = events.iter().map(|event| signed(event.occurred_at)).collect();
     let sql = format!(
-        "SELECT event_id, (EXTRACT(EPOCH FROM occurred_at) * 1000000)::bigint AS micros
-         FROM audit_events WHERE event_id = ANY ($1::text[])
-             AND occurred_at >= {TIME}$2 AND occurred_at <= {TIME}$3"
+        "SELECT asked.event_id, asked.micros
+         FROM UNNEST($1::text[], $2::bigint[]) AS asked (event_id, micros)
+         JOIN audit_events e
+             ON e.occurred_at = {TIME}asked.micros AND e.event_id = asked.event_id"
     );
-    let rows = sqlx::query(&sql)
-        .bind(ids)
-        .bind(times().min().unwrap_or_default())
-        .bind(times().max().unwrap_or_default())
-        .fetch_all(write)
-        .await?;
+    let rows = sqlx::query(&sql).bind(ids).bind(times).fetch_all(write).await?;
 
     rows.iter()
         .map(|row| Ok((row.try_get("event_id")?, unsigned(row.try_get("micros")?))))
@@ -114,7 +110,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
         "INSERT INTO audit_events (writer, place, digest, {names})
          SELECT $1, place, digest, {} FROM UNNEST($2::bigint[], $3::bytea[], {})
              AS new (place, digest, {names})
-         ON CONFLICT (event_id, occurred_at) DO NOTHING RETURNING place",
+         ON CONFLICT (occurred_at, event_id) DO NOTHING RETURNING place",
         values.join(", "),
         arrays.join(", ")
     )

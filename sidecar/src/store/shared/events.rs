@@ -145,10 +145,10 @@ impl Backend {
         query.push(dialect::selected("occurred_at", Type::Time)).push(", ");
         query.push(dialect::selected("payload", Type::Json)).push(" FROM audit_lineage WHERE TRUE");
         if let Some(trace) = trace {
-            // By the ids, so that both indexes are used.
-            query.push(" AND event_id IN (SELECT event_id FROM audit_events WHERE trace_id = ");
-            query.push_bind(trace);
-            query.push(" UNION SELECT event_id FROM audit_links WHERE trace_id = ");
+            // By what the rows themselves have, so that the index is used.
+            query.push(" AND trace_id = ").push_bind(trace);
+            query.push(" AND own_trace_id IN (SELECT ").push_bind(trace);
+            query.push(" UNION SELECT own_trace_id FROM audit_links WHERE trace_id = ");
             query.push_bind(trace).push(")");
         }
         query.push(" ORDER BY audit_lineage.occurred_at, event_id LIMIT ");

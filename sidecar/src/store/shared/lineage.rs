@@ -45,6 +45,7 @@ pub(super) struct Waiting {
     pub(super) occurred_at: i64,
     pub(super) user_id: String,
     pub(super) session_id: String,
+    pub(super) trace_id: Option<String>,
     pub(super) parent_agent_id: String,
 }
 

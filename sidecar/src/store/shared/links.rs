@@ -137,7 +137,7 @@ async fn put_waiting(
     for chunk in waiting.chunks(STATEMENT) {
         let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
             "INSERT INTO audit_waiting (tool_use_id, event_id, occurred_at, user_id, session_id,
-                 parent_agent_id) ",
+                 trace_id, parent_agent_id) ",
         );
         query.push_values(chunk, |mut row, (event, id)| {
             row.push_bind(*id)
@@ -145,6 +145,7 @@ async fn put_waiting(
                 .push_bind(signed(event.occurred_at))
                 .push_bind(&*event.user_id)
                 .push_bind(session(event))
+                .push_bind(event.trace_id.as_deref())
                 .push_bind(starter(event));
         });
         query.push(" ON CONFLICT DO NOTHING");
@@ -174,7 +175,8 @@ pub(super) async fn relink_all(write: &mut Connection) -> Result<(), StoreError>
 async fn relink(write: &mut Connection, sessions: &[&str]) -> Result<(), StoreError> {
     for chunk in sessions.chunks(CHUNK) {
         let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
-            "SELECT tool_use_id, event_id, occurred_at, user_id, session_id, parent_agent_id
+            "SELECT tool_use_id, event_id, occurred_at, user_id, session_id, trace_id,
+                 parent_agent_id
              FROM audit_waiting WHERE ",
         );
         among(&mut query, "session_id", chunk);
@@ -215,12 +217,13 @@ fn found(child: &Waiting, known: &[Emitted]) -> Option<Link> {
 
 async fn put_link(write: &mut Connection, child: &Waiting, link: &Link) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit_links (event_id, parent_event_id, trace_id, found_at)
-         VALUES ($1, $2, $3, $4) ON CONFLICT (event_id) DO NOTHING",
+        "INSERT INTO audit_links (event_id, parent_event_id, trace_id, own_trace_id, found_at)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id) DO NOTHING",
     )
     .bind(&child.event_id)
     .bind(&link.parent_event_id)
     .bind(&link.trace_id)
+    .bind(&child.trace_id)
     .bind(signed(clock::now_micros()))
     .execute(&mut *write)
     .await?;

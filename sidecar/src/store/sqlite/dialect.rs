@@ -59,12 +59,12 @@ pub(super) async fn known(
     write: &mut Connection,
     events: &[Event<'static>],
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    let mut query: QueryBuilder<'_, Db> =
-        QueryBuilder::new("SELECT event_id, occurred_at FROM audit_events WHERE event_id IN (");
-    let mut ids = query.separated(", ");
-    for event in events {
-        ids.push_bind(&*event.event_id);
-    }
+    let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
+        "SELECT event_id, occurred_at FROM audit_events WHERE (occurred_at, event_id) IN (",
+    );
+    query.push_values(events, |mut row, event| {
+        row.push_bind(clock::stamp(event.occurred_at)).push_bind(&*event.event_id);
+    });
     query.push(")");
     let rows = query.build().persistent(false).fetch_all(write).await?;
 
@@ -97,7 +97,7 @@ pub(super) async fn insert(
             };
         }
     });
-    query.push(" ON CONFLICT (event_id, occurred_at) DO NOTHING RETURNING place");
+    query.push(" ON CONFLICT (occurred_at, event_id) DO NOTHING RETURNING place");
     // Whole chunks share one prepared statement; the odd last one is not worth keeping.
     let statement = query.build_query_scalar().persistent(rows.len() == CHUNK);
 
