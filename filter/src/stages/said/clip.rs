@@ -51,19 +51,19 @@ impl Clip {
 
     /// Keeps no more than `most`.
     pub(super) fn fit(&mut self, most: usize) {
-        if self.len() <= most {
-            if self.omitted == 0 {
-                self.head.append(&mut self.tail);
+        if self.len() > most {
+            if self.is_whole() {
+                self.part(most);
             }
+            let kept = floor(&self.head, half(most));
+            self.leave_out(self.head.len().saturating_sub(kept));
+            self.head.truncate(kept);
+            self.shorten_tail(most.saturating_sub(kept));
+        }
+        if self.omitted == 0 {
+            self.head.append(&mut self.tail);
             return;
         }
-        if self.is_whole() {
-            self.part(most);
-        }
-        let kept = floor(&self.head, half(most));
-        self.leave_out(self.head.len().saturating_sub(kept));
-        self.head.truncate(kept);
-        self.shorten_tail(most.saturating_sub(kept));
         // A character that came in two pieces may have lost its other half.
         let torn = ceil(&self.tail, 0);
         self.tail.drain(..torn);
@@ -192,6 +192,18 @@ mod tests {
         assert_eq!(share(vec![10, 20], 100), 100);
         assert_eq!(share(vec![], 100), 100);
         assert_eq!(share(vec![1, 1], 0), 0);
+    }
+
+    #[test]
+    fn of_a_character_that_does_not_fit_no_half_is_kept() {
+        let mut clip = Clip::default();
+        for byte in "\u{10462}a".bytes() {
+            clip.push(&[byte], 1);
+        }
+        clip.fit(1);
+
+        let text = clip.into_text();
+        assert_eq!((&*text.text, text.tail.as_deref(), text.omitted), ("", Some(""), 5));
     }
 
     proptest! {
