@@ -20,8 +20,11 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How many looks long a number must be missing.
 const LOOKS: usize = 6;
 
+/// How long the way of a record takes at most while nothing is wrong.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
 /// Holes, by boot and VM.
-type Holes = BTreeMap<(u64, u32), Vec<(u64, u64)>>;
+pub type Holes = BTreeMap<(u64, u32), Vec<(u64, u64)>>;
 
 /// Looks for holes and tells of new ones.
 pub async fn watch(store: Store, counters: Arc<Counters>) {
@@ -69,8 +72,23 @@ async fn look(store: &Store, seen: &mut VecDeque<Holes>, now: u64) -> Result<Hol
     Ok(both(&first, &missing))
 }
 
+/// The numbers that are missing, and still are a moment later: records of what has just ended are on
+/// their way.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn settled(store: &Store) -> Result<Holes, StoreError> {
+    let first = missing(&store.sequences().await?, clock::now_micros());
+    if first.is_empty() {
+        return Ok(first);
+    }
+    sleep(ON_ITS_WAY).await;
+
+    Ok(both(&first, &missing(&store.sequences().await?, clock::now_micros())))
+}
+
 /// What is missing now, as far as one can tell.
-pub fn missing(sequences: &[Sequence], now: u64) -> Holes {
+fn missing(sequences: &[Sequence], now: u64) -> Holes {
     let newest = sequences.iter().map(|one| one.boot).max().unwrap_or_default();
     let of = |one: &Sequence| {
         // A gate that tells nothing of itself may have calls in flight as long as it runs.

@@ -4,13 +4,13 @@
 //! checkpoints that the auditor brings, and asks the gate's numbers for exchanges without a row.
 
 use crate::checkpoints::{self, CheckpointError};
+use crate::holes;
 use crate::keys::{self, KeyError};
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::chain::{Block, Checkpoint, Head};
 use crate::store::row::parts;
 use crate::store::{Row, Store, StoreError, writer};
-use crate::{clock, holes};
 use contract::envelope::{PinnedKey, hex};
 use ed25519_compact::PublicKey;
 use serde::Serialize;
@@ -155,9 +155,9 @@ pub async fn verify(
     for writer in writers {
         let head = heads.get(writer).cloned().unwrap_or_default();
         let mut walk = Walk { store, evidence, writer, report: &mut report, screen };
-        walk.chain(&head, counts.get(writer).copied().unwrap_or_default()).await?;
+        walk.chain(&head).await?;
     }
-    for ((boot, vm), ranges) in holes::missing(&store.sequences().await?, clock::now_micros()) {
+    for ((boot, vm), ranges) in holes::settled(store).await? {
         for (first, last) in ranges {
             let place = format!("numbers {first} to {last}");
             report.tell("no_row", &format!("boot {boot}, vm {vm}"), place, None);
@@ -183,30 +183,30 @@ impl Walk<'_> {
         self.report.tell(what, self.writer, place, row);
     }
 
-    async fn chain(&mut self, head: &Head, rows_there: i64) -> Result<(), VerifyError> {
+    /// The chain up to where it ended when it was looked at: rows go on being stored meanwhile.
+    async fn chain(&mut self, head: &Head) -> Result<(), VerifyError> {
         self.report.writers = self.report.writers.saturating_add(1);
         let key = self.evidence.keys.get(self.writer).copied();
         if key.is_none() {
             self.tell("writer_unknown", "no key given vouches for this chain".into(), None);
         }
         let mut before = Head::default();
-        loop {
+        'chain: loop {
             let blocks = self.store.blocks(self.writer, before.block, BLOCKS).await?;
             if blocks.is_empty() {
                 break;
             }
             for block in blocks {
+                if block.number > head.block && before.block == head.block {
+                    break 'chain; // stored since
+                }
                 self.block(&before, &block, key.as_ref()).await?;
                 self.compare(&block);
                 let rows = before.rows.saturating_add(block.rows);
                 before = Head { place: block.last, block: block.number, hash: block.hash, rows };
             }
         }
-        self.between(before.place.saturating_add(1), i64::MAX).await?;
-        if rows_there < before.rows {
-            let missing = before.rows.saturating_sub(rows_there);
-            self.tell("rows_missing", format!("{missing} rows of the chain are gone"), None);
-        }
+        self.behind(&before).await?;
         if *head != before {
             let place = format!(
                 "the chain ends with block {}, {} rows; it was noted to end with block {}, {} rows",
@@ -215,6 +215,20 @@ impl Walk<'_> {
             self.tell("tail_cut", place, None);
         }
         self.beyond(&before);
+
+        Ok(())
+    }
+
+    /// Rows behind the end, but for those stored since: of these the chain knows by now.
+    async fn behind(&mut self, end: &Head) -> Result<(), VerifyError> {
+        let from = end.place.saturating_add(1);
+        let rows = self.store.rows_of(self.writer, from, i64::MAX, ROWS).await?;
+        let heads = self.store.heads().await?;
+        let now = heads.into_iter().find(|(writer, _)| writer == self.writer);
+        let known = now.map_or(0, |(_, head)| head.place);
+        for row in rows.iter().filter(|row| row.place > known) {
+            self.tell("rows_added", format!("place {}, in no block", row.place), Some(row));
+        }
 
         Ok(())
     }

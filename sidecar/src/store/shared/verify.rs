@@ -11,12 +11,13 @@ impl Backend {
         &self.writer
     }
 
-    /// Where each writer says that its chain ends.
+    /// Where each writer says that its chain ends. Asked of the readers' database, as blocks and rows
+    /// are: a replica is behind, and agrees with itself.
     pub(in crate::store) async fn heads(&self) -> Result<Vec<(String, Head)>, StoreError> {
         let rows = sqlx::query(
             "SELECT writer, place, block, rows, hash FROM audit_writers ORDER BY writer",
         )
-        .fetch_all(self.current())
+        .fetch_all(&self.readers)
         .await?;
 
         rows.iter()
@@ -46,7 +47,7 @@ impl Backend {
         .bind(writer)
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(self.current())
+        .fetch_all(&self.readers)
         .await?;
 
         rows.iter().map(block).collect()

@@ -188,6 +188,45 @@ both! {
         assert_eq!((report.findings[0].what, &*report.findings[0].place), ("no_row", "numbers 1 to 2"));
     }
 
+    async fn a_record_that_is_on_its_way_is_not_told_as_missing(bench: Bench) {
+        bench.filled().await;
+        let told = Heartbeat { boot: 1, vm: 1, highest: 1, open: vec![] };
+        bench.store.heard(&told, clock::now_micros()).await.unwrap();
+        let mut late = event("n1", 60);
+        late.payload.sequence = Some(Number { boot: 1, vm: 1, n: 1 });
+
+        let arrives = async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            bench.store.append(&[late], None).await.unwrap();
+        };
+        let (evidence, mut screen) =
+            (Evidence::read(&bench.data, &[], &[]).unwrap(), Screen::nowhere());
+        let ((), report) = tokio::join!(arrives, verify(&bench.store, &evidence, &mut screen));
+
+        let told: Vec<_> = report.unwrap().findings.into_iter().map(|one| one.what).collect();
+        assert!(!told.contains(&"no_row"), "{told:?}");
+    }
+
+    async fn a_table_that_grows_while_it_is_verified_is_whole(bench: Bench) {
+        bench.filled().await;
+        let store = bench.store.clone();
+        let grows = tokio::spawn(async move {
+            for at in 100..400_u64 {
+                store.append(&[event(&format!("g{at}"), at)], None).await.unwrap();
+            }
+        });
+
+        let mut verified = 0;
+        while !grows.is_finished() {
+            let report = bench.verified().await;
+            assert_eq!(report.findings, []);
+            verified += 1;
+        }
+
+        grows.await.unwrap();
+        assert!(verified > 1, "it was verified while it grew");
+    }
+
     async fn erased_content_is_counted_and_edited_content_is_found(bench: Bench) {
         let mut told = event("a", 1);
         told.payload.content = Some(Content { mode: ContentMode::Full, ..Content::default() });
