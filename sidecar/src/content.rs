@@ -50,9 +50,32 @@ impl Patterns {
     }
 }
 
+/// An event as it may be stored: its secrets are masked. The store takes no other, and only [`seal`]
+/// makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed<'a>(Cow<'a, Event<'static>>);
+
+impl Sealed<'_> {
+    /// The event.
+    pub fn event(&self) -> &Event<'static> {
+        &self.0
+    }
+}
+
 /// Masks what must not be stored, and names the content by its digest.
-pub fn seal(event: &mut Event<'static>) {
+pub fn seal<'a>(event: &'a Event<'static>) -> Sealed<'a> {
+    if event.payload.content.is_none() {
+        return Sealed(Cow::Borrowed(event));
+    }
+    let mut event = event.clone();
+    close(&mut event);
+
+    Sealed(Cow::Owned(event))
+}
+
+fn close(event: &mut Event<'static>) {
     let Some(mut content) = event.payload.content.take() else { return };
+    event.payload.content_sha256 = None;
     if content.mode == ContentMode::None {
         return;
     }
@@ -147,8 +170,7 @@ mod tests {
         let content = Content { mode, input, ..Content::default() };
         let mut event = Event::default();
         event.payload.content = Some(content);
-        seal(&mut event);
-        event.payload
+        seal(&event).event().payload.clone()
     }
 
     #[test]

@@ -7,7 +7,6 @@
 //! Both forms meet in [`Ended`], so that both ways give the same row: twins must agree in
 //! `event_id` and `occurred_at`, or an exchange would be counted twice.
 
-use crate::content;
 use contract::audit::{EVENT_ID_STATE, Event, FILTER_STATE, Kind, Outcome};
 use envoy_types::pb::envoy::config::core::v3::{Address, RequestMethod, address};
 use envoy_types::pb::envoy::data::accesslog::v3::{
@@ -85,14 +84,11 @@ impl Ended {
         // Postgres keeps no NUL in a text, and both databases keep the same rows.
         let record = self.record.as_deref().map(|record| record.replace("\\u0000", "\\ufffd"));
         let record = record.as_deref().map(serde_json::from_str::<Event<'static>>);
-        let mut event = match record {
+        match record {
             Some(Ok(event)) => self.completed(event),
             Some(Err(_)) => self.alone("record_unreadable"),
             None => self.alone(NO_RECORD),
-        };
-        content::seal(&mut event);
-
-        event
+        }
     }
 
     /// The record, with what Envoy knows better.

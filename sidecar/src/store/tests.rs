@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock;
 use crate::settings::Postgres;
-use contract::audit::{Content, ContentMode, Outcome, Sequence as Number, ToolUse};
+use contract::audit::{Content, ContentMode, Outcome, Part, Sequence as Number, Text, ToolUse};
 use contract::envelope::hex;
 use contract::standing::Stopped;
 use std::fmt::Write;

@@ -2,6 +2,7 @@
 
 use super::{Postgres, append};
 use crate::acts::Act;
+use crate::content::seal;
 use crate::store::StoreError;
 
 impl Postgres {
@@ -41,7 +42,7 @@ impl Postgres {
             .execute(&mut *write)
             .await?;
         }
-        append::add(&mut write, &self.writer, &[&act.row("")]).await?;
+        append::add(&mut write, &self.writer, &[seal(&act.row(""))]).await?;
         write.commit().await?;
 
         Ok(())
@@ -67,7 +68,7 @@ impl Postgres {
         ))
         .execute(&mut *write)
         .await?;
-        append::add(&mut write, &self.writer, &[&act.row("")]).await?;
+        append::add(&mut write, &self.writer, &[seal(&act.row(""))]).await?;
         write.commit().await?;
 
         Ok(true)

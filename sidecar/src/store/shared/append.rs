@@ -3,6 +3,7 @@
 
 use super::{Backend, Connection, Db, dialect};
 use crate::clock;
+use crate::content::{Sealed, seal};
 use crate::store::chain::{Digest, Head};
 use crate::store::row::{self, Link, cells};
 use crate::store::writer::Writer;
@@ -30,13 +31,15 @@ impl Backend {
         events: &[Event<'static>],
         mark: Option<(&str, &Mark)>,
     ) -> Result<Appended, StoreError> {
-        let mut write = self.write_for(events).await?;
-        // The spool tells again what the stream has told: that is found out before work is done.
+        // The spool tells again what the stream has told: that is found out before work is done. All
+        // that can be is done before the write lock is taken.
         let new: Vec<&Event<'static>> = match mark {
-            Some(_) => unknown(&mut write, events).await?,
+            Some(_) => unknown(&mut *self.current().acquire().await?, events).await?,
             None => events.iter().collect(),
         };
-        let stored = add(&mut write, &self.writer, &new).await?;
+        let sealed: Vec<Sealed<'_>> = new.into_iter().map(seal).collect();
+        let mut write = self.write_for(events).await?;
+        let stored = add(&mut write, &self.writer, &sealed).await?;
         if let Some((spool, mark)) = mark {
             put_mark(&mut write, spool, mark).await?;
         }
@@ -95,16 +98,17 @@ async fn unknown<'a>(
 pub(super) async fn add(
     write: &mut Connection,
     writer: &Writer,
-    events: &[&Event<'static>],
+    sealed: &[Sealed<'_>],
 ) -> Result<u64, StoreError> {
-    if events.is_empty() {
+    if sealed.is_empty() {
         return Ok(0);
     }
+    let events: Vec<&Event<'static>> = sealed.iter().map(Sealed::event).collect();
     let before = head(write, writer).await?;
-    let mut links = super::lineage::resolve(write, events).await?;
+    let mut links = super::lineage::resolve(write, &events).await?;
     let mut place = before.place;
     let mut prepared = Vec::with_capacity(events.len());
-    for (event, link) in events.iter().zip(links.drain(..)) {
+    for (event, link) in events.into_iter().zip(links.drain(..)) {
         place = place.saturating_add(1);
         prepared.push(prepare(event, link, writer, place)?);
     }

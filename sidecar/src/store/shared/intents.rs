@@ -2,6 +2,7 @@
 
 use super::append::{self, Prepared};
 use super::{Backend, Connection, Db};
+use crate::content::seal;
 use crate::store::{Intent, StoreError, signed, unsigned};
 use contract::audit::{Event, Sequence};
 use sqlx::{QueryBuilder, Row as _};
@@ -66,7 +67,8 @@ impl Backend {
     ) -> Result<u64, StoreError> {
         let mut write = self.write_for(events).await?;
         let stored =
-            append::add(&mut write, &self.writer, &events.iter().collect::<Vec<_>>()).await?;
+            append::add(&mut write, &self.writer, &events.iter().map(seal).collect::<Vec<_>>())
+                .await?;
         let ids: Vec<&str> = events.iter().map(|event| &*event.event_id).collect();
         forget(&mut write, &ids).await?;
         write.commit().await?;

@@ -2,6 +2,7 @@
 
 use super::{Backend, Connection, DbRow, append, dialect};
 use crate::acts::Act;
+use crate::content::seal;
 use crate::standing::SKEW;
 use crate::store::writer::Writer;
 use crate::store::{Minted, Pat, StoreError, User, signed, unsigned};
@@ -283,7 +284,7 @@ async fn told(
             .fetch_optional(&mut *write)
             .await?;
 
-    append::add(write, writer, &[&act.row(&tenant.unwrap_or_default())]).await.map(drop)
+    append::add(write, writer, &[seal(&act.row(&tenant.unwrap_or_default()))]).await.map(drop)
 }
 
 /// An entry of the standing, unless nothing it could stop is still alive, by any gate's clock.

@@ -230,7 +230,6 @@ both! {
     async fn erased_content_is_counted_and_edited_content_is_found(bench: Bench) {
         let mut told = event("a", 1);
         told.payload.content = Some(Content { mode: ContentMode::Full, ..Content::default() });
-        crate::content::seal(&mut told);
         bench.store.append(&[told.clone(), Event { event_id: "b".into(), ..told }], None).await.unwrap();
         assert!(bench.verified().await.whole);
         let edited = r#"REPLACE(CAST(payload AS TEXT), '"full"', '"none"')"#;
