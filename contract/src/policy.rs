@@ -41,11 +41,12 @@ pub use document::{
     SecretRule, ServerRule, Severity, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
-pub use tools::{Declared, Selection, Server, Skill, Tool, Word, Words, of_server};
+pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words, of_server};
 pub use who::{Subject, Who, concerns};
 
 use crate::audit::ContentMode;
 use crate::price::RateCard;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -98,7 +99,10 @@ pub struct Policy {
     secrets: Vec<SecretRule>,
     blocklists: Vec<Blocklist>,
     patterns: Vec<CustomPattern>,
+    /// The document's list, or the build's.
     offered: Vec<Offered>,
+    /// The names of the document's list, normalised; empty where it has none.
+    names: BTreeSet<String>,
     break_glass: Option<BreakGlass>,
     standing: Option<StandingTerms>,
     rates: Option<RateCard>,
@@ -147,11 +151,6 @@ impl Policy {
     /// Beyond this age of the last news of who is stopped calls are refused; none: never.
     pub fn standing_max_age(&self) -> Option<Duration> {
         self.standing.map(|terms| Duration::from_secs(u64::from(terms.max_age_seconds)))
-    }
-
-    /// The models that are offered; empty for those of the build's list.
-    pub fn offered(&self) -> &[Offered] {
-        &self.offered
     }
 }
 

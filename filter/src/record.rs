@@ -3,6 +3,7 @@
 use crate::exchange::Answer;
 use crate::host::Host;
 use crate::stages::authenticate::Caller;
+use crate::stages::authorise::Noted;
 use crate::stages::meter::{Meter, Reading};
 use crate::stages::said::{Answered, Asked};
 use contract::audit::{self, Acted, Event, FineUsage, Kind};
@@ -17,6 +18,9 @@ pub const PROVISIONAL: &str = "provisional";
 
 /// Flag: the client left before the end.
 pub const CLIENT_GONE: &str = "client_gone";
+
+/// Flag: the caller has broken the glass.
+pub const BREAK_GLASS: &str = "break_glass";
 
 /// Flag: the usage is known, and there is no price for it.
 pub const PRICE_UNKNOWN: &str = "price_unknown";
@@ -186,6 +190,15 @@ pub fn asked(event: &mut Event<'_>, asked: Asked) {
             event.payload.flags.push(flag.into());
         }
     }
+}
+
+/// Enters what the policy found.
+pub fn noted<'a>(event: &mut Event<'a>, noted: &'a Noted) {
+    let Noted { findings, labels, passed } = noted;
+    let borrowed = |words: &'a [String]| words.iter().map(|word| Cow::Borrowed(&**word)).collect();
+    event.payload.findings.clone_from(findings);
+    event.payload.labels = borrowed(labels);
+    event.payload.passed = borrowed(passed);
 }
 
 /// Enters what the answer says.

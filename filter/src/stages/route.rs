@@ -41,6 +41,7 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit)
         (headers::ROUTE_AGENT, fact(head.agent_id.as_deref())),
         (headers::ROUTE_REGION, fact(claims.region.as_deref())),
         (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
+        (headers::ROUTE_LABEL, labels(&permit.noted().labels)),
     ];
     if head.accepts_encoding {
         // A compressed answer could not be metered. Honest providers obey.
@@ -61,6 +62,11 @@ pub fn sidecar(head: &Head) -> Dispatch {
     };
 
     Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }
+}
+
+/// The labels as a header value. The policy was checked to have none that does not fit.
+fn labels(labels: &[String]) -> String {
+    if labels.is_empty() { headers::ABSENT.to_owned() } else { labels.join(",") }
 }
 
 /// A fact as a header value; the route table must always find one.
