@@ -32,6 +32,7 @@
 mod check;
 mod document;
 mod judge;
+mod scan;
 pub mod servers;
 mod tools;
 mod who;
@@ -41,6 +42,7 @@ pub use document::{
     SecretRule, ServerRule, Severity, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
+pub use scan::{Found, Scanned};
 pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words, of_server};
 pub use who::{Subject, Who, concerns};
 
@@ -90,7 +92,7 @@ pub struct Fault {
 }
 
 /// A document without faults, ready to be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Policy {
     name: String,
     rules: Vec<Rule>,
@@ -98,7 +100,7 @@ pub struct Policy {
     servers: Vec<ServerRule>,
     secrets: Vec<SecretRule>,
     blocklists: Vec<Blocklist>,
-    patterns: Vec<CustomPattern>,
+    watch: Option<scan::Watch>,
     /// The document's list, or the build's.
     offered: Vec<Offered>,
     /// The names of the document's list, normalised; empty where it has none.

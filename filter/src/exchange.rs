@@ -3,7 +3,7 @@
 //! ```text
 //! request_headers   decode → authenticate → provisional record → wait for the body
 //! request_body      (wait)
-//! request_complete  parse → authorise → (store the intent) → route → forward
+//! request_complete  parse → authorise → scan → (store the intent) → route → forward
 //! call_ended        the intent is stored → route → forward
 //! response_headers  withhold what is not the client's, choose the meter
 //! response_body     meter

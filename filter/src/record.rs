@@ -19,6 +19,9 @@ pub const PROVISIONAL: &str = "provisional";
 /// Flag: the client left before the end.
 pub const CLIENT_GONE: &str = "client_gone";
 
+/// Flag: more was found than the row tells.
+const FINDINGS_CUT: &str = "findings_cut";
+
 /// Flag: the caller has broken the glass.
 pub const BREAK_GLASS: &str = "break_glass";
 
@@ -194,7 +197,10 @@ pub fn asked(event: &mut Event<'_>, asked: Asked) {
 
 /// Enters what the policy found.
 pub fn noted<'a>(event: &mut Event<'a>, noted: &'a Noted) {
-    let Noted { findings, labels, passed } = noted;
+    let Noted { findings, labels, passed, cut } = noted;
+    if *cut {
+        event.payload.flags.push(FINDINGS_CUT.into());
+    }
     let borrowed = |words: &'a [String]| words.iter().map(|word| Cow::Borrowed(&**word)).collect();
     event.payload.findings.clone_from(findings);
     event.payload.labels = borrowed(labels);

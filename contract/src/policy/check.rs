@@ -4,6 +4,7 @@ use super::document::{
     Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SCHEMA, SecretRule, ServerRule,
     ToolRule,
 };
+use super::scan::Watch;
 use super::tools::Words;
 use super::who::Who;
 use super::{Fault, Policy, Tools, servers};
@@ -98,10 +99,10 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     let rules = each(document.rules, |index, rule| models(&mut faults, index, rule));
     let tools = each(document.tools, |index, rule| tool(&mut faults, index, rule));
     let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
-    let patterns = document.patterns;
-    own_patterns(&mut faults, &patterns);
+    own_patterns(&mut faults, &document.patterns);
     let secrets = each(document.secrets, |index, rule| secret(&mut faults, index, rule));
     let blocklists = each(document.blocklists, |index, list| words(&mut faults, index, list));
+    let watch = Watch::new(&secrets, &blocklists, &document.patterns, &mut faults.list);
     let (offered, names) = offers(&mut faults, document.models);
     if let Some(glass) = &document.break_glass {
         break_glass(&mut faults, glass);
@@ -127,7 +128,7 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         servers,
         secrets,
         blocklists,
-        patterns,
+        watch,
         offered,
         names,
         break_glass: document.break_glass,

@@ -65,6 +65,10 @@ pub enum Why {
     Server,
     /// A skill is blocked.
     Skill,
+    /// There is a secret in it.
+    Secret,
+    /// There is a blocked word in it.
+    Word,
 }
 
 /// A no.

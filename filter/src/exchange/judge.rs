@@ -6,11 +6,12 @@ use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use crate::stages::authenticate::{self, Caller};
-use crate::stages::authorise::{self, Denied, Permit};
+use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse;
 use crate::stages::route::{self, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
+use crate::stages::scan::{self, Cleared};
 use contract::policy::Subject;
 use std::rc::Rc;
 
@@ -41,13 +42,14 @@ impl Exchange {
         drop(body);
         attempt.leave(host)?;
 
-        let (permit, asked) = read.map_err(|denied| self.denied(*denied))?;
+        let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
+        let permit = cleared.permit();
         self.rule_id = Some(permit.rule_id().to_owned());
         self.call = Some(permit.call().clone());
         self.noted = permit.noted().clone();
         self.asked = asked;
-        let governed = route::dispatch(surface, &self.head, &caller, &permit);
-        match intend::way(&permit) {
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared);
+        match intend::way(&cleared) {
             Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
             Way::First(intent) => {
                 let record = self.intent(host)?;
@@ -126,10 +128,11 @@ fn read(
     body: &[u8],
     bundle: &Bundle,
     subject: &Subject<'_>,
-) -> Result<(Permit, Asked), Box<Denied>> {
+) -> Result<(Cleared, Asked), Box<Denied>> {
     let request = parse::request(body).map_err(|refusal| Box::new(refusal.into()))?;
     let permit = authorise::permit(bundle, subject, &request)?;
-    let asked = said::asked(&request.turn, body, permit.terms().content());
+    let cleared = scan::clear(bundle, subject, permit, body)?;
+    let asked = said::asked(&request.turn, body, cleared.permit().terms().content());
 
-    Ok((permit, asked))
+    Ok((cleared, asked))
 }

@@ -26,6 +26,8 @@ pub struct Noted {
     pub labels: Vec<String>,
     /// Rules that would have denied, had the caller not broken the glass.
     pub passed: Vec<String>,
+    /// More was found than is told.
+    pub cut: bool,
 }
 
 /// A no of the policy, and what was known by then.
@@ -68,6 +70,11 @@ impl Permit {
     /// What the row tells of it.
     pub fn noted(&self) -> &Noted {
         &self.noted
+    }
+
+    /// What the row tells of it, to be added to.
+    pub(super) fn noted_mut(&mut self) -> &mut Noted {
+        &mut self.noted
     }
 }
 
@@ -125,6 +132,7 @@ fn noted(grant: Grant<'_>) -> Noted {
         findings: findings.collect(),
         labels: owned(labels.into_iter().collect()),
         passed: owned(passed.into_iter().collect()),
+        cut: false,
     }
 }
 
@@ -138,6 +146,8 @@ fn denied(call: &Call, denial: Denial<'_>) -> Denied {
         Why::Approval => (Refusal::ApprovalRequired, Some("approve")),
         Why::Server => (Refusal::ServerNotManaged, Some("blocked")),
         Why::Skill => (Refusal::SkillBlocked, Some("blocked")),
+        Why::Secret => (Refusal::SecretFound, Some("deny")),
+        Why::Word => (Refusal::WordBlocked, Some("deny")),
     };
     let mut call = call.clone();
     let mut noted = Noted::default();
