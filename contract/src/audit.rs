@@ -344,6 +344,12 @@ pub const EVENT_ID_STATE: &str = "tollgate.event_id";
 /// As [`PROPERTY`], in Envoy's words.
 pub const FILTER_STATE: &str = "wasm.tollgate";
 
+/// Flag of rows in whose content something was masked.
+pub const MASKED: &str = "secrets_masked";
+
+/// Flag of the rows of who has broken the glass.
+pub const BREAK_GLASS: &str = "break_glass";
+
 /// Largest record, in bytes. One entry of over 4 MB would break the stream for its neighbours.
 pub const LARGEST: usize = 256 * 1024;
 

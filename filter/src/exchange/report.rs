@@ -122,7 +122,7 @@ impl Exchange {
 
         record::noted(&mut event, &self.noted);
         if self.breaks_glass().is_some() {
-            event.payload.flags.push(record::BREAK_GLASS.into());
+            event.payload.flags.push(contract::audit::BREAK_GLASS.into());
             event.payload.keep_days = self.breaks_glass();
         }
 
@@ -188,6 +188,9 @@ impl Exchange {
                 served && transported
             }
         };
+        if let Some(bundle) = self.bundle.as_deref() {
+            record::mask(&mut event, &bundle.policy);
+        }
         self.close(&mut event, served && (whole || ending.client_gone), status, ending);
 
         event
