@@ -11,8 +11,9 @@ use std::time::Instant;
 
 /// Words as a blocklist has them: names of projects.
 const WORDS: [&str; 20] = [
-    "falcon", "apollo", "mercury", "atlas", "phoenix", "titan", "orion", "nebula", "project", "internal",
-    "aurora", "condor", "zephyr", "granite", "cobalt", "harbor", "summit", "willow", "ember", "onyx",
+    "falcon", "apollo", "mercury", "atlas", "phoenix", "titan", "orion", "nebula", "project",
+    "internal", "aurora", "condor", "zephyr", "granite", "cobalt", "harbor", "summit", "willow",
+    "ember", "onyx",
 ];
 
 fn main() -> Result<()> {
