@@ -153,7 +153,7 @@ fn may_precede(rest: Option<&[u8]>, first: u8) -> bool {
     loop {
         match rest {
             [b' ' | b'\t' | b'\n' | b'\r', after @ ..]
-            | [b'\\', b'n' | b't' | b'r' | b'\\', after @ ..] => rest = after,
+            | [b'\\', b'n' | b't' | b'r', after @ ..] => rest = after,
             [b'\\' | 0x80.., ..] => return true,
             [next, ..] => return rest.len() < all && next.eq_ignore_ascii_case(&first),
             [] => return false,

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(super) const BORDER: usize = 12;
 
 /// Words that stand in examples and never in a real secret.
-const PLACEHOLDERS: [&str; 11] = [
+const PLACEHOLDERS: [&str; 10] = [
     "example",
     "xxxxxx",
     "000000000",
@@ -18,7 +18,6 @@ const PLACEHOLDERS: [&str; 11] = [
     "dummy",
     "your_",
     "your-",
-    "aaaaaaaa",
 ];
 
 /// One thing that is looked for.

@@ -6,6 +6,7 @@ use core::arch::wasm32::{
     v128, v128_and, v128_andnot, v128_or,
 };
 
+#[inline(never)]
 pub(super) fn masks(anywhere: &Sets, starts: &Sets, behind: &Behind, chunk: &[u8; BLOCK]) -> Masks {
     let anywhere = Vectors::of(anywhere);
     let starts = Vectors::of(starts);
