@@ -13,18 +13,18 @@ mod plain;
 use lanes as form;
 #[cfg(not(target_feature = "simd128"))]
 use plain as form;
+use std::sync::LazyLock;
 
 /// Bytes that are judged at a time.
 pub(super) const BLOCK: usize = 64;
-/// Bytes that are read for one block.
-const READ: usize = BLOCK + 16;
 
 /// Sets of three bytes in a row, by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     low: [[u8; 16]; 3],
     high: [[u8; 16]; 3],
-    costs: [[f32; 3]; 8],
+    /// The halves by bucket and byte, bit n being half n, to choose buckets by.
+    halves: [[(u16, u16); 3]; 8],
     full: Full,
 }
 
@@ -41,12 +41,8 @@ impl Default for Full {
 /// What stands in a block: bit n is byte n.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Masks {
-    /// Three bytes may begin here that stand in the sets for anywhere.
-    anywhere: u64,
-    /// The same for the sets of beginnings of words.
-    starts: u64,
-    /// Letters, digits, `_` and all that is not ASCII.
-    wordy: u64,
+    /// The last of three bytes that an anchor may be known by.
+    anchors: u64,
     /// `\`
     back: u64,
     /// `"`
@@ -55,10 +51,14 @@ struct Masks {
     u: u64,
 }
 
+/// The bytes before a block.
+#[derive(Debug, Default, Clone, Copy)]
+struct Behind([u8; 16]);
+
 /// What the sweep found in a block: bit n is byte n.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
-    /// An anchor may be known by three bytes here.
+    /// The last of three bytes that an anchor may be known by.
     pub(super) anchors: u64,
     /// A quote that begins or ends a string.
     pub(super) quotes: u64,
@@ -70,12 +70,12 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     escape: u64,
-    wordy: u64,
-    back: u64,
+    behind: Behind,
 }
 
 impl Sweep {
     /// Judges the block that begins at `at`.
+    #[inline]
     pub(super) fn block(
         &mut self,
         anywhere: &Sets,
@@ -83,21 +83,19 @@ impl Sweep {
         bytes: &[u8],
         at: usize,
     ) -> Found {
-        let whole = bytes.get(at..at.saturating_add(READ));
-        let masks = match whole.and_then(|chunk| <&[u8; READ]>::try_from(chunk).ok()) {
-            Some(chunk) => form::masks(anywhere, starts, chunk),
-            None => form::masks(anywhere, starts, &padded(bytes, at)),
+        let rest = bytes.get(at..).unwrap_or_default();
+        let masks = match rest.first_chunk::<BLOCK>() {
+            Some(chunk) => {
+                let masks = form::masks(anywhere, starts, &self.behind, chunk);
+                self.behind = Behind(chunk.last_chunk().copied().unwrap_or_default());
+                masks
+            }
+            None => form::masks(anywhere, starts, &self.behind, &padded(rest)),
         };
         let escaped = self.escaped(masks.back);
-        // Behind an escape's letter a word may begin; behind other letters it goes on.
-        let follows = masks.wordy << 1 | self.wordy;
-        let behind_escape = masks.back << 2 | self.back;
-        let begins = masks.wordy & (!follows | behind_escape);
-        self.wordy = masks.wordy >> 63;
-        self.back = masks.back >> 62;
 
         Found {
-            anchors: masks.anywhere | masks.starts & begins,
+            anchors: masks.anchors,
             quotes: masks.quote & !escaped,
             disguised: masks.u & escaped,
         }
@@ -105,6 +103,7 @@ impl Sweep {
 
     /// Which bytes stand behind a backslash that is not itself escaped (Langdale and Lemire, "Parsing
     /// gigabytes of JSON per second", section 3.1.1).
+    #[inline]
     fn escaped(&mut self, back: u64) -> u64 {
         const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
         if back == 0 {
@@ -119,9 +118,9 @@ impl Sweep {
     }
 }
 
-fn padded(bytes: &[u8], at: usize) -> [u8; READ] {
-    let mut chunk = [0; READ];
-    for (to, from) in chunk.iter_mut().zip(bytes.get(at..).unwrap_or_default()) {
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    let mut chunk = [0; BLOCK];
+    for (to, from) in chunk.iter_mut().zip(rest) {
         *to = *from;
     }
 
@@ -129,69 +128,90 @@ fn padded(bytes: &[u8], at: usize) -> [u8; READ] {
 }
 
 impl Sets {
-    /// Takes three bytes into the bucket where they let least else through. `fold`: letters of either
-    /// case.
-    pub(super) fn add(&mut self, bytes: [u8; 3], fold: bool) {
-        let mut best = (f32::INFINITY, 0, [0.0; 3]);
-        for (bucket, old) in self.costs.iter().enumerate() {
-            let bit = 1 << bucket;
-            let mut costs = [0.0; 3];
-            for (((cost, low), high), byte) in
-                costs.iter_mut().zip(&self.low).zip(&self.high).zip(bytes)
-            {
-                *cost = passing(low, high, byte, fold, bit);
-            }
-            let more = costs.iter().product::<f32>() - old.iter().product::<f32>();
-            if more < best.0 {
-                best = (more, bucket, costs);
+    /// Takes three bytes in a row of `anchor` into the bucket where they let least else through, and
+    /// says which three. `fold`: letters of either case; `first`: no other three than the first.
+    pub(super) fn add(&mut self, anchor: &[u8], fold: bool, first: bool) -> usize {
+        let mut best = (f32::INFINITY, 0, 0, [0; 3]);
+        let windows = if first { 1 } else { 16 };
+        for (offset, window) in anchor.windows(3).take(windows).enumerate() {
+            let Ok(bytes) = <[u8; 3]>::try_from(window) else { continue };
+            for (bucket, halves) in self.halves.iter().enumerate() {
+                let with = halves_with(halves, bytes, fold);
+                let more = passing(&with) - passing(halves);
+                if more < best.0 {
+                    best = (more, offset, bucket, bytes);
+                }
             }
         }
-        let (_, bucket, costs) = best;
-        if let Some(cost) = self.costs.get_mut(bucket) {
-            *cost = costs;
+        let (_, offset, bucket, bytes) = best;
+        self.take(bucket, bytes, fold);
+
+        offset
+    }
+
+    fn take(&mut self, bucket: usize, bytes: [u8; 3], fold: bool) {
+        if let Some(halves) = self.halves.get_mut(bucket) {
+            *halves = halves_with(halves, bytes, fold);
         }
         let bit = 1 << bucket;
         for (index, byte) in bytes.into_iter().enumerate() {
             for byte in cases(byte, fold) {
-                let (low, high) = halves(byte);
-                let sets = self.low.get_mut(index).and_then(|set| set.get_mut(low));
-                sets.into_iter().for_each(|set| *set |= bit);
-                let sets = self.high.get_mut(index).and_then(|set| set.get_mut(high));
-                sets.into_iter().for_each(|set| *set |= bit);
-                let sets =
+                let (low, high) = (usize::from(byte & 15), usize::from(byte >> 4));
+                let low = self.low.get_mut(index).and_then(|set| set.get_mut(low));
+                let high = self.high.get_mut(index).and_then(|set| set.get_mut(high));
+                let full =
                     self.full.0.get_mut(index).and_then(|set| set.get_mut(usize::from(byte)));
-                sets.into_iter().for_each(|set| *set |= bit);
+                [low, high, full].into_iter().flatten().for_each(|set| *set |= bit);
+            }
+        }
+    }
+}
+
+/// The halves of a bucket were three bytes more in it.
+fn halves_with(halves: &[(u16, u16); 3], bytes: [u8; 3], fold: bool) -> [(u16, u16); 3] {
+    let mut with = *halves;
+    for ((low, high), byte) in with.iter_mut().zip(bytes) {
+        for byte in cases(byte, fold) {
+            *low |= 1 << (byte & 15);
+            *high |= 1 << (byte >> 4);
+        }
+    }
+
+    with
+}
+
+/// How much of ordinary text a bucket lets through, were its bytes independent of each other.
+fn passing(halves: &[(u16, u16); 3]) -> f32 {
+    halves.iter().map(|(low, high)| common(*low, *high)).product()
+}
+
+fn common(low: u16, high: u16) -> f32 {
+    let mut sum = 0.0;
+    for (half, row) in (0..16).zip(&*COMMON) {
+        if high >> half & 1 == 1 {
+            for (half, share) in (0..16).zip(row) {
+                sum += if low >> half & 1 == 1 { *share } else { 0.0 };
             }
         }
     }
 
-    /// Nothing is in them.
-    pub(super) fn is_empty(&self) -> bool {
-        self.low.iter().flatten().all(|set| *set == 0)
-    }
+    sum
 }
 
-/// How much of ordinary text a bucket lets through at one byte, were `more` in it too.
-fn passing(low: &[u8; 16], high: &[u8; 16], more: u8, fold: bool, bit: u8) -> f32 {
-    let mut lows = low.map(|set| set & bit != 0);
-    let mut highs = high.map(|set| set & bit != 0);
-    for byte in cases(more, fold) {
-        let (low, high) = halves(byte);
-        lows.get_mut(low).into_iter().for_each(|set| *set = true);
-        highs.get_mut(high).into_iter().for_each(|set| *set = true);
-    }
-
-    (0..=u8::MAX)
-        .filter(|byte| {
-            let (low, high) = halves(*byte);
-            lows.get(low) == Some(&true) && highs.get(high) == Some(&true)
+/// [`commonness`] by high and low half.
+static COMMON: LazyLock<[[f32; 16]; 16]> = LazyLock::new(|| {
+    let byte = |high: u8, low: u8| commonness(high << 4 | low);
+    let row = |high: usize| {
+        std::array::from_fn(|low| {
+            byte(u8::try_from(high).unwrap_or_default(), u8::try_from(low).unwrap_or_default())
         })
-        .map(commonness)
-        .sum()
-}
+    };
+
+    std::array::from_fn(row)
+});
 
 /// How often a byte stands in prose and code, in thousandths, roughly.
-pub(super) fn commonness(byte: u8) -> f32 {
+fn commonness(byte: u8) -> f32 {
     match byte {
         b' ' => 150.0,
         b'e' | b't' => 70.0,
@@ -214,8 +234,4 @@ fn cases(byte: u8, fold: bool) -> impl Iterator<Item = u8> {
     let other = if fold && byte.is_ascii_alphabetic() { Some(byte ^ 0x20) } else { None };
 
     [byte].into_iter().chain(other)
-}
-
-fn halves(byte: u8) -> (usize, usize) {
-    (usize::from(byte & 15), usize::from(byte >> 4))
 }
