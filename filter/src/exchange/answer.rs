@@ -157,8 +157,9 @@ impl Exchange {
     ) -> Result<(), HostError> {
         let id = self.head.request_id.as_str();
         let trace = self.trace_id().unwrap_or_default();
+        let told = self.told(host, refusal);
         let body =
-            ErrorBody::new(refusal.kind(), refusal.message(), Some(id).filter(|id| !id.is_empty()));
+            ErrorBody::new(refusal.kind(), &told.message, Some(id).filter(|id| !id.is_empty()));
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut fields =
             vec![("content-type", "application/json"), (headers::REFUSAL, refusal.code())];
@@ -169,10 +170,12 @@ impl Exchange {
                 fields.push((name, value));
             }
         }
-        match refusal.status() {
-            401 => fields.push(("www-authenticate", "Bearer")),
-            503 => fields.push(("retry-after", "1")),
-            _ => {}
+        let after = told.retry_after.map(|seconds| seconds.to_string());
+        if let Some(after) = &after {
+            fields.push(("retry-after", after));
+        }
+        if refusal.status() == 401 {
+            fields.push(("www-authenticate", "Bearer"));
         }
         // Without the mark Envoy would wrap this reply into one of its own; the client still gets
         // an error of the right shape, so a mark that cannot be set is no reason not to reply.

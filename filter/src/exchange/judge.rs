@@ -5,7 +5,7 @@ use crate::guard;
 use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
-use crate::stages::authenticate::{self, Caller};
+use crate::stages::authenticate::Caller;
 use crate::stages::authorise::{self, Permit};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse::{self, Call};
@@ -47,6 +47,7 @@ impl Exchange {
         self.rule_id = Some(permit.rule_id().to_owned());
         self.call = Some(permit.call().clone());
         self.asked = asked;
+        self.take_room(host, &caller, now)?;
         let governed = route::dispatch(surface, &self.head, &caller, &permit);
         match intend::way(&permit) {
             Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
@@ -103,14 +104,6 @@ impl Exchange {
         self.progress = Progress::Forwarded(forwarded);
 
         Ok(forwarded)
-    }
-
-    /// Refuses whoever was stopped in the meantime.
-    fn still_stands(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<(), Refusal> {
-        self.gate.refresh(host)?;
-        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
-
-        authenticate::stands(caller, &self.gate.settings, &latest.board, super::seconds(now))
     }
 }
 
