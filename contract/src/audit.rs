@@ -50,10 +50,11 @@ pub enum Outcome {
 }
 
 /// Who set the call off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallSource {
     /// A person at a keyboard.
+    #[default]
     Cowork,
     /// An agent on a person's behalf.
     Subagent,

@@ -287,6 +287,6 @@ fn installed(programs: &Programs, data: &Path, policy: &Value) -> Result<String>
 pub fn policy() -> Value {
     json!({ "schema": "tollgate.policy/v1", "name": "e2e", "rules": [
         { "id": "everyone", "models": ["claude-haiku-*", "claude-sonnet-*"] },
-        { "id": "research", "groups": ["research"], "models": ["claude-opus-*"] },
+        { "id": "research", "who": { "groups": ["research"] }, "models": ["claude-opus-*"] },
     ]})
 }

@@ -4,15 +4,28 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const ACME: &str = r#"{"schema":"tollgate.policy/v1","name":"acme","rules":[
     {"id":"everyone","models":["claude-haiku-*","Claude-Sonnet-4-5-20250929"]},
-    {"id":"research","groups":["research"],"models":["claude-opus-*"]},
-    {"id":"agency","tenants":["agency"],"models":["*"]}]}"#;
+    {"id":"research","who":{"groups":["research"]},"models":["claude-opus-*"]},
+    {"id":"agency","who":{"tenants":["agency"]},"models":["*"]}]}"#;
+
+static NOTHING: Declared = Declared { tools: Vec::new(), servers: Vec::new(), skills: Vec::new() };
+
+fn allows<'a>(
+    policy: &'a Policy,
+    tenant: &str,
+    groups: &[String],
+    model: &'a str,
+) -> Option<Grant<'a>> {
+    let subject = Subject { tenant, groups, ..Subject::default() };
+
+    policy.judge(&subject, Asked { model, beside: &[], declared: &NOTHING }).ok()
+}
 
 #[test]
 fn the_rule_that_allows_is_named() {
     let policy = Policy::parse(ACME.as_bytes()).unwrap();
     let research = ["research".to_owned()];
     let rule = |tenant: &str, groups: &[String], model: &str| {
-        policy.allows(tenant, groups, model).map(|grant| grant.rule_id.to_owned())
+        allows(&policy, tenant, groups, model).map(|grant| grant.rule_id.to_owned())
     };
 
     assert_eq!(rule("acme", &[], "claude-haiku-4-5").as_deref(), Some("everyone"));
@@ -30,7 +43,10 @@ fn terms(rules: &[&str]) -> Terms {
             .map(|(index, says)| format!(r#"{{"id":"r{index}","models":["*"]{says}}}"#))
             .collect();
         let text = format!(r#"{{"schema":"{SCHEMA}","name":"n","rules":[{}]}}"#, rules.join(","));
-        Policy::parse(text.as_bytes()).unwrap().allows("t", &[], "m-1").unwrap().terms
+        {
+            let policy = Policy::parse(text.as_bytes()).unwrap();
+            allows(&policy, "t", &[], "m-1").unwrap().terms
+        }
     };
     let (one, other) = (
         parse(rules.iter().enumerate().collect()),
@@ -62,13 +78,13 @@ fn of_all_rules_that_allow_a_call_the_strictest_word_holds_in_whatever_order() {
 fn a_rule_that_does_not_allow_the_call_has_no_say_in_it() {
     let text = format!(
         r#"{{"schema":"{SCHEMA}","name":"n","rules":[{{"id":"a","models":["*"]}},
-        {{"id":"b","groups":["g"],"models":["*"],"content":"full","audit":"before"}},
+        {{"id":"b","who":{{"groups":["g"]}},"models":["*"],"content":"full","audit":"before"}},
         {{"id":"c","models":["other-*"],"content":"none"}}]}}"#
     );
     let policy = Policy::parse(text.as_bytes()).unwrap();
 
-    let outside = policy.allows("t", &[], "m-1").unwrap();
-    let inside = policy.allows("t", &["g".to_owned()], "m-1").unwrap();
+    let outside = allows(&policy, "t", &[], "m-1").unwrap();
+    let inside = allows(&policy, "t", &["g".to_owned()], "m-1").unwrap();
 
     assert_eq!((outside.rule_id, outside.terms), ("a", Terms::default()));
     assert_eq!((inside.rule_id, inside.terms.content()), ("a", ContentMode::Full));
@@ -124,7 +140,7 @@ fn negotiated_prices_stand_in_the_policy() {
 fn the_shipped_policies_are_without_fault_and_the_regulated_one_stores_every_call_first() {
     let audit = |payload: &[u8]| {
         let policy = Policy::parse(payload).unwrap();
-        let grant = policy.allows("any", &[], "claude-opus-5").unwrap();
+        let grant = allows(&policy, "any", &[], "claude-opus-5").unwrap();
         grant.terms.audit()
     };
 

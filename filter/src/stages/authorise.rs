@@ -4,7 +4,7 @@ use super::authenticate::Caller;
 use super::parse::Call;
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
-use contract::policy::Terms;
+use contract::policy::{Asked, Declared, Subject, Terms};
 
 /// A call that a rule allows. Only [`permit`] makes one.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,20 +37,17 @@ impl Permit {
 /// [`Refusal::ModelNotAllowed`] with the call, which the row names.
 pub fn permit(bundle: &Bundle, caller: &Caller, call: Call) -> Result<Permit, (Refusal, Call)> {
     let claims = &caller.claims;
-    let ask = |model: &str| bundle.policy.allows(&claims.tenant_id, &claims.groups, model);
-    let mut terms = Terms::default();
-    // Every model that the provider may call for it, not only the one that answers.
-    for model in &call.beside {
-        let Some(grant) = ask(model) else {
-            let model = model.clone();
-            return Err((Refusal::ModelNotAllowed, Call { model, ..call }));
-        };
-        terms = terms.and(grant.terms);
-    }
-    match ask(&call.model) {
-        Some(grant) => {
-            Ok(Permit { rule_id: grant.rule_id.to_owned(), terms: terms.and(grant.terms), call })
+    let subject =
+        Subject { tenant: &claims.tenant_id, groups: &claims.groups, ..Subject::default() };
+    let declared = Declared::default();
+    let asked = Asked { model: &call.model, beside: &call.beside, declared: &declared };
+    match bundle.policy.judge(&subject, asked) {
+        Ok(grant) => {
+            Ok(Permit { rule_id: grant.rule_id.to_owned(), terms: grant.terms, call: call.clone() })
         }
-        None => Err((Refusal::ModelNotAllowed, call)),
+        Err(denial) => {
+            let model = denial.place;
+            Err((Refusal::ModelNotAllowed, Call { model, ..call.clone() }))
+        }
     }
 }

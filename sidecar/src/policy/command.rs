@@ -111,8 +111,8 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
         .map(|rule| {
             vec![
                 rule.id.clone(),
-                everyone(&rule.tenants),
-                everyone(&rule.groups),
+                everyone(&rule.who.tenants),
+                everyone(&rule.who.groups),
                 rule.models.join(" "),
                 word(rule.content),
                 word(rule.audit),

@@ -1,0 +1,255 @@
+//! A document → a [`Policy`], or every fault of it.
+
+use super::document::{
+    Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SCHEMA, SecretRule, ServerRule,
+    ToolRule,
+};
+use super::tools::Words;
+use super::who::Who;
+use super::{Fault, Policy, Tools, servers};
+use crate::model;
+use crate::price::{RateCard, Sheet};
+use std::collections::BTreeSet;
+
+/// Longest id of a rule, and longest label: they travel in headers.
+const LONGEST_ID: usize = 64;
+
+/// Longest sentence for the person, in bytes.
+const LONGEST_SENTENCE: usize = 300;
+
+/// Collects faults.
+#[derive(Default)]
+struct Faults {
+    list: Vec<Fault>,
+    ids: BTreeSet<String>,
+}
+
+impl Faults {
+    fn add(&mut self, place: impl Into<String>, problem: impl Into<String>) {
+        self.list.push(Fault { place: place.into(), problem: problem.into() });
+    }
+
+    /// What every rule has.
+    fn rule(&mut self, place: &str, id: &str, who: &mut Who, unless: Option<&mut Who>) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+        if id.is_empty() {
+            self.add(format!("{place}.id"), "is empty: a row could not name it");
+        } else if id.len() > LONGEST_ID || !id.bytes().all(plain) {
+            self.add(
+                format!("{place}.id"),
+                format!("{id:?} must be up to {LONGEST_ID} letters, digits and - _ . / :"),
+            );
+        } else if !self.ids.insert(id.to_owned()) {
+            self.add(
+                format!("{place}.id"),
+                format!("{id:?} is used before: a row could not tell the two apart"),
+            );
+        }
+        // People are compared by their addresses in lower case.
+        for those in [Some(who), unless].into_iter().flatten() {
+            those.users.iter_mut().for_each(|user| user.make_ascii_lowercase());
+        }
+    }
+
+    fn words(&mut self, place: &str, labels: &[String], say: Option<&str>) {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        for (index, label) in labels.iter().enumerate() {
+            if label.is_empty() || label.len() > LONGEST_ID || !label.bytes().all(plain) {
+                self.add(
+                    format!("{place}.labels[{index}]"),
+                    format!("{label:?} travels in a header: lower case, digits and -"),
+                );
+            }
+        }
+        if say.is_some_and(|say| {
+            say.trim().is_empty() || say.len() > LONGEST_SENTENCE || say.contains(char::is_control)
+        }) {
+            self.add(
+                format!("{place}.say"),
+                format!("must be one line of up to {LONGEST_SENTENCE} bytes"),
+            );
+        }
+    }
+
+    fn not_empty<T>(&mut self, place: &str, list: &[T], why: &str) {
+        if list.is_empty() {
+            self.add(place, why);
+        }
+    }
+}
+
+/// Checks a document.
+///
+/// # Errors
+/// Every fault at once.
+pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
+    let mut faults = Faults::default();
+    if document.schema != SCHEMA {
+        faults.add("schema", format!("is {:?}, and must be {SCHEMA:?}", document.schema));
+    }
+    if document.rules.is_empty() {
+        faults.add("rules", "are empty: nobody could call anything");
+    }
+    let rules = each(document.rules, |index, rule| models(&mut faults, index, rule));
+    let tools = each(document.tools, |index, rule| tool(&mut faults, index, rule));
+    let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
+    let patterns = document.patterns;
+    own_patterns(&mut faults, &patterns);
+    let secrets = each(document.secrets, |index, rule| secret(&mut faults, index, rule));
+    let blocklists = each(document.blocklists, |index, list| words(&mut faults, index, list));
+    let offered = each(document.models, |index, model| offer(&mut faults, index, model));
+    if let Some(glass) = &document.break_glass {
+        break_glass(&mut faults, glass);
+    }
+    if document.standing.is_some_and(|terms| terms.max_age_seconds < 10) {
+        faults.add("standing.max_age_seconds", "must be 10 at least: news come each second");
+    }
+    let rates = document.rates.and_then(|sheet| laid_over(&mut faults, sheet));
+    if !faults.list.is_empty() {
+        return Err(faults.list);
+    }
+
+    Ok(Policy {
+        name: document.name,
+        rules,
+        tools,
+        servers,
+        secrets,
+        blocklists,
+        patterns,
+        offered,
+        break_glass: document.break_glass,
+        standing: document.standing,
+        rates,
+    })
+}
+
+fn each<A, B>(list: Vec<A>, mut check: impl FnMut(usize, A) -> B) -> Vec<B> {
+    list.into_iter().enumerate().map(|(index, one)| check(index, one)).collect()
+}
+
+/// The rule with its patterns in the form names are compared in.
+fn models(faults: &mut Faults, index: usize, mut rule: Rule) -> Rule {
+    let place = format!("rules[{index}]");
+    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.words(&place, &rule.labels, rule.say.as_deref());
+    faults.not_empty(&format!("{place}.models"), &rule.models, "are empty: the rule says nothing");
+    if rule.effect == super::Effect::Deny
+        && (rule.content.is_some() || rule.audit.is_some() || !rule.labels.is_empty())
+    {
+        faults.add(
+            format!("{place}.effect"),
+            "denies: content, audit and labels are for rules that allow",
+        );
+    }
+    for (position, pattern) in rule.models.iter_mut().enumerate() {
+        match model::normalise_pattern(pattern) {
+            Ok(normal) => *pattern = normal,
+            Err(error) => {
+                faults.add(format!("{place}.models[{position}]"), format!("{pattern:?}: {error}"));
+            }
+        }
+    }
+
+    rule
+}
+
+fn tool(faults: &mut Faults, index: usize, mut rule: ToolRule) -> Tools {
+    let place = format!("tools[{index}]");
+    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.words(&place, &rule.labels, rule.say.as_deref());
+    if rule.tools.is_empty() {
+        faults.add(format!("{place}.tools"), "are empty: the rule says nothing");
+    }
+    let plain = |name: &String| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:*".contains(&byte);
+        !name.is_empty() && name.len() <= 256 && name.bytes().all(fits)
+    };
+    for name in rule.tools.keys().filter(|name| !plain(name)) {
+        faults.add(
+            format!("{place}.tools.{name:?}"),
+            "no tool has such a name: letters, digits and - _ . / :, and * for any of them",
+        );
+    }
+
+    Tools { words: Words::new(&rule.tools), rule }
+}
+
+fn server(faults: &mut Faults, index: usize, mut rule: ServerRule) -> ServerRule {
+    let place = format!("servers[{index}]");
+    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    match servers::normalise_pattern(&rule.url) {
+        Ok(url) => rule.url = url,
+        Err(error) => faults.add(format!("{place}.url"), format!("{:?}: {error}", rule.url)),
+    }
+
+    rule
+}
+
+fn secret(faults: &mut Faults, index: usize, mut rule: SecretRule) -> SecretRule {
+    let place = format!("secrets[{index}]");
+    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.words(&place, &rule.labels, rule.say.as_deref());
+    faults.not_empty(
+        &format!("{place}.patterns"),
+        &rule.patterns,
+        "are empty: nothing is looked for",
+    );
+
+    rule
+}
+
+fn words(faults: &mut Faults, index: usize, mut list: Blocklist) -> Blocklist {
+    let place = format!("blocklists[{index}]");
+    faults.rule(&place, &list.id, &mut list.who, list.unless.as_mut());
+    faults.words(&place, &list.labels, list.say.as_deref());
+    faults.not_empty(&format!("{place}.words"), &list.words, "are empty: nothing is looked for");
+
+    list
+}
+
+fn own_patterns(faults: &mut Faults, patterns: &[CustomPattern]) {
+    let mut seen = BTreeSet::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        if pattern.id.is_empty() || !seen.insert(&pattern.id) {
+            faults.add(format!("patterns[{index}].id"), "is empty, or used before");
+        }
+    }
+}
+
+fn offer(faults: &mut Faults, index: usize, offered: Offered) -> Offered {
+    if let Err(error) = model::normalise(&offered.id) {
+        faults.add(format!("models[{index}].id"), format!("{:?}: {error}", offered.id));
+    }
+
+    offered
+}
+
+fn break_glass(faults: &mut Faults, glass: &BreakGlass) {
+    faults.not_empty("break_glass.roles", &glass.roles, "are empty: nobody could break it");
+    faults.not_empty("break_glass.passes", &glass.passes, "are empty: it would open nothing");
+    for (index, those) in glass.passes.iter().enumerate() {
+        if !faults.ids.iter().any(|id| model::matches(those, id)) {
+            faults.add(format!("break_glass.passes[{index}]"), format!("no rule is {those:?}"));
+        }
+    }
+    if glass.keep_days == 0 {
+        faults.add("break_glass.keep_days", "must say how long its rows are kept");
+    }
+}
+
+/// The card in force under a policy with negotiated prices.
+fn laid_over(faults: &mut Faults, sheet: Sheet) -> Option<RateCard> {
+    let as_of = |error: crate::price::RateError| {
+        vec![Fault { place: "as_of".into(), problem: error.to_string() }]
+    };
+    match RateCard::shipped().map_err(as_of).and_then(|list| list.with(sheet)) {
+        Ok(card) => Some(card),
+        Err(found) => {
+            for Fault { place, problem } in found {
+                faults.add(format!("rates.{place}"), problem);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Who asks what → yes, with what is attached to it, or no, with the rule that says so.
+//!
+//! Nothing here depends on the order of rules but which of several is named. A rule over models that
+//! denies beats all that allow; a tool is what the strictest of all rules for this caller says; a
+//! server needs one rule that allows it.
+
+use super::document::{BreakGlass, Rule, ServerRule};
+use super::tools::{Declared, Server, Word, comparable, of_server};
+use super::who::{Subject, concerns};
+use super::{Effect, Policy, Terms, Tools, servers};
+use crate::model;
+use std::collections::BTreeSet;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The model, normalised.
+    pub model: &'a str,
+    /// Models that the provider is asked to call beside it, normalised.
+    pub beside: &'a [String],
+    /// Tools, servers and skills.
+    pub declared: &'a Declared,
+}
+
+/// A yes, and what is attached to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// The first rule that allows the model.
+    pub rule_id: &'a str,
+    /// What all rules that allow it say.
+    pub terms: Terms,
+    /// Words for routes, sorted.
+    pub labels: BTreeSet<&'a str>,
+    /// What the row should note.
+    pub notes: Vec<Note<'a>>,
+    /// Rules that would have denied, had the caller not broken the glass.
+    pub passed: BTreeSet<&'a str>,
+}
+
+/// Something that passes, and is told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// The rule that has it noted.
+    pub rule_id: &'a str,
+    /// What it says.
+    pub word: &'static str,
+    /// Where it stands in the body.
+    pub place: &'a str,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// No rule allows the model.
+    ModelNotAllowed,
+    /// A rule denies the model.
+    ModelDenied,
+    /// A tool is blocked.
+    Tool,
+    /// A tool needs somebody's approval first.
+    Approval,
+    /// A server that no rule allows.
+    Server,
+    /// A skill is blocked.
+    Skill,
+}
+
+/// A no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial<'a> {
+    /// Why.
+    pub why: Why,
+    /// The rule that says so; none where it is that no rule allows it.
+    pub rule_id: Option<&'a str>,
+    /// What its author has the person told.
+    pub say: Option<&'a str>,
+    /// What is denied: a model, or a place in the body such as `tools[3]`.
+    pub place: String,
+}
+
+impl Policy {
+    /// May they?
+    ///
+    /// # Errors
+    /// A [`Denial`], the first in the order models, tools, servers, skills.
+    pub fn judge<'a>(
+        &'a self,
+        subject: &Subject<'_>,
+        asked: Asked<'a>,
+    ) -> Result<Grant<'a>, Denial<'a>> {
+        let mut judgement = Judgement {
+            policy: self,
+            subject,
+            glass: self.breaks(subject),
+            grant: Grant::default(),
+        };
+        // Every model that the provider may call for it, not only the one that answers.
+        for model in asked.beside {
+            judgement.model(model)?;
+        }
+        judgement.grant.rule_id = judgement.model(asked.model)?;
+        let Declared { tools, servers, skills } = asked.declared;
+        if tools.is_empty() && servers.is_empty() && skills.is_empty() {
+            return Ok(judgement.grant);
+        }
+        let rules: Vec<&Tools> = self
+            .tools
+            .iter()
+            .filter(|tools| concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject))
+            .collect();
+        for tool in tools {
+            for name in tool.names() {
+                judgement.tool(&rules, name, &tool.place, Why::Tool)?;
+            }
+        }
+        for server in servers {
+            judgement.server(&rules, server)?;
+        }
+        for skill in skills {
+            judgement.tool(&rules, &skill.name(), &skill.place, Why::Skill)?;
+        }
+
+        Ok(judgement.grant)
+    }
+
+    /// May this model be called by them at all? What `/v1/models` lists.
+    pub fn offers(&self, subject: &Subject<'_>, model: &str) -> bool {
+        let asked = Asked { model, beside: &[], declared: &Declared::default() };
+
+        // The grant borrows from the declarations, which are nothing here.
+        self.judge(subject, asked).is_ok()
+    }
+
+    /// What the policy says of a caller who has broken the glass; none for all others.
+    pub fn breaks(&self, subject: &Subject<'_>) -> Option<&BreakGlass> {
+        let glass = self.break_glass.as_ref()?;
+
+        glass.roles.iter().any(|role| subject.roles.contains(role)).then_some(glass)
+    }
+}
+
+struct Judgement<'a, 's> {
+    policy: &'a Policy,
+    subject: &'s Subject<'s>,
+    glass: Option<&'a BreakGlass>,
+    grant: Grant<'a>,
+}
+
+impl<'a> Judgement<'a, '_> {
+    /// The first rule that allows a model.
+    fn model(&mut self, name: &str) -> Result<&'a str, Denial<'a>> {
+        let mut first = None;
+        for rule in &self.policy.rules {
+            if !concerned(rule, name, self.subject) {
+                continue;
+            }
+            match rule.effect {
+                Effect::Allow => {
+                    first.get_or_insert(rule.id.as_str());
+                    self.grant.terms = self.grant.terms.and(rule.terms());
+                    self.grant.labels.extend(rule.labels.iter().map(String::as_str));
+                }
+                Effect::Deny if self.passes(&rule.id) => {}
+                Effect::Deny => {
+                    return Err(Denial {
+                        why: Why::ModelDenied,
+                        rule_id: Some(&rule.id),
+                        say: rule.say.as_deref(),
+                        place: name.to_owned(),
+                    });
+                }
+            }
+        }
+
+        first.ok_or_else(|| Denial {
+            why: Why::ModelNotAllowed,
+            rule_id: None,
+            say: None,
+            place: name.to_owned(),
+        })
+    }
+
+    fn tool(
+        &mut self,
+        rules: &[&'a Tools],
+        name: &str,
+        place: &'a str,
+        why: Why,
+    ) -> Result<(), Denial<'a>> {
+        let name = comparable(name);
+        for tools in rules {
+            if let Some(word) = tools.words.of(&name) {
+                self.word(tools, word, place, why)?;
+            }
+        }
+
+        Ok(())
+    }
+
+    fn word(
+        &mut self,
+        tools: &'a Tools,
+        word: Word,
+        place: &'a str,
+        why: Why,
+    ) -> Result<(), Denial<'a>> {
+        let rule = &tools.rule;
+        let why = match word {
+            Word::Allow | Word::Ask => {
+                self.grant.labels.extend(rule.labels.iter().map(String::as_str));
+                if word == Word::Ask {
+                    self.note(&rule.id, word, place);
+                }
+                return Ok(());
+            }
+            Word::Approve => Why::Approval,
+            Word::Blocked => why,
+        };
+        if self.passes(&rule.id) {
+            self.note(&rule.id, word, place);
+            return Ok(());
+        }
+
+        Err(Denial {
+            why,
+            rule_id: Some(&rule.id),
+            say: rule.say.as_deref(),
+            place: place.to_owned(),
+        })
+    }
+
+    /// A server has to be one that is managed, for this caller; then its tools are judged.
+    fn server(&mut self, rules: &[&'a Tools], server: &'a Server) -> Result<(), Denial<'a>> {
+        let address = servers::normalise(&server.url).ok();
+        let managed = |rule: &&ServerRule| {
+            concerns(&rule.who, rule.unless.as_ref(), self.subject)
+                && address.as_deref().is_some_and(|address| servers::matches(&rule.url, address))
+        };
+        let Some(managed) = self.policy.servers.iter().find(managed) else {
+            return Err(Denial {
+                why: Why::Server,
+                rule_id: None,
+                say: None,
+                place: server.place.clone(),
+            });
+        };
+        for (tool, _) in server.tools.named.iter().filter(|(_, to_be_had)| **to_be_had) {
+            self.tool(rules, &of_server(&managed.id, tool), &server.place, Why::Tool)?;
+        }
+        if !server.tools.others {
+            return Ok(());
+        }
+        let beginning = of_server(&managed.id, "");
+        let beginning = comparable(&beginning);
+        let named: BTreeSet<String> = server
+            .tools
+            .named
+            .keys()
+            .map(|tool| comparable(&of_server(&managed.id, tool)).into_owned())
+            .collect();
+        for tools in rules {
+            if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
+                self.word(tools, word, &server.place, Why::Tool)?;
+            }
+        }
+
+        Ok(())
+    }
+
+    fn passes(&mut self, rule_id: &'a str) -> bool {
+        let passes = self
+            .glass
+            .is_some_and(|glass| glass.passes.iter().any(|those| model::matches(those, rule_id)));
+        if passes {
+            self.grant.passed.insert(rule_id);
+        }
+
+        passes
+    }
+
+    fn note(&mut self, rule_id: &'a str, word: Word, place: &'a str) {
+        let note = Note { rule_id, word: word.as_str(), place };
+        if self.grant.notes.len() < MOST_NOTES && !self.grant.notes.contains(&note) {
+            self.grant.notes.push(note);
+        }
+    }
+}
+
+/// Most notes that a row keeps. A request declares hundreds of tools.
+const MOST_NOTES: usize = 16;
+
+fn concerned(rule: &Rule, model: &str, subject: &Subject<'_>) -> bool {
+    rule.models.iter().any(|pattern| model::matches(pattern, model))
+        && concerns(&rule.who, rule.unless.as_ref(), subject)
+}
