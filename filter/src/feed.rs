@@ -196,8 +196,8 @@ fn holds(host: &impl Host, vm: u32, now: u64) -> Result<bool, HostError> {
 mod tests {
     use super::*;
     use crate::gate::tests::{bundle, gate, keys, ready};
-    use crate::host::fake::FakeHost;
     use crate::gate::tests::{marks, standing};
+    use crate::host::fake::FakeHost;
     use serde_json::json;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

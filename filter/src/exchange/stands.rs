@@ -33,12 +33,7 @@ impl Exchange {
     }
 
     /// Refuses everybody, where the policy wants that, while it is not known who is stopped.
-    pub(super) fn fresh(
-        &self,
-        host: &impl Host,
-        bundle: &Bundle,
-        now: u64,
-    ) -> Result<(), Refusal> {
+    pub(super) fn fresh(&self, host: &impl Host, bundle: &Bundle, now: u64) -> Result<(), Refusal> {
         match bundle.policy.standing_max_age() {
             Some(most) if self.gate.age.over(host, now, most)? => Err(Refusal::StandingStale),
             Some(_) | None => Ok(()),
@@ -79,12 +74,7 @@ impl Exchange {
     }
 
     /// How long until all throttles have room, nanoseconds; `None` if they have.
-    fn wait(
-        &self,
-        host: &impl Host,
-        caller: &Caller,
-        now: u64,
-    ) -> Result<Option<u64>, HostError> {
+    fn wait(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<Option<u64>, HostError> {
         let Some(latest) = self.gate.snapshot() else { return Ok(None) };
         let mut longest = None;
         for (key, per_minute) in latest.board.throttles(&caller.marks, seconds(now)) {
@@ -102,13 +92,14 @@ impl Exchange {
         match refusal {
             Refusal::Throttled => {
                 let wait = caller.and_then(|caller| self.wait(host, caller, now).ok()).flatten();
+                // Rounded up: who comes a moment early is told again.
                 told.retry_after = Some(seconds(wait.unwrap_or_default()).saturating_add(1));
             }
             Refusal::AccessPaused => {
                 let board = self.gate.snapshot().map(|latest| latest.board);
-                let stop = caller.zip(board).and_then(|(caller, board)| {
-                    board.stops(&caller.marks, seconds(now))
-                });
+                let stop = caller
+                    .zip(board)
+                    .and_then(|(caller, board)| board.stops(&caller.marks, seconds(now)));
                 if let Some(Stop::Paused(until)) = stop {
                     let left = u64::from(until).saturating_sub(seconds(now));
                     told.message = format!("{} {}", refusal.message(), ends_in(left)).into();

@@ -1,6 +1,7 @@
 use super::*;
 mod intends;
 mod said;
+mod stands;
 use crate::counters::Counter;
 use crate::gate::tests::ready;
 use crate::host::Body;

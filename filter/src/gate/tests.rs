@@ -53,6 +53,19 @@ pub(crate) fn policy(rules: &serde_json::Value) -> Vec<u8> {
     serde_json::to_vec(&sealed).unwrap()
 }
 
+/// A signed policy that allows everything, with one more member; null for none.
+pub(crate) fn policy_with(name: &str, value: &serde_json::Value) -> Vec<u8> {
+    let mut payload = serde_json::json!({
+        "schema": contract::policy::SCHEMA, "name": "test", "rules": [{"id": "all", "models": ["*"]}],
+    });
+    if !value.is_null() {
+        payload[name] = value.clone();
+    }
+    let payload = payload.to_string();
+    let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
+    serde_json::to_vec(&sealed).unwrap()
+}
+
 /// The key set that verifies [`token_key`]'s tokens.
 pub(crate) fn keys() -> Vec<u8> {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};

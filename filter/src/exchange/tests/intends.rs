@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::feed::Document;
-use crate::gate::tests::policy;
+use crate::gate::tests::{policy, standing};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
