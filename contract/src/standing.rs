@@ -54,6 +54,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::User, Self::Session, Self::Token, Self::Credential, Self::Cert];
+
+    /// The kind of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// Its word in keys and in the store.
     pub fn as_str(self) -> &'static str {
         match self {

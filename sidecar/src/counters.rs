@@ -4,6 +4,7 @@ mod sinks;
 
 pub use self::sinks::{Reason, Sink, Sinks};
 
+use crate::clock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -87,13 +88,22 @@ pub struct Counters {
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
     pub keys_refused: Counter,
+    /// When the store last said who is stopped, Unix microseconds; 0 for never.
+    pub standing_confirmed: Counter,
     /// What each sink of the SIEM counts.
     pub sinks: Sinks,
 }
 
 /// The codes a refused sign-in has, in the order of [`Counters::refusals`].
-pub const REFUSALS: [&str; 5] =
-    ["pat_missing", "pat_unknown", "pat_expired", "pat_revoked", "user_disabled"];
+pub const REFUSALS: [&str; 7] = [
+    "pat_missing",
+    "pat_unknown",
+    "pat_expired",
+    "pat_revoked",
+    "user_disabled",
+    "access_revoked",
+    "access_paused",
+];
 
 impl Counters {
     /// One more transaction that took so long.
@@ -108,6 +118,14 @@ impl Counters {
             if *name == code {
                 counter.one();
             }
+        }
+    }
+
+    /// For how many seconds the store has not said who is stopped.
+    pub fn standing_age(&self) -> u64 {
+        match self.standing_confirmed.get() {
+            0 => 0, // the sidecar has just read it, and starts
+            at => clock::now_micros().abs_diff(at) / 1_000_000,
         }
     }
 
@@ -145,7 +163,7 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 17] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
@@ -204,6 +222,12 @@ impl Counters {
             ("tollgate_store_errors_total", C, "Refused by the database.", self.store_errors.get()),
             ("tollgate_policy_refused_total", C, "Policies refused.", self.policy_refused.get()),
             ("tollgate_keys_refused_total", C, "Signing keys refused.", self.keys_refused.get()),
+            (
+                "tollgate_standing_age_seconds",
+                G,
+                "For how long the database has not said who is stopped.",
+                self.standing_age(),
+            ),
             ("tollgate_up", G, "1 while the sidecar runs.", 1),
         ]
     }
