@@ -88,7 +88,7 @@ pub struct Counters {
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
     pub keys_refused: Counter,
-    /// When the store last said who is stopped, Unix microseconds; 0 for never.
+    /// When the store last said who is stopped, Unix microseconds.
     pub standing_confirmed: Counter,
     /// What each sink of the SIEM counts.
     pub sinks: Sinks,
@@ -123,10 +123,7 @@ impl Counters {
 
     /// For how many seconds the store has not said who is stopped.
     pub fn standing_age(&self) -> u64 {
-        match self.standing_confirmed.get() {
-            0 => 0, // the sidecar has just read it, and starts
-            at => clock::now_micros().abs_diff(at) / 1_000_000,
-        }
+        clock::now_micros().abs_diff(self.standing_confirmed.get()) / 1_000_000
     }
 
     /// As Prometheus reads it (text format 0.0.4).
@@ -158,12 +155,15 @@ impl Counters {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
         }
+        let name = "tollgate_standing_age_seconds";
+        head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
+        line(&mut text, name, None, self.standing_age());
         self.sinks.prometheus(&mut text);
 
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 17] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
@@ -222,12 +222,6 @@ impl Counters {
             ("tollgate_store_errors_total", C, "Refused by the database.", self.store_errors.get()),
             ("tollgate_policy_refused_total", C, "Policies refused.", self.policy_refused.get()),
             ("tollgate_keys_refused_total", C, "Signing keys refused.", self.keys_refused.get()),
-            (
-                "tollgate_standing_age_seconds",
-                G,
-                "For how long the database has not said who is stopped.",
-                self.standing_age(),
-            ),
             ("tollgate_up", G, "1 while the sidecar runs.", 1),
         ]
     }

@@ -86,7 +86,7 @@ pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Co
 }
 
 /// The store has just said how it stands.
-fn confirmed(counters: &Counters) {
+pub fn confirmed(counters: &Counters) {
     counters.standing_confirmed.set(clock::now_micros());
 }
 
