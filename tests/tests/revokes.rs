@@ -140,6 +140,7 @@ fn a_person_is_refused_everywhere_and_nobody_signs_in_until_they_are_restored() 
         assert_eq!(who, (&*cleo.email, &*cleo.pat_id));
         world.tollgate(&["access", "restore", "user", &cleo.email]).unwrap();
         assert_eq!(cleo.sign_in(world).await.status, 200);
+        until_everywhere(world, &token, 200, Instant::now()).await;
         revoked_and_restored(
             world,
             ("user", &cleo.email),
@@ -350,8 +351,11 @@ fn a_drill_waits_for_the_person_s_own_call_and_restores_when_it_is_interrupted()
                 .unwrap()
         };
 
-        let child = drilling();
-        until_everywhere(world, &token, 401, Instant::now()).await;
+        let (child, begun) = (drilling(), Instant::now());
+        while call(world, &token).await.status != 401 {
+            assert!(begun.elapsed() < Duration::from_secs(4), "not refused");
+            sleep(Duration::from_millis(10)).await;
+        }
         let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&told["credential_id"], &told["probed"]), (&lea.pat_id.into(), &false.into()));

@@ -11,6 +11,7 @@ use std::fmt::Write;
 mod chains;
 mod claims;
 mod lineages;
+mod measures;
 mod persons;
 mod rows;
 mod verifies;
