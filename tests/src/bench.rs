@@ -10,6 +10,7 @@ pub mod bodies;
 pub mod load;
 pub mod machine;
 pub mod report;
+pub mod revoke;
 pub mod side;
 pub mod upstream;
 pub mod wire;
@@ -52,6 +53,9 @@ pub struct Arguments {
     /// Only the audit table; writes no file.
     #[arg(long)]
     only_audit: bool,
+    /// Only the standing; writes no file.
+    #[arg(long)]
+    only_revoke: bool,
 }
 
 /// The two that are compared.
@@ -106,6 +110,11 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
+    if arguments.only_revoke {
+        revoke::revoke(&mut report, upstream::start()?).await?;
+        report.print();
+        return Ok(());
+    }
     if arguments.against.is_none() {
         audit::stores(&mut report).await?; // before anything is tied to a core
     }
@@ -140,6 +149,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     audited(&pair.gate, &mut report).await?;
     audit::delay(&mut pair.gate, &mut report).await?;
     tokio::task::block_in_place(|| audit::before::before(&mut pair.gate, &mut report))?;
+    drop(pair);
+    if arguments.against.is_none() {
+        revoke::revoke(&mut report, address).await?;
+    }
     report.note(format!(
         "a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
         begun.elapsed().as_secs_f64(),

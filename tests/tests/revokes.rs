@@ -2,103 +2,19 @@
 //! when they say so.
 
 use e2e::client::answer::Answer;
+use e2e::person::{MANY, Person, SECONDS, call, claim, denied, drill, until_everywhere};
 use e2e::provider::script::Script;
 use e2e::storm::base::{Base, Which};
 use e2e::suite::{Suite, alone};
 use e2e::world::World;
-use e2e::world::processes::built;
 use e2e::world::setup::{Setup, Twin};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
-use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// In force everywhere by then.
-const SECONDS: Duration = Duration::from_secs(2);
-
-/// Calls that are sure to meet all workers: each has a connection of its own.
-const MANY: usize = 40;
-
 static SUITE: Suite = Suite::new(|| Setup { concurrency: 4, ..Setup::named("revokes") });
-
-/// Somebody of whom nobody else knows.
-struct Person {
-    email: String,
-    pat: String,
-    pat_id: String,
-}
-
-impl Person {
-    fn new(world: &World, name: &str) -> Self {
-        let email = format!("{name}@example.com");
-        world
-            .tollgate(&["user", "add", &email, "--tenant", "acme", "--group", "engineering"])
-            .unwrap();
-        let issued = world.tollgate(&["pat", "issue", &email, "--json"]).unwrap();
-        let issued: Value = serde_json::from_str(&issued).unwrap();
-        let text = |name: &str| issued[name].as_str().unwrap().to_owned();
-
-        Self { email, pat: text("token"), pat_id: text("id") }
-    }
-
-    async fn sign_in(&self, world: &World) -> Answer {
-        let trade = world.anonymous(&Script::new()).path("/v1/auth/cowork/pat").json(&json!({}));
-
-        trade.bearer(&self.pat).send(world).await
-    }
-
-    async fn token(&self, world: &World) -> String {
-        self.sign_in(world).await.json()["token"].as_str().unwrap().to_owned()
-    }
-}
-
-/// A claim of a token.
-fn claim(token: &str, name: &str) -> String {
-    use base64::Engine;
-    let body = token.split('.').nth(1).unwrap();
-    let body = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(body).unwrap();
-    let claims: Value = serde_json::from_slice(&body).unwrap();
-
-    claims[name].as_str().unwrap().to_owned()
-}
-
-async fn call(world: &World, token: &str) -> Answer {
-    world.anonymous(&Script::new()).bearer(token).send(world).await
-}
-
-/// Calls until one is answered with this status; then, by the end of two seconds, all must be.
-async fn until_everywhere(world: &World, token: &str, status: u16, begun: Instant) -> Vec<Answer> {
-    while call(world, token).await.status != status {
-        assert!(begun.elapsed() < SECONDS, "not one {status} after {:?}", begun.elapsed());
-        sleep(Duration::from_millis(10)).await;
-    }
-    eprintln!("the first {status} after {:?}", begun.elapsed());
-    sleep(SECONDS.saturating_sub(begun.elapsed())).await;
-    let mut answers = Vec::new();
-    for _ in 0..MANY {
-        let answer = call(world, token).await;
-        assert_eq!(answer.status, status, "{:?} {}", begun.elapsed(), answer.text());
-        answers.push(answer);
-    }
-
-    answers
-}
-
-/// The rows of refused calls: whose, of which credential, by how many workers.
-async fn denied(world: &World, answers: &[Answer], code: &str, user: &str, credential: &str) {
-    let sources: Vec<_> = answers.iter().map(|answer| answer.source).collect();
-    let mut workers = BTreeSet::new();
-    for row in world.row_of_each(&sources).await {
-        let said = (row.text("outcome"), row.text("rule_id"), row.text("user_id"));
-        assert_eq!(said, ("denied", code, user), "{row:#?}");
-        assert_eq!(row.text("credential_id"), credential, "{row:#?}");
-        workers.insert(row.payload["sequence"]["vm"].to_string());
-    }
-    assert!(workers.len() > 1, "the calls met one worker only: {workers:?}");
-}
 
 /// Revokes it, sees it refused everywhere, restores it, sees it served everywhere.
 async fn revoked_and_restored(
@@ -289,156 +205,6 @@ fn a_throttle_lets_exactly_so_many_calls_through_whatever_worker_they_meet() {
         denied(world, &refused, "throttled", &jan.email, &jan.pat_id).await;
         world.tollgate(&["access", "restore", "user", &jan.email, "--only", "throttle"]).unwrap();
         until_everywhere(world, &token, 200, Instant::now()).await;
-    });
-}
-
-/// Runs the drill, and what it printed.
-fn drill(world: &World, user: &str, further: &[&str]) -> Value {
-    let gateway = format!("http://127.0.0.1:{}", world.ports.plain.port());
-    let command = ["access", "drill", "--user", user, "--probe", &gateway, "--json"];
-
-    serde_json::from_str(&world.tollgate(&[&command[..], further].concat()).unwrap()).unwrap()
-}
-
-#[test]
-fn the_drill_measures_writes_down_and_restores_and_reaches_no_provider() {
-    SUITE.run(async |world| {
-        let kim = Person::new(world, "kim");
-        let token = kim.token(world).await;
-
-        let told = tokio::task::block_in_place(|| drill(world, &kim.email, &[]));
-
-        let refused = told["refused_after_ms"].as_u64().unwrap();
-        assert!(refused < 2_000, "{told}");
-        assert!(told["stored_after_ms"].as_u64().unwrap() >= refused, "{told}");
-        assert_eq!(
-            (&told["restored"], &told["credential_confirmed"]),
-            (&true.into(), &true.into())
-        );
-        assert_eq!(call(world, &token).await.status, 200, "what they hold works again");
-        let rows = world.rows().await;
-        let event = rows.iter().find(|row| row.text("event_id") == told["event_id"]).unwrap();
-        assert_eq!((event.text("outcome"), event.text("user_id")), ("denied", &*kim.email));
-        assert_eq!(event.text("credential_id"), told["credential_id"]);
-        let trace = event.text("trace_id");
-        let probes: Vec<_> = rows.iter().filter(|row| row.text("trace_id") == trace).collect();
-        assert!(probes.len() > 1 && probes.iter().all(|row| row.text("outcome") == "denied"));
-        let acts: Vec<&str> = rows
-            .iter()
-            .filter(|row| row.text("kind") == "admin")
-            .filter_map(|row| row.payload["target"].as_str())
-            .filter(|target| target.contains(&kim.email) && target.contains("drill"))
-            .collect();
-        assert_eq!(acts.len(), 3, "revoked, restored, measured: {acts:?}");
-        assert!(acts.iter().any(|act| act.contains(&format!("refused after {refused} ms"))));
-    });
-}
-
-#[test]
-fn a_drill_waits_for_the_person_s_own_call_and_restores_when_it_is_interrupted() {
-    SUITE.run(async |world| {
-        let lea = Person::new(world, "lea");
-        let token = lea.token(world).await;
-        let drilling = || {
-            let data = world.place.join("data");
-            Command::new(built("tollgate").unwrap())
-                .arg("--data")
-                .arg(data)
-                .args(["--json", "access", "drill", "--user", &lea.email, "--timeout", "20s"])
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        };
-
-        let (child, begun) = (drilling(), Instant::now());
-        while call(world, &token).await.status != 401 {
-            assert!(begun.elapsed() < Duration::from_secs(4), "not refused");
-            sleep(Duration::from_millis(10)).await;
-        }
-        let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((&told["credential_id"], &told["probed"]), (&lea.pat_id.into(), &false.into()));
-        until_everywhere(world, &token, 200, Instant::now()).await;
-
-        let child = drilling();
-        sleep(Duration::from_millis(500)).await;
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        let output = tokio::task::block_in_place(|| child.wait_with_output()).unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("is restored"), "{said}");
-        let listed = world.tollgate(&["access", "list"]).unwrap();
-        assert!(!listed.contains(&lea.email), "{listed}");
-    });
-}
-
-async fn age(world: &World) -> u64 {
-    let stats = world.admin("/stats?filter=tollgate_standing_age_seconds").await.unwrap();
-
-    stats.trim().rsplit(' ').next().unwrap().parse().unwrap()
-}
-
-fn log_lines(world: &World, text: &str) -> usize {
-    let log = std::fs::read_to_string(world.place.join("logs/envoy.log")).unwrap();
-
-    log.lines().filter(|line| line.contains(text)).count()
-}
-
-#[test]
-fn a_standing_that_is_too_old_for_the_policy_refuses_all_and_serves_when_it_is_known_again() {
-    let mut setup = Setup { concurrency: 2, ..Setup::named("revokes-stale") };
-    setup.policy["standing"] = json!({ "max_age_seconds": 10 });
-    alone(setup, async |world| {
-        let token = world.token();
-        assert_eq!(call(world, &token).await.status, 200);
-        assert!(age(world).await <= 2);
-        world.kill_sidecar();
-        let begun = Instant::now();
-        sleep(Duration::from_secs(8)).await;
-        assert_eq!(call(world, &token).await.status, 200, "{:?}", begun.elapsed());
-        sleep(Duration::from_secs(5)).await;
-
-        let mut answers = Vec::new();
-        for _ in 0..20 {
-            answers.push(call(world, &token).await);
-        }
-
-        for answer in &answers {
-            answer.assert_refused(503, "api_error");
-            assert_eq!(answer.header("x-tollgate-refusal"), "standing_stale");
-        }
-        assert!(age(world).await >= 12);
-        assert_eq!(log_lines(world, "calls are refused from 10 s on"), 1);
-        assert_eq!(world.get("/readyz").send(world).await.status, 200, "it is not Envoy's fault");
-        world.start_sidecar().await.unwrap();
-        until_everywhere(world, &token, 200, Instant::now()).await;
-        assert_eq!(log_lines(world, "the standing is known again"), 1);
-        let row = world.row_from(answers[0].source).await;
-        assert_eq!((row.text("rule_id"), row.text("outcome")), ("standing_stale", "error"));
-        assert_eq!(row.text("credential_id"), "pat_e2e");
-    });
-}
-
-#[test]
-fn unless_the_policy_says_so_an_old_standing_is_shown_and_calls_go_on() {
-    alone(Setup { concurrency: 2, ..Setup::named("revokes-old") }, async |world| {
-        let token = world.token();
-        assert_eq!(call(world, &token).await.status, 200);
-        world.kill_sidecar();
-        sleep(Duration::from_secs(13)).await;
-
-        for _ in 0..10 {
-            assert_eq!(call(world, &token).await.status, 200);
-        }
-
-        assert!(age(world).await >= 12);
-        assert_eq!(log_lines(world, "calls go on while their tokens last"), 1);
-        world.start_sidecar().await.unwrap();
-        sleep(SECONDS).await;
-        assert!(age(world).await <= 2);
-        assert_eq!(log_lines(world, "the standing is known again"), 1);
     });
 }
 
