@@ -202,3 +202,58 @@ async fn who_signs_in_while_they_are_revoked_gets_nothing_or_gates_are_told() {
         one.store.lift(Kind::User, ANN, None, NOW, &act).await.unwrap();
     }
 }
+
+/// What an installation of the first migration has: Ann revoked, Bob disabled with nothing in use.
+const BEFORE: &str = "
+    INSERT INTO users (sub, user_id, tenant_id, groups, roles, populations, created_at, disabled_at)
+    VALUES ('usr_1', 'ann@example.com', 'acme', '[]', '[]', '[]', 1, 5),
+        ('usr_2', 'bob@example.com', 'acme', '[]', '[]', '[]', 1, 7);
+    INSERT INTO pats (id, hash, sub, created_at, expires_at, revoked_at)
+    VALUES ('pat_2', 'h', 'usr_2', 1, 9, 8);
+    INSERT INTO standing (kind, id, until) VALUES ('user', 'ann@example.com', 100), ('credential', 'pat_2', 90);
+    UPDATE standing_version SET version = 41";
+
+/// What the second migration makes of it.
+async fn carried_over(data: &Data) {
+    let store = Store::create(data).await.unwrap();
+
+    let of = |id: &str| (Kind::User, id.to_owned());
+    assert_eq!(told(&store).await, [(Kind::Credential, "pat_2".into()), of(ANN)]);
+    assert_eq!(store.standing_version().await.unwrap(), 42);
+    assert!(store.stop_at_sign_in("bob@example.com", "", NOW).await.unwrap().is_some());
+    store.forget_expired(101).await.unwrap();
+    let mut left: Vec<_> = store.measures(NOW).await.unwrap().into_iter().map(|it| it.id).collect();
+    left.sort();
+    assert_eq!(left, [ANN, "bob@example.com"], "who is disabled stays so, a revoked token is over");
+}
+
+#[tokio::test]
+async fn who_was_stopped_before_the_update_is_stopped_after_it_on_sqlite() {
+    let place = tempfile::tempdir().unwrap();
+    let data = Data::new(place.path());
+    let options = sqlx::sqlite::SqliteConnectOptions::new();
+    let options = options.filename(data.database()).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let mut first = sqlx::migrate!("migrations/sqlite");
+    first.migrations.to_mut().truncate(1);
+    first.run(&pool).await.unwrap();
+    sqlx::raw_sql(BEFORE).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    carried_over(&data).await;
+}
+
+#[tokio::test]
+async fn who_was_stopped_before_the_update_is_stopped_after_it_on_postgres() {
+    let place = tempfile::tempdir().unwrap();
+    let url = cluster::shared().unwrap().database().unwrap();
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let mut first = sqlx::migrate!("migrations/postgres");
+    first.migrations.to_mut().truncate(1);
+    first.run(&pool).await.unwrap();
+    sqlx::raw_sql(BEFORE).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let postgres = Some(Postgres { url, read_url: None });
+    carried_over(&Data::new(place.path()).with_postgres(postgres)).await;
+}
