@@ -4,8 +4,9 @@
 //! denies beats all that allow; a tool is what the strictest of all rules for this caller says; a
 //! server needs one rule that allows it.
 
-use super::document::{BreakGlass, Rule, ServerRule};
-use super::tools::{Declared, Server, Word, comparable, of_server};
+use super::document::{BreakGlass, Offered, Rule, ServerRule};
+use super::memo::{self, Memo, RuleSet, Said};
+use super::tools::{Declared, Place, Server, Word, comparable, of_server};
 use super::who::{Subject, concerns};
 use super::{Effect, Policy, Terms, Tools, servers};
 use crate::model;
@@ -38,14 +39,14 @@ pub struct Grant<'a> {
 }
 
 /// Something that passes, and is told of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Note<'a> {
     /// The rule that has it noted.
     pub rule_id: &'a str,
     /// What it says.
     pub word: &'static str,
     /// Where it stands in the body.
-    pub place: &'a str,
+    pub place: Place,
 }
 
 /// Why not.
@@ -55,6 +56,8 @@ pub enum Why {
     ModelNotAllowed,
     /// A rule denies the model.
     ModelDenied,
+    /// A rule allows the model, and it is not among those that are offered.
+    ModelUnknown,
     /// A tool is blocked.
     Tool,
     /// A tool needs somebody's approval first.
@@ -63,6 +66,10 @@ pub enum Why {
     Server,
     /// A skill is blocked.
     Skill,
+    /// There is a secret in it.
+    Secret,
+    /// There is a blocked word in it.
+    Word,
 }
 
 /// A no.
@@ -103,32 +110,38 @@ impl Policy {
         if tools.is_empty() && servers.is_empty() && skills.is_empty() {
             return Ok(judgement.grant);
         }
-        let rules: Vec<&Tools> = self
-            .tools
-            .iter()
-            .filter(|tools| concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject))
-            .collect();
+        let concerned = |(_, tools): &(usize, &'a Tools)| {
+            concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject)
+        };
+        let rules: Vec<(usize, &Tools)> = self.tools.iter().enumerate().filter(concerned).collect();
+        let rules = Concerned { set: memo::set(rules.iter().map(|(index, _)| *index)), rules };
         for tool in tools {
             for name in tool.names() {
-                judgement.tool(&rules, name, &tool.place, Why::Tool)?;
+                judgement.tool(&rules, name, tool.place, Why::Tool)?;
             }
         }
         for server in servers {
             judgement.server(&rules, server)?;
         }
         for skill in skills {
-            judgement.tool(&rules, &skill.name(), &skill.place, Why::Skill)?;
+            judgement.tool(&rules, &skill.name(), skill.place, Why::Skill)?;
         }
 
         Ok(judgement.grant)
     }
 
-    /// May this model be called by them at all? What `/v1/models` lists.
-    pub fn offers(&self, subject: &Subject<'_>, model: &str) -> bool {
-        let asked = Asked { model, beside: &[], declared: &Declared::default() };
+    /// The models that they may call, of those that are offered: what `/v1/models` lists.
+    pub fn offers(&self, subject: &Subject<'_>) -> Vec<&Offered> {
+        let declared = Declared::default();
+        let may = |offered: &&Offered| {
+            let name = model::normalise(&offered.id);
+            name.is_ok_and(|model| {
+                self.judge(subject, Asked { model: &model, beside: &[], declared: &declared })
+                    .is_ok()
+            })
+        };
 
-        // The grant borrows from the declarations, which are nothing here.
-        self.judge(subject, asked).is_ok()
+        self.offered.iter().filter(may).collect()
     }
 
     /// What the policy says of a caller who has broken the glass; none for all others.
@@ -136,6 +149,28 @@ impl Policy {
         let glass = self.break_glass.as_ref()?;
 
         glass.roles.iter().any(|role| subject.roles.contains(role)).then_some(glass)
+    }
+}
+
+/// The rules over tools that are for a caller.
+struct Concerned<'a> {
+    rules: Vec<(usize, &'a Tools)>,
+    /// The same, to be remembered by.
+    set: Option<RuleSet>,
+}
+
+impl Concerned<'_> {
+    /// Hands what they say of a name to `then`.
+    fn said<T>(&self, memo: &Memo, name: &str, then: impl FnOnce(&Said) -> T) -> T {
+        let name = comparable(name);
+        let ask = || -> Said {
+            let said = |(index, tools): &(usize, &Tools)| Some((*index, tools.words.of(&name)?));
+            self.rules.iter().filter_map(said).collect()
+        };
+        match &self.set {
+            Some(set) => memo.with(set, &name, ask, then),
+            None => then(&ask()),
+        }
     }
 }
 
@@ -172,36 +207,39 @@ impl<'a> Judgement<'a, '_> {
             }
         }
 
-        first.ok_or_else(|| Denial {
-            why: Why::ModelNotAllowed,
-            rule_id: None,
-            say: None,
-            place: name.to_owned(),
-        })
+        let no = |why| Denial { why, rule_id: None, say: None, place: name.to_owned() };
+        let first = first.ok_or_else(|| no(Why::ModelNotAllowed))?;
+        let offered = &self.policy.names;
+        if !offered.is_empty() && !offered.contains(name) {
+            return Err(no(Why::ModelUnknown));
+        }
+
+        Ok(first)
     }
 
     fn tool(
         &mut self,
-        rules: &[&'a Tools],
+        rules: &Concerned<'a>,
         name: &str,
-        place: &'a str,
+        place: Place,
         why: Why,
     ) -> Result<(), Denial<'a>> {
-        let name = comparable(name);
-        for tools in rules {
-            if let Some(word) = tools.words.of(&name) {
-                self.word(tools, word, place, why)?;
+        let policy = self.policy;
+        rules.said(&policy.memo, name, |said| {
+            for (index, word) in said {
+                if let Some(tools) = policy.tools.get(*index) {
+                    self.word(tools, *word, place, why)?;
+                }
             }
-        }
-
-        Ok(())
+            Ok(())
+        })
     }
 
     fn word(
         &mut self,
         tools: &'a Tools,
         word: Word,
-        place: &'a str,
+        place: Place,
         why: Why,
     ) -> Result<(), Denial<'a>> {
         let rule = &tools.rule;
@@ -225,12 +263,12 @@ impl<'a> Judgement<'a, '_> {
             why,
             rule_id: Some(&rule.id),
             say: rule.say.as_deref(),
-            place: place.to_owned(),
+            place: place.to_string(),
         })
     }
 
     /// A server has to be one that is managed, for this caller; then its tools are judged.
-    fn server(&mut self, rules: &[&'a Tools], server: &'a Server) -> Result<(), Denial<'a>> {
+    fn server(&mut self, rules: &Concerned<'a>, server: &'a Server) -> Result<(), Denial<'a>> {
         let address = servers::normalise(&server.url).ok();
         let managed = |rule: &&ServerRule| {
             concerns(&rule.who, rule.unless.as_ref(), self.subject)
@@ -241,11 +279,11 @@ impl<'a> Judgement<'a, '_> {
                 why: Why::Server,
                 rule_id: None,
                 say: None,
-                place: server.place.clone(),
+                place: server.place.to_string(),
             });
         };
         for (tool, _) in server.tools.named.iter().filter(|(_, to_be_had)| **to_be_had) {
-            self.tool(rules, &of_server(&managed.id, tool), &server.place, Why::Tool)?;
+            self.tool(rules, &of_server(&managed.id, tool), server.place, Why::Tool)?;
         }
         if !server.tools.others {
             return Ok(());
@@ -258,9 +296,9 @@ impl<'a> Judgement<'a, '_> {
             .keys()
             .map(|tool| comparable(&of_server(&managed.id, tool)).into_owned())
             .collect();
-        for tools in rules {
+        for (_, tools) in &rules.rules {
             if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
-                self.word(tools, word, &server.place, Why::Tool)?;
+                self.word(tools, word, server.place, Why::Tool)?;
             }
         }
 
@@ -278,7 +316,7 @@ impl<'a> Judgement<'a, '_> {
         passes
     }
 
-    fn note(&mut self, rule_id: &'a str, word: Word, place: &'a str) {
+    fn note(&mut self, rule_id: &'a str, word: Word, place: Place) {
         let note = Note { rule_id, word: word.as_str(), place };
         if self.grant.notes.len() < MOST_NOTES && !self.grant.notes.contains(&note) {
             self.grant.notes.push(note);

@@ -86,7 +86,7 @@ impl Exchange {
 
     /// What a client is told of this refusal. Where the standing cannot be asked, what all are told.
     pub(super) fn told(&self, host: &impl Host, refusal: Refusal) -> Told {
-        let mut told = Told { message: Cow::Borrowed(refusal.message()), retry_after: None };
+        let mut told = Told { message: self.sentence(refusal), retry_after: None };
         let now = host.now().unwrap_or(self.started);
         let caller = self.caller.as_deref();
         match refusal {
