@@ -1,10 +1,12 @@
 //! The command line.
 
+pub mod access;
 mod audit;
 pub mod cost;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 
+use self::access::AccessCommand;
 use self::cost::CostCommand;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -67,6 +69,9 @@ pub enum Command {
     /// Personal access tokens.
     #[command(subcommand, after_help = EXIT_CODES)]
     Pat(PatCommand),
+    /// Who may call for the time being: revoke, pause, throttle, restore, and drill.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Access(AccessCommand),
     /// The policy: check, sign, publish, show.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),

@@ -18,8 +18,8 @@ use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy, public,
-    siem, standing, users,
+    access, audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy,
+    public, siem, standing, users,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -72,6 +72,7 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         }
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
+        Command::Access(command) => access::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
         Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
@@ -168,6 +169,7 @@ impl Sidecar {
         let (policy, policy_now) = watch::channel(Arc::new(Published::current(data)?));
         let store = Store::create(data).await?;
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
+        standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
         let public = listen(settings.public, "public").await?;
