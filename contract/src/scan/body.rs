@@ -73,17 +73,14 @@ impl Run<'_> {
     }
 
     fn quote(&mut self, at: usize) {
-        match self.open.take() {
-            Some(start) => {
-                self.string(start..at);
-                self.walked = at.saturating_add(1);
-            }
-            None => {
-                self.walk(at);
-                self.open = Some(at.saturating_add(1));
-                self.before = None;
-                self.disguised = false;
-            }
+        if let Some(start) = self.open.take() {
+            self.string(start..at);
+            self.walked = at.saturating_add(1);
+        } else {
+            self.walk(at);
+            self.open = Some(at.saturating_add(1));
+            self.before = None;
+            self.disguised = false;
         }
     }
 
@@ -137,21 +134,19 @@ impl Run<'_> {
     /// Reads the end of the text block before and the beginning of this one together.
     fn seam(&mut self, range: Range<usize>, plain: Option<&str>) {
         let raw = self.body.get(range.clone()).unwrap_or_default();
-        let end = match plain {
-            Some(plain) => last(plain, SEAM).to_owned(),
-            None => {
-                let text = unescape_before(self.body, range.start, range.end, SEAM);
-                last(&text, SEAM).to_owned()
-            }
+        let end = if let Some(plain) = plain {
+            last(plain, SEAM).to_owned()
+        } else {
+            let text = unescape_before(self.body, range.start, range.end, SEAM);
+            last(&text, SEAM).to_owned()
         };
         let short = end.len() < SEAM;
         let Some(mut joined) = self.walker.neighbour(end) else { return };
         let border = joined.len();
-        match plain {
-            Some(plain) => {
-                joined.push_str(plain.get(..plain.floor_char_boundary(SEAM)).unwrap_or(plain));
-            }
-            None => joined.push_str(&unescape(raw, SEAM)),
+        if let Some(plain) = plain {
+            joined.push_str(plain.get(..plain.floor_char_boundary(SEAM)).unwrap_or(plain));
+        } else {
+            joined.push_str(&unescape(raw, SEAM));
         }
         let scanner = self.scanner;
         text::each(scanner, &joined, |rule, found| {
@@ -161,7 +156,7 @@ impl Run<'_> {
         });
         if short {
             // A block this short may be the middle of three.
-            self.walker.lengthen(last(&joined, SEAM).to_owned());
+            self.walker.lengthen(last(&joined, SEAM));
         }
     }
 

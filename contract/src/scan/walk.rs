@@ -91,6 +91,12 @@ struct Level {
     /// Of an object: the member.
     name: Range<usize>,
     key: Key,
+    source: Source,
+}
+
+/// What an object says of its data.
+#[derive(Default)]
+struct Source {
     base64: bool,
     binary: bool,
     textual: bool,
@@ -150,7 +156,9 @@ impl<'b> Walker<'b> {
 
     fn close(&mut self) {
         let document = match self.levels.last_mut() {
-            Some(level) if level.base64 && (level.textual || !level.binary) => level.data.take(),
+            Some(Level { source, .. }) if source.base64 && (source.textual || !source.binary) => {
+                source.data.take()
+            }
             _ => None,
         };
         self.levels.pop();
@@ -178,15 +186,15 @@ impl<'b> Walker<'b> {
         }
         match level.key {
             Key::Text if in_list => return Role::Text,
-            Key::Type => level.base64 |= short(raw).eq_ignore_ascii_case("base64"),
-            Key::Data => level.data = Some(range),
+            Key::Type => level.source.base64 |= short(raw).eq_ignore_ascii_case("base64"),
+            Key::Data => level.source.data = Some(range),
             Key::MediaType => {
                 let media = short(raw).to_ascii_lowercase();
                 let binary = ["image/", "audio/", "video/", "font/", "application/pdf"]
                     .iter()
                     .any(|kind| media.starts_with(kind));
-                level.binary |= binary;
-                level.textual |= !binary;
+                level.source.binary |= binary;
+                level.source.textual |= !binary;
             }
             Key::Text | Key::Other => {}
         }
@@ -205,9 +213,11 @@ impl<'b> Walker<'b> {
     }
 
     /// Puts the end of a text block in the place of what was put before.
-    pub(super) fn lengthen(&mut self, end: String) {
-        let list = self.levels.iter_mut().nth_back(1).and_then(|level| level.tail.as_mut());
-        list.into_iter().for_each(|tail| tail.text.clone_from(&end));
+    pub(super) fn lengthen(&mut self, end: &str) {
+        if let Some(tail) = self.levels.iter_mut().nth_back(1).and_then(|level| level.tail.as_mut())
+        {
+            end.clone_into(&mut tail.text);
+        }
     }
 
     /// Where we are: `messages[3].content[0].text`. Names that are not the API's are `*`.
