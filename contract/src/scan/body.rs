@@ -2,7 +2,7 @@
 
 use super::index::Seen;
 use super::rule::{BORDER, Rule};
-use super::sweep::{BLOCK, Found, Sweep};
+use super::sweep::{Found, Sweep};
 use super::unescape::{unescape, unescape_before};
 use super::walk::{Role, Walker};
 use super::{Hits, Scanner, base64, text};
@@ -23,13 +23,8 @@ pub(super) fn scan(scanner: &Scanner, body: &[u8]) -> Hits {
         disguised: false,
         walked: 0,
     };
-    let mut sweep = Sweep::default();
-    let mut at = 0;
-    while at < body.len() {
-        let found = sweep.block(&scanner.index.anywhere, &scanner.index.starts, body, at);
-        run.block(at, found);
-        at = at.saturating_add(BLOCK);
-    }
+    let index = &scanner.index;
+    Sweep::default().each(&index.anywhere, &index.starts, body, |at, found| run.block(at, found));
 
     run.finish()
 }

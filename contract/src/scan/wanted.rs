@@ -83,7 +83,7 @@ pub enum FaultKind {
     #[error("the expression matches the empty text")]
     Empty,
     /// Too much to look for.
-    #[error("more than {MOST_WANTED} patterns and words")]
+    #[error("more than {MOST_WANTED} patterns and words, or than {} anchors", Index::MOST)]
     Many,
 }
 
@@ -249,6 +249,9 @@ impl Builder {
         if anchor.bytes.len() < KNOWN_BY {
             let text = String::from_utf8_lossy(&anchor.bytes).into_owned();
             return Err(FaultKind::Short(text));
+        }
+        if self.anchors.len() >= Index::MOST {
+            return Err(FaultKind::Many);
         }
         self.anchors.push(anchor);
 
