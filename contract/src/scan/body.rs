@@ -4,7 +4,7 @@ use super::index::Seen;
 use super::rule::{BORDER, Rule};
 use super::sweep::{Found, Sweep};
 use super::unescape::{unescape, unescape_before};
-use super::walk::{Role, Walker};
+use super::walk::{End, Role, Walker};
 use super::{Hits, Scanner, base64, text};
 use std::ops::Range;
 
@@ -129,14 +129,18 @@ impl Run<'_> {
     /// Reads the end of the text block before and the beginning of this one together.
     fn seam(&mut self, range: Range<usize>, plain: Option<&str>) {
         let raw = self.body.get(range.clone()).unwrap_or_default();
-        let end = if let Some(plain) = plain {
-            last(plain, SEAM).to_owned()
-        } else {
-            let text = unescape_before(self.body, range.start, range.end, SEAM);
-            last(&text, SEAM).to_owned()
+        let end = plain.map_or_else(
+            || End::Raw(range.clone()),
+            |plain| End::Text(last(plain, SEAM).to_owned()),
+        );
+        let mut joined = match self.walker.neighbour(end) {
+            Some(End::Text(text)) => text,
+            Some(End::Raw(before)) => {
+                let text = unescape_before(self.body, before.start, before.end, SEAM);
+                last(&text, SEAM).to_owned()
+            }
+            None => return,
         };
-        let short = end.len() < SEAM;
-        let Some(mut joined) = self.walker.neighbour(end) else { return };
         let border = joined.len();
         if let Some(plain) = plain {
             joined.push_str(plain.get(..plain.floor_char_boundary(SEAM)).unwrap_or(plain));
@@ -149,7 +153,7 @@ impl Run<'_> {
                 self.hit(rule, &joined, found);
             }
         });
-        if short {
+        if raw.len() < SEAM {
             // A block this short may be the middle of three.
             self.walker.lengthen(last(&joined, SEAM));
         }

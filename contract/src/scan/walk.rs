@@ -73,10 +73,18 @@ pub(super) struct Document {
     pub(super) place: String,
 }
 
-/// The end of a text block.
+/// A text block that another may follow.
 struct Tail {
     index: u32,
-    text: String,
+    end: End,
+}
+
+/// The end of a text block.
+pub(super) enum End {
+    /// It is that of this string of the body.
+    Raw(Range<usize>),
+    /// It is this text.
+    Text(String),
 }
 
 #[derive(Default)]
@@ -128,8 +136,21 @@ impl<'b> Walker<'b> {
     }
 
     /// Walks what stands between two strings.
+    #[inline]
     pub(super) fn between(&mut self, range: Range<usize>) {
-        for byte in self.body.get(range).unwrap_or_default() {
+        let bytes = self.body.get(range).unwrap_or_default();
+        // What stands between most strings.
+        match (bytes, self.levels.last_mut()) {
+            (b":" | b": ", Some(level)) if self.beyond == 0 => level.name_next = false,
+            (b"," | b", ", Some(level)) if self.beyond == 0 && !level.list => {
+                level.name_next = true;
+            }
+            _ => self.each_between(bytes),
+        }
+    }
+
+    fn each_between(&mut self, bytes: &[u8]) {
+        for byte in bytes {
             match byte {
                 b'{' | b'[' if self.levels.len() >= DEEPEST => {
                     self.beyond = self.beyond.saturating_add(1);
@@ -204,19 +225,19 @@ impl<'b> Walker<'b> {
 
     /// The text of the neighbour before this text block, if that is one too; `end` becomes the next
     /// one's.
-    pub(super) fn neighbour(&mut self, end: String) -> Option<String> {
+    pub(super) fn neighbour(&mut self, end: End) -> Option<End> {
         let list = self.levels.iter_mut().nth_back(1).filter(|level| level.list)?;
         let index = list.index;
-        let before = list.tail.replace(Tail { index, text: end })?;
+        let before = list.tail.replace(Tail { index, end })?;
 
-        (before.index == index || before.index.checked_add(1) == Some(index)).then_some(before.text)
+        (before.index == index || before.index.checked_add(1) == Some(index)).then_some(before.end)
     }
 
     /// Puts the end of a text block in the place of what was put before.
     pub(super) fn lengthen(&mut self, end: &str) {
         if let Some(tail) = self.levels.iter_mut().nth_back(1).and_then(|level| level.tail.as_mut())
         {
-            end.clone_into(&mut tail.text);
+            tail.end = End::Text(end.to_owned());
         }
     }
 

@@ -6,8 +6,6 @@ use core::arch::wasm32::{
     v128, v128_and, v128_andnot, v128_or,
 };
 
-// A function of its own, whatever calls it: woven into a caller, it was compiled three times slower.
-#[inline(never)]
 pub(super) fn masks(
     anywhere: &Sets,
     starts: &Sets,
