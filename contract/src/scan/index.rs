@@ -60,6 +60,9 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Most anchors there can be.
+    pub(super) const MOST: usize = 0xffff;
+
     /// Of these anchors, each of which has at least [`KNOWN_BY`] bytes.
     pub(super) fn of(anchors: Vec<Anchor>) -> Self {
         let bits = anchors.len().saturating_mul(8).next_power_of_two().clamp(4096, 65536);

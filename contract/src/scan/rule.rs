@@ -60,7 +60,7 @@ pub(super) struct Precision {
 #[derive(Debug)]
 pub(super) struct Words {
     /// The words.
-    pub(super) words: Vec<String>,
+    pub(super) all: Vec<String>,
     /// Which of them is the anchor.
     pub(super) anchor: usize,
     /// Is the case of ASCII letters disregarded?
@@ -116,7 +116,7 @@ impl Precision {
 
 impl Words {
     fn find(&self, text: &str, at: usize) -> Option<Range<usize>> {
-        let (before, from) = self.words.split_at_checked(self.anchor)?;
+        let (before, from) = self.all.split_at_checked(self.anchor)?;
         let mut start = at;
         for word in before.iter().rev() {
             let gap = text.get(..start)?;
@@ -137,8 +137,8 @@ impl Words {
             self.same(text.get(end..next)?, word).then_some(())?;
             end = next;
         }
-        let first = self.words.first().and_then(|word| word.chars().next());
-        let last = self.words.last().and_then(|word| word.chars().next_back());
+        let first = self.all.first().and_then(|word| word.chars().next());
+        let last = self.all.last().and_then(|word| word.chars().next_back());
         let opens = self.part || !first.is_some_and(is_wordy) || opens(text, start);
         let closes = self.part
             || !last.is_some_and(is_wordy)
@@ -195,9 +195,8 @@ fn opens(text: &str, start: usize) -> bool {
     let back = |many: usize| {
         bytes.len().checked_sub(many).and_then(|from| bytes.get(from..)).unwrap_or_default()
     };
-    match back(2) {
-        [b'\\', b'n' | b'r' | b't' | b'b' | b'f'] => return true,
-        _ => {}
+    if matches!(back(2), [b'\\', b'n' | b'r' | b't' | b'b' | b'f']) {
+        return true;
     }
     if let [b'%', digits @ ..] = back(3)
         && digits.iter().all(u8::is_ascii_hexdigit)

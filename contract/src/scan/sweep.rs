@@ -7,6 +7,7 @@
 
 #[cfg(target_feature = "simd128")]
 mod lanes;
+#[cfg(any(test, not(target_feature = "simd128")))]
 mod plain;
 
 #[cfg(target_feature = "simd128")]
@@ -16,7 +17,9 @@ use plain as form;
 use std::sync::LazyLock;
 
 /// Bytes that are judged at a time.
-pub(super) const BLOCK: usize = 64;
+const BLOCK: usize = 64;
+/// Blocks that are judged in one go.
+const STRIDE: usize = 16;
 
 /// Sets of three bytes in a row, by bucket.
 #[derive(Debug, Default)]
@@ -74,30 +77,34 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Judges the block that begins at `at`.
+    /// Judges all bytes, block by block; `tell` is told where each begins.
     #[inline]
-    pub(super) fn block(
-        &mut self,
+    pub(super) fn each(
+        mut self,
         anywhere: &Sets,
         starts: &Sets,
         bytes: &[u8],
-        at: usize,
-    ) -> Found {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let masks = match rest.first_chunk::<BLOCK>() {
-            Some(chunk) => {
-                let masks = form::masks(anywhere, starts, &self.behind, chunk);
-                self.behind = Behind(chunk.last_chunk().copied().unwrap_or_default());
-                masks
+        mut tell: impl FnMut(usize, Found),
+    ) {
+        let mut at = 0_usize;
+        let mut masks = [Masks::default(); STRIDE];
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let end = [padded(rest)];
+        for blocks in blocks.chunks(STRIDE).chain([&end[..]]) {
+            form::masks(anywhere, starts, self.behind, blocks, &mut masks);
+            if let Some(behind) = blocks.last().and_then(|block| block.last_chunk()) {
+                self.behind = Behind(*behind);
             }
-            None => form::masks(anywhere, starts, &self.behind, &padded(rest)),
-        };
-        let escaped = self.escaped(masks.back);
-
-        Found {
-            anchors: masks.anchors,
-            quotes: masks.quote & !escaped,
-            disguised: masks.u & escaped,
+            for (_, masks) in blocks.iter().zip(&masks) {
+                let escaped = self.escaped(masks.back);
+                let found = Found {
+                    anchors: masks.anchors,
+                    quotes: masks.quote & !escaped,
+                    disguised: masks.u & escaped,
+                };
+                tell(at, found);
+                at = at.saturating_add(BLOCK);
+            }
         }
     }
 
@@ -118,6 +125,7 @@ impl Sweep {
     }
 }
 
+/// Fills what is no whole block with zeros.
 fn padded(rest: &[u8]) -> [u8; BLOCK] {
     let mut chunk = [0; BLOCK];
     for (to, from) in chunk.iter_mut().zip(rest) {
@@ -217,16 +225,15 @@ fn commonness(byte: u8) -> f32 {
         b'e' | b't' => 70.0,
         b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 50.0,
         b'c' | b'd' | b'l' | b'm' | b'p' | b'u' => 28.0,
-        b'f' | b'g' | b'h' | b'b' | b'y' => 15.0,
-        b'k' | b'v' | b'w' | b'x' => 7.0,
-        b'j' | b'q' | b'z' => 2.0,
         b'\\' | b'"' => 20.0,
-        b'0'..=b'9' => 6.0,
-        b'A'..=b'Z' => 4.0,
+        b'f' | b'g' | b'h' | b'b' | b'y' => 15.0,
         b'_' | b'-' | b'.' | b',' | b'(' | b')' | b'/' | b':' | b'=' => 10.0,
-        0x20..=0x7e => 4.0,
-        0x80..=0xff => 0.2,
-        _ => 0.1,
+        b'k' | b'v' | b'w' | b'x' => 7.0,
+        b'0'..=b'9' => 6.0,
+        b'j' | b'q' | b'z' => 2.0,
+        0x80.. => 0.2,
+        _ if byte.is_ascii_control() => 0.1,
+        _ => 4.0,
     }
 }
 

@@ -60,18 +60,23 @@ fn what_cannot_be_looked_for_is_said_with_its_place() {
         regex: regex.into(),
     };
 
-    assert!(matches!(fault(Wanted::Shipped("nobody".into())), FaultKind::Unknown(_)));
-    assert!(matches!(fault(Wanted::Shipped("assigned_secret".into())), FaultKind::MaskOnly(_)));
-    assert!(matches!(fault(custom(&[], "a")), FaultKind::Anchors));
-    assert!(matches!(fault(custom(&["ab"], "ab[0-9]")), FaultKind::Short(_)));
-    assert!(matches!(fault(custom(&["a/b/"], "a/b/[0-9]")), FaultKind::Short(_)));
-    assert!(matches!(fault(custom(&["abc"], "abc(")), FaultKind::Regex(_)));
-    assert!(matches!(fault(custom(&["abc"], "(abc)?")), FaultKind::Empty));
-    assert!(matches!(fault(custom(&["abc"], "(?:a{900}){900}")), FaultKind::Regex(_)));
-    assert!(matches!(fault(custom(&["abc"], &"a".repeat(2000))), FaultKind::LongRegex));
-    assert!(matches!(fault(word("")), FaultKind::Short(_)));
-    assert!(matches!(fault(word("ab cd")), FaultKind::Short(_)));
-    assert!(matches!(fault(word(&"a".repeat(300))), FaultKind::LongWord));
+    for (wanted, why) in [
+        (Wanted::Shipped("nobody".into()), "no shipped pattern"),
+        (Wanted::Shipped("assigned_secret".into()), "for masking only"),
+        (custom(&[], "a"), "anchors"),
+        (custom(&["ab"], "ab[0-9]"), "3 bytes in a row"),
+        (custom(&["a/b/"], "a/b/[0-9]"), "3 bytes in a row"),
+        (custom(&["abc"], "abc("), "not an expression"),
+        (custom(&["abc"], "(abc)?"), "matches the empty text"),
+        (custom(&["abc"], "(?:a{900}){900}"), "not an expression"),
+        (custom(&["abc"], &"a".repeat(2000)), "an expression has at most"),
+        (word(""), "3 bytes in a row"),
+        (word("ab cd"), "3 bytes in a row"),
+        (word(&"a".repeat(300)), "longer than"),
+    ] {
+        let said = fault(wanted).to_string();
+        assert!(said.contains(why), "{said}");
+    }
 
     let faults = Scanner::new(&[word("a"), word("fine"), word("b")]).unwrap_err();
     assert_eq!(faults.iter().map(|fault| fault.wanted).collect::<Vec<_>>(), [0, 2]);
@@ -134,7 +139,8 @@ fn an_own_pattern_is_found_by_its_anchor() {
     for body in [r#"{"a":"x guest/ACME-123456 y"}"#, r#"{"a":"x guest\/ACME-123456 y"}"#] {
         let hits = scanner.scan(body.as_bytes());
         assert_eq!(hits.list.len(), 1);
-        assert_eq!(hits.list[0].digest, hex(&Sha256::digest("guest/ACME-123456"))[..16]);
+        let digest = hex(&Sha256::digest("guest/ACME-123456"));
+        assert!(digest.starts_with(&hits.list[0].digest) && hits.list[0].digest.len() == 16);
     }
     assert!(scanner.scan(br#"{"a":"visitor/ACME-123456 guest/ACME-12345"}"#).is_empty());
 }

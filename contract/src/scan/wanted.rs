@@ -83,7 +83,7 @@ pub enum FaultKind {
     #[error("the expression matches the empty text")]
     Empty,
     /// Too much to look for.
-    #[error("more than {MOST_WANTED} patterns and words")]
+    #[error("more than {MOST_WANTED} patterns and words, or than {} anchors", Index::MOST)]
     Many,
 }
 
@@ -218,9 +218,9 @@ impl Builder {
         let Some((index, word, (bytes, lead))) = longest else {
             return Err(FaultKind::Short(text.to_owned()));
         };
-        let wordy = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let begins = !part && lead == 0 && bytes.bytes().next().is_some_and(wordy);
-        let whole = !part && bytes.len() == word.len() && bytes.bytes().last().is_some_and(wordy);
+        let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let begins = !part && lead == 0 && bytes.bytes().next().is_some_and(in_word);
+        let whole = !part && bytes.len() == word.len() && bytes.bytes().last().is_some_and(in_word);
         let whole_word = bytes.len() == word.len();
         let neighbour =
             |index: usize| words.get(index).filter(|_| whole_word).map(String::as_bytes);
@@ -239,7 +239,7 @@ impl Builder {
         let reach = text.len().saturating_add(gaps);
         let before = if index == 0 { 0 } else { reach };
         let span = Span { wanted, label: "blocked", before, after: reach, plain: false };
-        let form = Form::Words(Words { words, anchor: index, fold, part });
+        let form = Form::Words(Words { all: words, anchor: index, fold, part });
         self.rules.push(span.rule(form));
 
         Ok(())
@@ -249,6 +249,9 @@ impl Builder {
         if anchor.bytes.len() < KNOWN_BY {
             let text = String::from_utf8_lossy(&anchor.bytes).into_owned();
             return Err(FaultKind::Short(text));
+        }
+        if self.anchors.len() >= Index::MOST {
+            return Err(FaultKind::Many);
         }
         self.anchors.push(anchor);
 

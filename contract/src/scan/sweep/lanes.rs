@@ -6,30 +6,37 @@ use core::arch::wasm32::{
     v128, v128_and, v128_andnot, v128_or,
 };
 
-#[inline(never)]
-pub(super) fn masks(anywhere: &Sets, starts: &Sets, behind: &Behind, chunk: &[u8; BLOCK]) -> Masks {
+pub(super) fn masks(
+    anywhere: &Sets,
+    starts: &Sets,
+    behind: Behind,
+    blocks: &[[u8; BLOCK]],
+    out: &mut [Masks],
+) {
     let anywhere = Vectors::of(anywhere);
     let starts = Vectors::of(starts);
-    let mut masks = Masks::default();
     let mut before = Lane::of(vector(behind.0), &anywhere, &starts);
     // What stands before what stands behind is not known; it is 13 bytes away from what is used.
     before.begins = before.begins(before);
-    let (lanes, _) = chunk.as_chunks::<16>();
-    for (at, bytes) in lanes.iter().enumerate() {
-        let shift = 16 * at;
-        let bytes = vector(*bytes);
-        let mut lane = Lane::of(bytes, &anywhere, &starts);
-        lane.begins = lane.begins(before);
-        let starting = v128_and(lane.starts.meet(before.starts), two(before.begins, lane.begins));
-        let anchors = v128_or(lane.anywhere.meet(before.anywhere), starting);
-        masks.anchors |= bits(i8x16_ne(anchors, i8x16_splat(0))) << shift;
-        masks.back |= bits(lane.back) << shift;
-        masks.quote |= bits(equal(bytes, b'"')) << shift;
-        masks.u |= bits(equal(bytes, b'u')) << shift;
-        before = lane;
+    for (block, out) in blocks.iter().zip(out) {
+        let mut masks = Masks::default();
+        let (lanes, _) = block.as_chunks::<16>();
+        for (at, bytes) in lanes.iter().enumerate() {
+            let shift = 16 * at;
+            let bytes = vector(*bytes);
+            let mut lane = Lane::of(bytes, &anywhere, &starts);
+            lane.begins = lane.begins(before);
+            let begins = two(before.begins, lane.begins);
+            let starting = v128_and(lane.starts.meet(before.starts), begins);
+            let anchors = v128_or(lane.anywhere.meet(before.anywhere), starting);
+            masks.anchors |= bits(i8x16_ne(anchors, i8x16_splat(0))) << shift;
+            masks.back |= bits(lane.back) << shift;
+            masks.quote |= bits(equal(bytes, b'"')) << shift;
+            masks.u |= bits(equal(bytes, b'u')) << shift;
+            before = lane;
+        }
+        *out = masks;
     }
-
-    masks
 }
 
 /// What 16 bytes are.
@@ -172,4 +179,44 @@ fn vector(bytes: [u8; 16]) -> v128 {
         u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         u64::from_le_bytes([i, j, k, l, m, n, o, p]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plain;
+    use super::*;
+    use proptest::prelude::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn lanes_miss_nothing_that_bytes_show(
+            anchors in proptest::collection::vec("[a-zA-Z0-9_ü-]{3,8}", 1..40),
+            text in proptest::collection::vec(prop_oneof![
+                "[a-z]{1,4}", "[A-Z0-9_]{1,3}", r#"[\\"u/é\n ]{1,3}"#, any::<char>().prop_map(String::from),
+            ], 40..120),
+            picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let mut sets = [Sets::default(), Sets::default()];
+            for (index, anchor) in anchors.iter().enumerate() {
+                sets[index % 2].add(anchor.as_bytes(), index % 3 == 0, index % 2 == 1);
+            }
+            let mut text = text;
+            for pick in picks {
+                let at = pick.index(text.len());
+                text.insert(at, anchors[pick.index(anchors.len())].clone());
+            }
+            let text = text.concat();
+            let blocks = text.as_bytes().as_chunks::<BLOCK>().0;
+            let [mut here, mut there] = [vec![Masks::default(); 100], vec![Masks::default(); 100]];
+            masks(&sets[0], &sets[1], Behind::default(), blocks, &mut here);
+            plain::masks(&sets[0], &sets[1], Behind::default(), blocks, &mut there);
+            for (here, there) in here.iter().zip(&there) {
+                prop_assert_eq!(here.anchors & there.anchors, there.anchors);
+                prop_assert_eq!((here.back, here.quote, here.u), (there.back, there.quote, there.u));
+            }
+        }
+    }
 }

@@ -2,11 +2,25 @@
 
 use super::{BLOCK, Behind, Masks, Sets};
 
-pub(super) fn masks(anywhere: &Sets, starts: &Sets, behind: &Behind, chunk: &[u8; BLOCK]) -> Masks {
+pub(super) fn masks(
+    anywhere: &Sets,
+    starts: &Sets,
+    behind: Behind,
+    blocks: &[[u8; BLOCK]],
+    out: &mut [Masks],
+) {
+    let mut behind = behind;
+    for (block, out) in blocks.iter().zip(out) {
+        *out = block_masks(anywhere, starts, behind, block);
+        behind = Behind(block.last_chunk().copied().unwrap_or_default());
+    }
+}
+
+fn block_masks(anywhere: &Sets, starts: &Sets, behind: Behind, block: &[u8; BLOCK]) -> Masks {
     let mut masks = Masks::default();
     let [.., one, two, three, four] = behind.0;
     let mut before = [one, two, three, four];
-    for (index, byte) in chunk.iter().enumerate() {
+    for (index, byte) in block.iter().enumerate() {
         let bit = 1_u64 << index;
         let [escape, last, first, second] = before;
         before = [last, first, second, *byte];

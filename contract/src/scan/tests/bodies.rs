@@ -4,6 +4,7 @@ use super::samples::{Chance, sample};
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;
+use std::fmt::Write;
 use std::sync::LazyLock;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -37,18 +38,18 @@ fn written(text: &str, ways: &[u8]) -> String {
         match (ways.get(index % ways.len().max(1)).unwrap_or(&0), character) {
             (1, _) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    json.push_str(&format!("\\u{unit:04x}"));
+                    write!(json, "\\u{unit:04x}").unwrap();
                 }
             }
             (2, _) => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    json.push_str(&format!("\\u{unit:04X}"));
+                    write!(json, "\\u{unit:04X}").unwrap();
                 }
             }
             (3, '/') => json.push_str("\\/"),
             _ => {
                 let plain = serde_json::to_string(&character).unwrap();
-                json.push_str(&plain[1..plain.len() - 1]);
+                json.push_str(plain.get(1..plain.len() - 1).unwrap());
             }
         }
     }
@@ -256,7 +257,7 @@ proptest! {
         let secret = secret(wanted, seed);
         let masked = MASKING.mask(&format!("{before}{secret} {after}")).into_owned();
 
-        let tail = &secret[secret.len() - 16..];
+        let tail = secret.get(secret.len() - 16..).unwrap();
         prop_assert!(!masked.contains(&secret) && !masked.contains(tail), "{}", masked);
     }
 }
