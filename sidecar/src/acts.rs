@@ -44,6 +44,11 @@ impl Act {
         Self { credential_id: Some(credential_id.to_owned()), ..self }
     }
 
+    /// Who does it.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
+
     /// Its row, in the tenant of whom it concerns; none where it concerns all.
     pub fn row(&self, tenant_id: &str) -> Event<'static> {
         Event {

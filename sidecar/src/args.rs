@@ -2,8 +2,10 @@
 
 mod audit;
 pub mod cost;
+mod policy;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
+pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::cost::CostCommand;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -67,9 +69,9 @@ pub enum Command {
     /// Personal access tokens.
     #[command(subcommand, after_help = EXIT_CODES)]
     Pat(PatCommand),
-    /// The policy: check, sign, publish, show.
+    /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
-    Policy(PolicyCommand),
+    Policy(Box<PolicyCommand>),
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(Box<AuditCommand>),
@@ -201,34 +203,6 @@ pub enum PatCommand {
         /// Its id, `pat_…`.
         id: String,
     },
-}
-
-/// `tollgate policy`.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// Tell every fault of a policy.
-    Check {
-        /// The policy.
-        file: PathBuf,
-    },
-    /// Sign a policy, where the security team's key is.
-    Sign {
-        /// The policy.
-        file: PathBuf,
-        /// The private key; DATA/keys/policy.key unless said.
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        /// Where to put the signed policy; standard output unless said.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Put a signed policy in force.
-    Publish {
-        /// The signed policy.
-        file: PathBuf,
-    },
-    /// Show the policy in force.
-    Show,
 }
 
 /// `tollgate keys`.

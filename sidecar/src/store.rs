@@ -8,7 +8,7 @@ use crate::cost::spend::{Query, Spend};
 use crate::sequences::Sequence;
 use crate::settings::Data;
 use chain::{Block, Head};
-use contract::audit::{self, Event, Heartbeat};
+use contract::audit::{Event, Heartbeat};
 use contract::standing::Standing;
 use writer::Writer;
 
@@ -23,7 +23,8 @@ pub mod writer;
 
 pub use self::claim::Claim;
 pub use self::error::StoreError;
-pub use self::kinds::{Appended, Cursor, Filter, Mark, Minted, Pat, Step, User};
+pub use self::kinds::{Appended, Cursor, Filter, Intent, Mark, Minted, Pat, Step, User};
+pub use self::policy::{PolicyVersion, Way};
 pub use self::row::Row;
 
 /// The store. One variant for each database.
@@ -35,17 +36,6 @@ pub enum Store {
     Postgres(postgres::Postgres),
 }
 
-/// A call that was told before it left, and has not ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intent {
-    /// Unix microseconds.
-    pub stored_at: u64,
-    /// Its number.
-    pub sequence: audit::Sequence,
-    /// Its record as it was then.
-    pub event: Event<'static>,
-}
-
 macro_rules! each {
     ($self:ident, $db:ident => $call:expr) => {
         match $self {
@@ -54,6 +44,9 @@ macro_rules! each {
         }
     };
 }
+
+// Behind the macro, which it needs too.
+mod policy;
 
 impl Store {
     /// Opens the database, making or updating it as needed.

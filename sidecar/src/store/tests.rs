@@ -12,6 +12,7 @@ mod chains;
 mod claims;
 mod lineages;
 mod persons;
+mod policies;
 mod rows;
 mod verifies;
 
