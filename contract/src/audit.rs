@@ -6,11 +6,13 @@
 //! event's members. Changing a name here is a migration.
 
 mod content;
+mod finding;
 mod gate;
 
 pub use self::content::{
     Content, History, LARGEST as LARGEST_CONTENT, Mode as ContentMode, Part, Text,
 };
+pub use self::finding::Finding;
 pub use self::gate::{Acted, Counted, Heartbeat};
 
 use serde::{Deserialize, Serialize};
@@ -263,6 +265,21 @@ pub struct Payload<'a> {
     /// What a reader should know of this row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Cow<'a, str>>,
+    /// The refusal's own code, where `rule_id` names a rule of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Cow<'a, str>>,
+    /// What the policy's rules found in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding<'a>>,
+    /// The labels that its route could match on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Cow<'a, str>>,
+    /// Rules that would have denied it, had the caller not broken the glass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<Cow<'a, str>>,
+    /// How long the row is to be kept at least, days; absent for as long as all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
     /// The `tool_use` blocks of the answer: calls that continue this one answer them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_uses: Vec<ToolUse<'a>>,
@@ -326,6 +343,12 @@ pub const EVENT_ID_STATE: &str = "tollgate.event_id";
 
 /// As [`PROPERTY`], in Envoy's words.
 pub const FILTER_STATE: &str = "wasm.tollgate";
+
+/// Flag of rows in whose content something was masked.
+pub const MASKED: &str = "secrets_masked";
+
+/// Flag of the rows of who has broken the glass.
+pub const BREAK_GLASS: &str = "break_glass";
 
 /// Largest record, in bytes. One entry of over 4 MB would break the stream for its neighbours.
 pub const LARGEST: usize = 256 * 1024;

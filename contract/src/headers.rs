@@ -53,6 +53,8 @@ pub const ROUTE_AGENT: &str = "x-tollgate-agent";
 pub const ROUTE_REGION: &str = "x-tollgate-region";
 /// Gate → route table: the call source as judged.
 pub const ROUTE_SOURCE: &str = "x-tollgate-source";
+/// Gate → route table: the policy's labels, sorted and joined by commas.
+pub const ROUTE_LABEL: &str = "x-tollgate-label";
 /// What a route header says where the fact is absent. Rate-limit descriptors are dropped when a
 /// header is missing, so every fact is always there.
 pub const ABSENT: &str = "none";

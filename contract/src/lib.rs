@@ -14,6 +14,7 @@ pub mod headers;
 pub mod claims;
 pub mod model;
 pub mod policy;
+pub mod scan;
 pub mod envelope;
 pub mod standing;
 pub mod refusal;

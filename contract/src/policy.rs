@@ -32,6 +32,7 @@
 mod check;
 mod document;
 mod judge;
+mod scan;
 pub mod servers;
 mod tools;
 mod who;
@@ -41,11 +42,13 @@ pub use document::{
     SecretRule, ServerRule, Severity, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
-pub use tools::{Declared, Selection, Server, Skill, Tool, Word, Words, of_server};
+pub use scan::{Found, Scanned};
+pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words, of_server};
 pub use who::{Subject, Who, concerns};
 
 use crate::audit::ContentMode;
 use crate::price::RateCard;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -89,7 +92,7 @@ pub struct Fault {
 }
 
 /// A document without faults, ready to be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Policy {
     name: String,
     rules: Vec<Rule>,
@@ -97,8 +100,11 @@ pub struct Policy {
     servers: Vec<ServerRule>,
     secrets: Vec<SecretRule>,
     blocklists: Vec<Blocklist>,
-    patterns: Vec<CustomPattern>,
+    watch: Option<scan::Watch>,
+    /// The document's list, or the build's.
     offered: Vec<Offered>,
+    /// The names of the document's list, normalised; empty where it has none.
+    names: BTreeSet<String>,
     break_glass: Option<BreakGlass>,
     standing: Option<StandingTerms>,
     rates: Option<RateCard>,
@@ -147,11 +153,6 @@ impl Policy {
     /// Beyond this age of the last news of who is stopped calls are refused; none: never.
     pub fn standing_max_age(&self) -> Option<Duration> {
         self.standing.map(|terms| Duration::from_secs(u64::from(terms.max_age_seconds)))
-    }
-
-    /// The models that are offered; empty for those of the build's list.
-    pub fn offered(&self) -> &[Offered] {
-        &self.offered
     }
 }
 

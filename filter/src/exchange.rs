@@ -3,7 +3,7 @@
 //! ```text
 //! request_headers   decode → authenticate → provisional record → wait for the body
 //! request_body      (wait)
-//! request_complete  parse → authorise → (store the intent) → route → forward
+//! request_complete  parse → authorise → scan → (store the intent) → route → forward
 //! call_ended        the intent is stored → route → forward
 //! response_headers  withhold what is not the client's, choose the meter
 //! response_body     meter
@@ -23,6 +23,7 @@ use crate::host::{Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::snapshot::{Bundle, Snapshot};
 use crate::stages::authenticate::{self, Caller};
+use crate::stages::authorise::Noted;
 use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
 use crate::stages::parse::Call;
 use crate::stages::route::{self, Forwarded};
@@ -80,6 +81,8 @@ pub struct Exchange {
     bundle: Option<Rc<Bundle>>,
     call: Option<Call>,
     rule_id: Option<String>,
+    say: Option<String>,
+    noted: Noted,
     asked: Asked,
     held: usize,
     row: bool,
@@ -100,6 +103,8 @@ impl Exchange {
             bundle: None,
             call: None,
             rule_id: None,
+            say: None,
+            noted: Noted::default(),
             asked: Asked::default(),
             held: 0,
             row: true,
@@ -163,19 +168,19 @@ impl Exchange {
         let headers = host.headers(Map::Request)?;
         let (head, surface) = decode::head(&headers, &self.gate.boundary);
         self.head = head;
+        if self.head.surface.is_some_and(|surface| !surface.leaves_row()) {
+            self.no_row(host)?;
+        }
         match surface? {
             surface @ (Surface::Capabilities
             | Surface::Healthz
             | Surface::Readyz
             | Surface::Hello) => self.answer_here(host, surface),
             Surface::Models => {
-                self.no_row(host)?;
-                Err(Refusal::UnknownPath)
+                self.authenticate(host)?;
+                self.list_models(host)
             }
-            surface @ (Surface::TradePat | Surface::Jwks) => {
-                if !surface.leaves_row() {
-                    self.no_row(host)?;
-                }
+            Surface::TradePat | Surface::Jwks => {
                 let forwarded = route::sidecar(&self.head).apply(host)?;
                 self.progress = Progress::Forwarded(forwarded);
                 Ok(Verdict::Forward(forwarded))
@@ -203,7 +208,7 @@ impl Exchange {
                 self.caller = Some(Rc::clone(&caller));
                 self.progress = Progress::Authenticated(caller, snapshot);
                 // If this worker is cut off, whoever called is known all the same.
-                self.write_provisional(host)
+                if self.row { self.write_provisional(host) } else { Ok(()) }
             }
             Err((refusal, caller)) => {
                 self.caller = caller;

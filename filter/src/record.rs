@@ -3,9 +3,11 @@
 use crate::exchange::Answer;
 use crate::host::Host;
 use crate::stages::authenticate::Caller;
+use crate::stages::authorise::Noted;
 use crate::stages::meter::{Meter, Reading};
 use crate::stages::said::{Answered, Asked};
-use contract::audit::{self, Acted, Event, FineUsage, Kind};
+use contract::audit::{self, Acted, ContentMode, Event, FineUsage, Kind, Part};
+use contract::policy::Policy;
 use contract::price::RateCard;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,6 +19,9 @@ pub const PROVISIONAL: &str = "provisional";
 
 /// Flag: the client left before the end.
 pub const CLIENT_GONE: &str = "client_gone";
+
+/// Flag: more was found than the row tells.
+const FINDINGS_CUT: &str = "findings_cut";
 
 /// Flag: the usage is known, and there is no price for it.
 pub const PRICE_UNKNOWN: &str = "price_unknown";
@@ -185,6 +190,43 @@ pub fn asked(event: &mut Event<'_>, asked: Asked) {
         if raised {
             event.payload.flags.push(flag.into());
         }
+    }
+}
+
+/// Enters what the policy found.
+pub fn noted<'a>(event: &mut Event<'a>, noted: &'a Noted) {
+    let Noted { findings, labels, passed, cut } = noted;
+    if *cut {
+        event.payload.flags.push(FINDINGS_CUT.into());
+    }
+    let borrowed = |words: &'a [String]| words.iter().map(|word| Cow::Borrowed(&**word)).collect();
+    event.payload.findings.clone_from(findings);
+    event.payload.labels = borrowed(labels);
+    event.payload.passed = borrowed(passed);
+}
+
+/// Masks in what is kept whatever the policy looks for, unless it has everything kept as it was said.
+pub fn mask(event: &mut Event<'_>, policy: &Policy) {
+    let Some(content) = &mut event.payload.content else { return };
+    if content.mode == ContentMode::Full || !policy.looks_for_something() {
+        return;
+    }
+    let mut masked = false;
+    for part in content.input.iter_mut().chain(&mut content.output) {
+        let text = match part {
+            Part::Text { text } | Part::ToolResult { text, .. } => text,
+            Part::ToolUse { input, .. } => input,
+            Part::Thinking { .. } | Part::Blob { .. } | Part::Unknown => continue,
+        };
+        for piece in [Some(&mut text.text), text.tail.as_mut()].into_iter().flatten() {
+            if let Cow::Owned(clean) = policy.mask(piece) {
+                *piece = Cow::Owned(clean);
+                masked = true;
+            }
+        }
+    }
+    if masked {
+        event.payload.flags.push(audit::MASKED.into());
     }
 }
 

@@ -79,7 +79,16 @@ table! {
     ModelMissing        "model_missing"          400 InvalidRequestError "model is required"
     ModelType           "model_type"             400 InvalidRequestError "model must be a string"
     ModelMalformed      "model_malformed"        400 InvalidRequestError "model is not the name of a model"
+    DeclarationMalformed "declaration_malformed" 400 InvalidRequestError "tools, MCP servers or container have not the form that the Messages API gives them."
     ModelNotAllowed     "model_not_allowed"      400 InvalidRequestError "Your organization does not allow you this model. Choose another one."
+    ModelDenied         "model_denied"           400 InvalidRequestError "A rule of your organization denies you this model. Choose another one."
+    ModelUnknown        "model_unknown"          404 NotFoundError       "This model is not offered here. /v1/models lists those that are."
+    ToolBlocked         "tool_blocked"           403 PermissionError     "A tool of this request is blocked by your organization."
+    ApprovalRequired    "approval_required"      403 PermissionError     "A tool of this request needs somebody's approval first."
+    ServerNotManaged    "server_not_managed"     403 PermissionError     "An MCP server of this request is not one that your organization manages."
+    SkillBlocked        "skill_blocked"          403 PermissionError     "A skill of this request is blocked by your organization."
+    SecretFound         "secret_found"           403 PermissionError     "There is a secret in this request. Take it out, and have it replaced."
+    WordBlocked         "word_blocked"           403 PermissionError     "There is something in this request that must not leave your organization."
     StreamType          "stream_type"            400 InvalidRequestError "stream must be true or false"
     Quarantined         "quarantined"            400 InvalidRequestError "This request cannot be handled. Please report its request id."
 }
@@ -88,6 +97,21 @@ impl Refusal {
     /// A failure of ours, not a no to the caller.
     pub fn is_failure(self) -> bool {
         self.status() >= 500
+    }
+}
+
+impl Refusal {
+    /// Does a rule of the policy say this no, where it is named?
+    pub fn is_by_rule(self) -> bool {
+        matches!(
+            self,
+            Self::ModelDenied
+                | Self::ToolBlocked
+                | Self::ApprovalRequired
+                | Self::SkillBlocked
+                | Self::SecretFound
+                | Self::WordBlocked
+        )
     }
 }
 

@@ -5,6 +5,8 @@ pub mod authenticate;
 pub mod parse;
 pub mod said;
 pub mod authorise;
+pub mod models;
+pub mod scan;
 pub mod intend;
 pub mod route;
 pub mod meter;

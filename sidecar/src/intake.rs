@@ -3,6 +3,7 @@
 //! because the spool has them too.
 
 use crate::counters::Counters;
+use crate::glass;
 use crate::store::Store;
 use contract::audit::Event;
 use std::sync::Arc;
@@ -85,6 +86,9 @@ async fn store_one(batch: &[Event<'static>], outlet: &Outlet, store: &Store, cou
                 }
                 counters.grpc.stored.add(appended.stored);
                 counters.grpc.duplicates.add(appended.duplicates);
+                if appended.stored > 0 {
+                    glass::tell(batch);
+                }
                 return;
             }
             Err(error) => {

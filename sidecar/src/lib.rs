@@ -30,6 +30,7 @@ pub mod spool;
 pub mod intake;
 pub mod sequences;
 pub mod intents;
+pub mod glass;
 pub mod holes;
 pub mod checkpoints;
 pub mod store;

@@ -8,6 +8,7 @@
 //! It holds what people said, so what is stored is cleared (`spool/clear.rs`) within a minute.
 
 use crate::counters::Counters;
+use crate::glass;
 use crate::store::{Appended, Mark, Store, StoreError};
 use contract::audit::Event;
 use std::fs::File;
@@ -244,6 +245,9 @@ impl Spool {
             Mark { position: self.mark.position.saturating_add(advance), ..self.mark.clone() };
         let appended = self.keep(&batch.events, &next).await?;
         self.counters.spool.stored.add(appended.stored);
+        if appended.stored > 0 {
+            glass::tell(&batch.events);
+        }
         self.counters.spool.duplicates.add(appended.duplicates);
         self.counters.spool_unreadable.add(batch.unreadable);
         self.counters.spool_offset.set(next.position);

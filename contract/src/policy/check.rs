@@ -4,6 +4,7 @@ use super::document::{
     Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SCHEMA, SecretRule, ServerRule,
     ToolRule,
 };
+use super::scan::Watch;
 use super::tools::Words;
 use super::who::Who;
 use super::{Fault, Policy, Tools, servers};
@@ -14,6 +15,9 @@ use std::collections::BTreeSet;
 /// Longest id of a rule, and longest label: they travel in headers.
 const LONGEST_ID: usize = 64;
 
+/// Most bytes of all labels together: one call may have them all.
+const LONGEST_LABELS: usize = 1024;
+
 /// Longest sentence for the person, in bytes.
 const LONGEST_SENTENCE: usize = 300;
 
@@ -22,6 +26,7 @@ const LONGEST_SENTENCE: usize = 300;
 struct Faults {
     list: Vec<Fault>,
     ids: BTreeSet<String>,
+    labels: BTreeSet<String>,
 }
 
 impl Faults {
@@ -53,6 +58,7 @@ impl Faults {
 
     fn words(&mut self, place: &str, labels: &[String], say: Option<&str>) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        self.labels.extend(labels.iter().cloned());
         for (index, label) in labels.iter().enumerate() {
             if label.is_empty() || label.len() > LONGEST_ID || !label.bytes().all(plain) {
                 self.add(
@@ -93,16 +99,22 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     let rules = each(document.rules, |index, rule| models(&mut faults, index, rule));
     let tools = each(document.tools, |index, rule| tool(&mut faults, index, rule));
     let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
-    let patterns = document.patterns;
-    own_patterns(&mut faults, &patterns);
+    own_patterns(&mut faults, &document.patterns);
     let secrets = each(document.secrets, |index, rule| secret(&mut faults, index, rule));
     let blocklists = each(document.blocklists, |index, list| words(&mut faults, index, list));
-    let offered = each(document.models, |index, model| offer(&mut faults, index, model));
+    let watch = Watch::new(&secrets, &blocklists, &document.patterns, &mut faults.list);
+    let (offered, names) = offers(&mut faults, document.models);
     if let Some(glass) = &document.break_glass {
         break_glass(&mut faults, glass);
     }
     if document.standing.is_some_and(|terms| terms.max_age_seconds < 10) {
         faults.add("standing.max_age_seconds", "must be 10 at least: news come each second");
+    }
+    if faults.labels.iter().map(String::len).sum::<usize>() > LONGEST_LABELS {
+        faults.add(
+            "labels",
+            format!("are over {LONGEST_LABELS} bytes in all: they travel in a header"),
+        );
     }
     let rates = document.rates.and_then(|sheet| laid_over(&mut faults, sheet));
     if !faults.list.is_empty() {
@@ -116,8 +128,9 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         servers,
         secrets,
         blocklists,
-        patterns,
+        watch,
         offered,
+        names,
         break_glass: document.break_glass,
         standing: document.standing,
         rates,
@@ -217,12 +230,34 @@ fn own_patterns(faults: &mut Faults, patterns: &[CustomPattern]) {
     }
 }
 
-fn offer(faults: &mut Faults, index: usize, offered: Offered) -> Offered {
-    if let Err(error) = model::normalise(&offered.id) {
-        faults.add(format!("models[{index}].id"), format!("{:?}: {error}", offered.id));
+/// The models that are offered, and their names where the document lists them.
+fn offers(faults: &mut Faults, listed: Vec<Offered>) -> (Vec<Offered>, BTreeSet<String>) {
+    let mut names = BTreeSet::new();
+    for (index, model) in listed.iter().enumerate() {
+        match model::normalise(&model.id) {
+            Ok(name) if names.insert(name.clone().into_owned()) => {}
+            Ok(_) => faults.add(format!("models[{index}].id"), "is listed before, by another name"),
+            Err(error) => {
+                faults.add(format!("models[{index}].id"), format!("{:?}: {error}", model.id));
+            }
+        }
     }
+    if !listed.is_empty() {
+        return (listed, names);
+    }
+    match serde_json::from_slice::<Shipped>(include_bytes!("../../data/models.json")) {
+        Ok(Shipped { models }) => (models, names),
+        Err(error) => {
+            faults.add("models", format!("the build's own list cannot be read: {error}"));
+            (listed, names)
+        }
+    }
+}
 
-    offered
+/// The build's list of models.
+#[derive(serde::Deserialize)]
+struct Shipped {
+    models: Vec<Offered>,
 }
 
 fn break_glass(faults: &mut Faults, glass: &BreakGlass) {

@@ -4,8 +4,8 @@
 //! denies beats all that allow; a tool is what the strictest of all rules for this caller says; a
 //! server needs one rule that allows it.
 
-use super::document::{BreakGlass, Rule, ServerRule};
-use super::tools::{Declared, Server, Word, comparable, of_server};
+use super::document::{BreakGlass, Offered, Rule, ServerRule};
+use super::tools::{Declared, Place, Server, Word, comparable, of_server};
 use super::who::{Subject, concerns};
 use super::{Effect, Policy, Terms, Tools, servers};
 use crate::model;
@@ -38,14 +38,14 @@ pub struct Grant<'a> {
 }
 
 /// Something that passes, and is told of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Note<'a> {
     /// The rule that has it noted.
     pub rule_id: &'a str,
     /// What it says.
     pub word: &'static str,
     /// Where it stands in the body.
-    pub place: &'a str,
+    pub place: Place,
 }
 
 /// Why not.
@@ -55,6 +55,8 @@ pub enum Why {
     ModelNotAllowed,
     /// A rule denies the model.
     ModelDenied,
+    /// A rule allows the model, and it is not among those that are offered.
+    ModelUnknown,
     /// A tool is blocked.
     Tool,
     /// A tool needs somebody's approval first.
@@ -63,6 +65,10 @@ pub enum Why {
     Server,
     /// A skill is blocked.
     Skill,
+    /// There is a secret in it.
+    Secret,
+    /// There is a blocked word in it.
+    Word,
 }
 
 /// A no.
@@ -110,25 +116,31 @@ impl Policy {
             .collect();
         for tool in tools {
             for name in tool.names() {
-                judgement.tool(&rules, name, &tool.place, Why::Tool)?;
+                judgement.tool(&rules, name, tool.place, Why::Tool)?;
             }
         }
         for server in servers {
             judgement.server(&rules, server)?;
         }
         for skill in skills {
-            judgement.tool(&rules, &skill.name(), &skill.place, Why::Skill)?;
+            judgement.tool(&rules, &skill.name(), skill.place, Why::Skill)?;
         }
 
         Ok(judgement.grant)
     }
 
-    /// May this model be called by them at all? What `/v1/models` lists.
-    pub fn offers(&self, subject: &Subject<'_>, model: &str) -> bool {
-        let asked = Asked { model, beside: &[], declared: &Declared::default() };
+    /// The models that they may call, of those that are offered: what `/v1/models` lists.
+    pub fn offers(&self, subject: &Subject<'_>) -> Vec<&Offered> {
+        let declared = Declared::default();
+        let may = |offered: &&Offered| {
+            let name = model::normalise(&offered.id);
+            name.is_ok_and(|model| {
+                self.judge(subject, Asked { model: &model, beside: &[], declared: &declared })
+                    .is_ok()
+            })
+        };
 
-        // The grant borrows from the declarations, which are nothing here.
-        self.judge(subject, asked).is_ok()
+        self.offered.iter().filter(may).collect()
     }
 
     /// What the policy says of a caller who has broken the glass; none for all others.
@@ -172,19 +184,21 @@ impl<'a> Judgement<'a, '_> {
             }
         }
 
-        first.ok_or_else(|| Denial {
-            why: Why::ModelNotAllowed,
-            rule_id: None,
-            say: None,
-            place: name.to_owned(),
-        })
+        let no = |why| Denial { why, rule_id: None, say: None, place: name.to_owned() };
+        let first = first.ok_or_else(|| no(Why::ModelNotAllowed))?;
+        let offered = &self.policy.names;
+        if !offered.is_empty() && !offered.contains(name) {
+            return Err(no(Why::ModelUnknown));
+        }
+
+        Ok(first)
     }
 
     fn tool(
         &mut self,
         rules: &[&'a Tools],
         name: &str,
-        place: &'a str,
+        place: Place,
         why: Why,
     ) -> Result<(), Denial<'a>> {
         let name = comparable(name);
@@ -201,7 +215,7 @@ impl<'a> Judgement<'a, '_> {
         &mut self,
         tools: &'a Tools,
         word: Word,
-        place: &'a str,
+        place: Place,
         why: Why,
     ) -> Result<(), Denial<'a>> {
         let rule = &tools.rule;
@@ -225,7 +239,7 @@ impl<'a> Judgement<'a, '_> {
             why,
             rule_id: Some(&rule.id),
             say: rule.say.as_deref(),
-            place: place.to_owned(),
+            place: place.to_string(),
         })
     }
 
@@ -241,11 +255,11 @@ impl<'a> Judgement<'a, '_> {
                 why: Why::Server,
                 rule_id: None,
                 say: None,
-                place: server.place.clone(),
+                place: server.place.to_string(),
             });
         };
         for (tool, _) in server.tools.named.iter().filter(|(_, to_be_had)| **to_be_had) {
-            self.tool(rules, &of_server(&managed.id, tool), &server.place, Why::Tool)?;
+            self.tool(rules, &of_server(&managed.id, tool), server.place, Why::Tool)?;
         }
         if !server.tools.others {
             return Ok(());
@@ -260,7 +274,7 @@ impl<'a> Judgement<'a, '_> {
             .collect();
         for tools in rules {
             if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
-                self.word(tools, word, &server.place, Why::Tool)?;
+                self.word(tools, word, server.place, Why::Tool)?;
             }
         }
 
@@ -278,7 +292,7 @@ impl<'a> Judgement<'a, '_> {
         passes
     }
 
-    fn note(&mut self, rule_id: &'a str, word: Word, place: &'a str) {
+    fn note(&mut self, rule_id: &'a str, word: Word, place: Place) {
         let note = Note { rule_id, word: word.as_str(), place };
         if self.grant.notes.len() < MOST_NOTES && !self.grant.notes.contains(&note) {
             self.grant.notes.push(note);

@@ -1,4 +1,5 @@
 use super::*;
+mod properties;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -161,4 +162,90 @@ fn a_word_this_version_does_not_know_is_a_fault_and_not_ignored() {
         let odd = newer.replace(r#""deny_tools":["bash"]"#, word);
         assert!(Policy::parse(odd.as_bytes()).is_err(), "{word}");
     }
+}
+
+fn governed() -> Policy {
+    let text = r#"{"schema":"tollgate.policy/v1","name":"n","rules":[{"id":"a","models":["*"]}],
+        "tools":[
+          {"id":"all","tools":{"*":"ask","Read":"allow","mcp__git__*":"allow"}},
+          {"id":"agents","who":{"sources":["subagent","job"]},"tools":{"*delete*":"blocked"}},
+          {"id":"bank","unless":{"groups":["staff"]},"tools":{"Bash":"approve"}}]}"#;
+    Policy::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn of_several_rules_the_strictest_word_counts_and_the_first_that_says_it_is_named() {
+    use crate::audit::CallSource::{Cowork, Job, Subagent};
+    let staff = ["staff".to_owned()];
+    for (source, groups, tool, verdict) in [
+        (Cowork, &staff[..], "Read", Ok(None)),
+        (Cowork, &staff, "Write", Ok(Some("all"))),
+        (Cowork, &staff, "mcp__git__delete_branch", Ok(Some("all"))),
+        (Subagent, &staff, "mcp__git__delete_branch", Err("agents")),
+        (Job, &staff, "MCP__GIT__DELETE_branch", Err("agents")),
+        (Cowork, &staff, "bash", Ok(Some("all"))),
+        (Cowork, &[], "bash", Err("bank")),
+        (Subagent, &[], "Read", Ok(None)),
+    ] {
+        let policy = governed();
+        let subject = Subject { groups, source, ..Subject::default() };
+        let tool = Tool { name: tool.into(), kind: None, place: Place::Tool(0) };
+        let declared = Declared { tools: vec![tool.clone()], ..Declared::default() };
+        let asked = Asked { model: "m", beside: &[], declared: &declared };
+
+        let judged = policy.judge(&subject, asked);
+
+        let told = match &judged {
+            Ok(grant) => Ok(grant.notes.first().map(|note| note.rule_id)),
+            Err(denial) => Err(denial.rule_id.unwrap_or_default()),
+        };
+        assert_eq!(told, verdict, "{source:?} {groups:?} {tool:?}");
+    }
+}
+
+#[test]
+fn faults_are_found_in_every_section_at_once() {
+    let broken = r#"{"schema":"tollgate.policy/v1","name":"n",
+        "rules":[{"id":"a","models":["*"],"effect":"deny","audit":"before","labels":["Big"]}],
+        "tools":[{"id":"a","tools":{}},{"id":"b","tools":{"no such":"ask"},"say":"two\nlines"}],
+        "servers":[{"id":"c","url":"http://x"}],
+        "blocklists":[{"id":"d","words":[],"action":"deny"}],
+        "secrets":[{"id":"e","patterns":[],"action":"flag"}],
+        "models":[{"id":"gut er"},{"id":"m"},{"id":"M"}],
+        "break_glass":{"roles":[],"passes":["nothing-*"],"keep_days":0},
+        "standing":{"max_age_seconds":1}}"#;
+
+    let faults = Policy::parse(broken.as_bytes()).unwrap_err();
+
+    let mut places: Vec<_> = faults.iter().map(|fault| fault.place.as_str()).collect();
+    places.sort_unstable();
+    let mut expected = [
+        "rules[0].effect",
+        "rules[0].labels[0]",
+        "tools[0].id",
+        "tools[0].tools",
+        "tools[1].tools.\"no such\"",
+        "tools[1].say",
+        "servers[0].url",
+        "blocklists[0].words",
+        "secrets[0].patterns",
+        "models[0].id",
+        "models[2].id",
+        "break_glass.roles",
+        "break_glass.passes[0]",
+        "break_glass.keep_days",
+        "standing.max_age_seconds",
+    ];
+    expected.sort_unstable();
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn an_empty_list_of_callers_is_a_fault_and_not_everyone() {
+    let empty = r#"{"schema":"tollgate.policy/v1","name":"n","rules":[
+        {"id":"a","who":{"groups":[]},"models":["*"]}]}"#;
+
+    let faults = Policy::parse(empty.as_bytes()).unwrap_err();
+
+    assert!(faults[0].problem.contains("leave it out"), "{faults:?}");
 }

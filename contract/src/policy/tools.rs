@@ -4,6 +4,7 @@ use crate::model;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What becomes of a tool. The greater is the stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,19 +32,40 @@ impl Word {
     }
 }
 
+/// Where something is declared; written as `tools[3]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// `tools[N]`.
+    Tool(usize),
+    /// `mcp_servers[N]`.
+    Server(usize),
+    /// `container.skills[N]`.
+    Skill(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tool(index) => write!(to, "tools[{index}]"),
+            Self::Server(index) => write!(to, "mcp_servers[{index}]"),
+            Self::Skill(index) => write!(to, "container.skills[{index}]"),
+        }
+    }
+}
+
 /// A tool as `tools[]` declares it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
     /// `name`; empty where there is none.
     pub name: String,
     /// `type`, of the provider's own tools.
     pub kind: Option<String>,
-    /// Where it stands, such as `tools[3]`.
-    pub place: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A remote MCP server as `mcp_servers[]` names it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// What the request calls it.
     pub name: String,
@@ -51,8 +73,8 @@ pub struct Server {
     pub url: String,
     /// Which of its tools are to be had: by an `mcp_toolset`, or by its own `tool_configuration`.
     pub tools: Selection,
-    /// Where it stands, such as `mcp_servers[0]`.
-    pub place: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// Which tools of a server are to be had.
@@ -89,14 +111,14 @@ impl Selection {
 }
 
 /// A skill as `container.skills[]` names it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skill {
     /// `type`: `anthropic` or `custom`.
     pub kind: String,
     /// `skill_id`.
     pub id: String,
-    /// Where it stands, such as `container.skills[0]`.
-    pub place: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// Everything a request declares.
@@ -252,7 +274,8 @@ mod tests {
     #[test]
     fn a_typed_tool_is_judged_by_its_name_and_by_its_family() {
         let names = |name: &str, kind: Option<&str>| -> Vec<String> {
-            let tool = Tool { name: name.into(), kind: kind.map(Into::into), place: String::new() };
+            let tool =
+                Tool { name: name.into(), kind: kind.map(Into::into), place: Place::Tool(0) };
             tool.names().map(ToOwned::to_owned).collect()
         };
 

@@ -4,11 +4,14 @@ use super::{Exchange, Passage, Progress, Verdict};
 use crate::flood::Reason;
 use crate::host::{Body, Host, HostError, Map};
 use crate::refusal::Refusal;
+use crate::stages::authorise;
 use crate::stages::decode::Surface;
 use crate::stages::meter::Meter;
+use crate::stages::models;
 use contract::audit::{Acted, REPLY_MARK};
 use contract::headers;
 use contract::refusal::ErrorBody;
+use std::borrow::Cow;
 
 /// What is known of the answer.
 #[derive(Debug, Default)]
@@ -132,7 +135,6 @@ impl Exchange {
         surface: Surface,
     ) -> Result<Verdict, Refusal> {
         self.gate.refresh(host)?;
-        self.no_row(host)?;
         let ready = self.gate.snapshot().is_some();
         let (status, body) = match surface {
             Surface::Capabilities => (200, r#"{"modes":["pat"]}"#),
@@ -149,6 +151,32 @@ impl Exchange {
         Ok(Verdict::Hold)
     }
 
+    /// The models that this caller may use.
+    pub(super) fn list_models(&mut self, host: &impl Host) -> Result<Verdict, Refusal> {
+        let (Some(bundle), Some(caller)) = (&self.bundle, &self.caller) else {
+            return Err(Refusal::GateFailed);
+        };
+        let subject = authorise::subject(&self.head, caller);
+        let body = models::page(&bundle.policy.offers(&subject), &self.head.query);
+        self.progress = Progress::Answered;
+        let fields = [("content-type", "application/json"), ("cache-control", "private, no-store")];
+        host.set_state(REPLY_MARK, b"1")?;
+        host.reply(200, &fields, body.as_bytes())?;
+
+        Ok(Verdict::Hold)
+    }
+
+    /// What the person is told: the refusal's sentence, the rule that says it, and what its author
+    /// has to add.
+    fn sentence(&self, refusal: Refusal) -> Cow<'static, str> {
+        let Some(rule) = self.rule_id.as_deref().filter(|_| refusal.is_by_rule()) else {
+            return Cow::Borrowed(refusal.message());
+        };
+        let say = self.say.as_deref().map(|say| format!(" {say}")).unwrap_or_default();
+
+        Cow::Owned(format!("{} (rule {rule}){say}", refusal.message()))
+    }
+
     /// Sends a refusal in the Messages API's shape.
     pub(super) fn reply_refusal(
         &self,
@@ -157,8 +185,8 @@ impl Exchange {
     ) -> Result<(), HostError> {
         let id = self.head.request_id.as_str();
         let trace = self.trace_id().unwrap_or_default();
-        let body =
-            ErrorBody::new(refusal.kind(), refusal.message(), Some(id).filter(|id| !id.is_empty()));
+        let message = self.sentence(refusal);
+        let body = ErrorBody::new(refusal.kind(), &message, Some(id).filter(|id| !id.is_empty()));
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut fields =
             vec![("content-type", "application/json"), (headers::REFUSAL, refusal.code())];

@@ -6,11 +6,13 @@ use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use crate::stages::authenticate::{self, Caller};
-use crate::stages::authorise::{self, Permit};
+use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
-use crate::stages::parse::{self, Call};
+use crate::stages::parse;
 use crate::stages::route::{self, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
+use crate::stages::scan::{self, Cleared};
+use contract::policy::Subject;
 use std::rc::Rc;
 
 /// A call that has to be stored before it may leave.
@@ -36,19 +38,18 @@ impl Exchange {
             .ok_or(Refusal::Quarantined)?;
         #[cfg(feature = "trap")]
         crate::trap::on_body(&body);
-        let read = read(&body, &bundle, &caller);
+        let read = read(&body, &bundle, &authorise::subject(&self.head, &caller));
         drop(body);
         attempt.leave(host)?;
 
-        let (permit, asked) = read.map_err(|(refusal, call)| {
-            self.call = call;
-            refusal
-        })?;
+        let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
+        let permit = cleared.permit();
         self.rule_id = Some(permit.rule_id().to_owned());
         self.call = Some(permit.call().clone());
+        self.noted = permit.noted().clone();
         self.asked = asked;
-        let governed = route::dispatch(surface, &self.head, &caller, &permit);
-        match intend::way(&permit) {
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared);
+        match intend::way(&cleared) {
             Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
             Way::First(intent) => {
                 let record = self.intent(host)?;
@@ -105,6 +106,14 @@ impl Exchange {
         Ok(forwarded)
     }
 
+    /// What the policy's no leaves behind.
+    fn denied(&mut self, denied: Denied) -> Refusal {
+        let Denied { refusal, call, rule_id, say, noted } = denied;
+        (self.call, self.rule_id, self.say, self.noted) = (call, rule_id, say, noted);
+
+        refusal
+    }
+
     /// Refuses whoever was stopped in the meantime.
     fn still_stands(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<(), Refusal> {
         self.gate.refresh(host)?;
@@ -118,12 +127,12 @@ impl Exchange {
 fn read(
     body: &[u8],
     bundle: &Bundle,
-    caller: &Caller,
-) -> Result<(Permit, Asked), (Refusal, Option<Call>)> {
-    let request = parse::request(body).map_err(|refusal| (refusal, None))?;
-    let permit = authorise::permit(bundle, caller, request.call)
-        .map_err(|(refusal, call)| (refusal, Some(call)))?;
-    let asked = said::asked(&request.turn, body, permit.terms().content());
+    subject: &Subject<'_>,
+) -> Result<(Cleared, Asked), Box<Denied>> {
+    let request = parse::request(body).map_err(|refusal| Box::new(refusal.into()))?;
+    let permit = authorise::permit(bundle, subject, &request)?;
+    let cleared = scan::clear(bundle, subject, permit, body)?;
+    let asked = said::asked(&request.turn, body, cleared.permit().terms().content());
 
-    Ok((permit, asked))
+    Ok((cleared, asked))
 }

@@ -6,9 +6,9 @@ use crate::counters::Counter;
 use crate::host::{Host, HostError};
 use crate::record::{self, Ending};
 use crate::refusal::Refusal;
-use crate::stages::authenticate;
 use crate::stages::decode::Surface;
 use crate::stages::said::Asked;
+use crate::stages::{authenticate, authorise};
 use contract::audit::{EVENT_ID_STATE, Event, Kind, Outcome, PROPERTY, Payload};
 use std::borrow::Cow;
 
@@ -120,7 +120,21 @@ impl Exchange {
             event.payload.streamed = Some(call.stream);
         }
 
+        record::noted(&mut event, &self.noted);
+        if self.breaks_glass().is_some() {
+            event.payload.flags.push(contract::audit::BREAK_GLASS.into());
+            event.payload.keep_days = self.breaks_glass();
+        }
+
         event
+    }
+
+    /// How long the rows of this caller are kept who has broken the glass, days.
+    fn breaks_glass(&self) -> Option<u32> {
+        let (bundle, caller) = (self.bundle.as_deref()?, self.caller.as_deref()?);
+        let glass = bundle.policy.breaks(&authorise::subject(&self.head, caller))?;
+
+        Some(glass.keep_days)
     }
 
     /// Everything.
@@ -174,13 +188,16 @@ impl Exchange {
                 served && transported
             }
         };
+        if let Some(bundle) = self.bundle.as_deref() {
+            record::mask(&mut event, &bundle.policy);
+        }
         self.close(&mut event, served && (whole || ending.client_gone), status, ending);
 
         event
     }
 
     /// How it ended.
-    fn close<'a>(&self, event: &mut Event<'a>, served: bool, status: u16, ending: &'a Ending) {
+    fn close<'a>(&'a self, event: &mut Event<'a>, served: bool, status: u16, ending: &'a Ending) {
         if ending.client_gone {
             event.payload.flags.push(record::CLIENT_GONE.into());
         }
@@ -190,7 +207,14 @@ impl Exchange {
         match self.progress {
             Progress::Refused(refusal) => {
                 event.outcome = if refusal.is_failure() { Outcome::Error } else { Outcome::Denied };
-                event.rule_id = Some(refusal.code().into());
+                match &self.rule_id {
+                    // The rule has decided, and not something that came behind it.
+                    Some(rule) if refusal.is_by_rule() => {
+                        event.rule_id = Some(Cow::Borrowed(rule));
+                        event.payload.refusal = Some(refusal.code().into());
+                    }
+                    _ => event.rule_id = Some(refusal.code().into()),
+                }
                 if self.caller.is_none() {
                     event.payload.target = Some(Cow::Owned(self.head.target.clone()));
                 }

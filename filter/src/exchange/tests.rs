@@ -1,4 +1,5 @@
 use super::*;
+mod governs;
 mod intends;
 mod said;
 use crate::counters::Counter;
@@ -276,7 +277,7 @@ fn health_is_answered_here_and_leaves_no_row() {
         ("/readyz", 200),
         ("/v1/auth/cowork/capabilities", 200),
         ("/api/hello", 200),
-        ("/v1/models?limit=1000", 404),
+        ("/v1/models?limit=1000", 401),
     ] {
         let host = world("unused", "");
         host.put_headers(Map::Request, &[(":method", "HEAD"), (":path", path)]);

@@ -45,10 +45,14 @@ pub(crate) fn bundle(rule: &str, models: &[&str]) -> Vec<u8> {
 
 /// A signed policy with these rules.
 pub(crate) fn policy(rules: &serde_json::Value) -> Vec<u8> {
-    let payload = serde_json::json!({
-        "schema": contract::policy::SCHEMA, "name": "test", "rules": rules,
-    });
-    let payload = payload.to_string();
+    document(serde_json::json!({ "rules": rules }))
+}
+
+/// A signed policy with these members.
+pub(crate) fn document(mut members: serde_json::Value) -> Vec<u8> {
+    members["schema"] = contract::policy::SCHEMA.into();
+    members["name"] = "test".into();
+    let payload = members.to_string();
     let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
     serde_json::to_vec(&sealed).unwrap()
 }

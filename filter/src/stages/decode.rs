@@ -75,6 +75,8 @@ pub struct Head {
     pub request_id: String,
     /// Method and path without query, for rows of what was refused early.
     pub target: String,
+    /// What stands behind the path's `?`; only where a page is asked for.
+    pub query: String,
     /// The bearer token, if exactly one credential was sent.
     pub credential: Option<String>,
     /// The identity headers as the client says them, in the order of [`headers::IDENTITY`].
@@ -197,9 +199,16 @@ impl<'a> Found<'a> {
         head.content_length = self
             .content_length
             .and_then(|value| str::from_utf8(value).ok().and_then(|text| text.parse().ok()));
-        if matches!(surface, Surface::Messages | Surface::CountTokens) {
-            head.credential = Some(self.credential()?);
-            self.content(head)?;
+        match surface {
+            Surface::Messages | Surface::CountTokens => {
+                head.credential = Some(self.credential()?);
+                self.content(head)?;
+            }
+            Surface::Models => {
+                head.credential = Some(self.credential()?);
+                path.split_once('?').map_or("", |(_, query)| query).clone_into(&mut head.query);
+            }
+            _ => {}
         }
 
         Ok(surface)

@@ -1,10 +1,10 @@
-//! 5. [`Permit`] → [`Recorded`]: is the call written down as far as the policy asks before it leaves?
+//! 6. [`Cleared`] → [`Recorded`]: is the call written down as far as the policy asks before it leaves?
 //!
 //! Where a rule says `audit: before`, the sidecar is told of the call and must say that it has stored
 //! it: 204 to `POST /gate/intent`, and nothing else, makes a [`Recorded`] then. Without one nothing
 //! leaves, so whatever fails on this way fails closed.
 
-use super::authorise::Permit;
+use super::scan::Cleared;
 use crate::host::Host;
 use crate::refusal::Refusal;
 use contract::policy::Audit;
@@ -43,8 +43,8 @@ pub struct Sent {
 }
 
 /// What does the policy ask?
-pub fn way(permit: &Permit) -> Way {
-    match permit.terms().audit() {
+pub fn way(cleared: &Cleared) -> Way {
+    match cleared.permit().terms().audit() {
         Audit::After => Way::Open(Recorded(())),
         Audit::Before => Way::First(Intent(())),
     }

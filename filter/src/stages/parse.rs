@@ -5,12 +5,14 @@
 //! tells, may be there once.
 
 mod beside;
+mod declared;
 mod turn;
 
 pub use turn::Turn;
 
 use crate::refusal::Refusal;
 use contract::model;
+use contract::policy::Declared;
 use serde::de::{self, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -34,6 +36,8 @@ pub struct Call {
 pub struct Request<'a> {
     /// What is asked for.
     pub call: Call,
+    /// Tools, servers and skills.
+    pub declared: Declared,
     /// The conversation, where it stands in the body.
     pub turn: Turn<'a>,
 }
@@ -67,9 +71,10 @@ pub fn request(body: &[u8]) -> Result<Request<'_>, Refusal> {
     let model = normal(&requested)?;
     let beside = members.beside.iter().map(|name| normal(name)).collect::<Result<_, _>>()?;
 
+    let declared = declared::read(&members.declared).or(Err(Refusal::DeclarationMalformed))?;
     let call = Call { model, requested_model: requested.into_owned(), stream, beside };
 
-    Ok(Request { call, turn: members.turn.unwrap_or_default() })
+    Ok(Request { call, declared, turn: members.turn.unwrap_or_default() })
 }
 
 fn normal(name: &str) -> Result<String, Refusal> {
@@ -83,7 +88,29 @@ struct Found<'a> {
     stream: Option<Value<'a>>,
     turn: Option<Turn<'a>>,
     beside: Vec<Cow<'a, str>>,
+    declared: declared::Raw<'a>,
     twice: bool,
+}
+
+/// Members that are read; some servers read names whatever their case.
+const OURS: [&str; 6] = ["model", "stream", "messages", "tools", "mcp_servers", "container"];
+
+impl<'a> Found<'a> {
+    /// A member that is not needed before all are known.
+    fn member(&mut self, name: &str, value: &'a str) -> Result<(), serde_json::Error> {
+        let declares = match name {
+            "tools" => Some(&mut self.declared.tools),
+            "mcp_servers" => Some(&mut self.declared.servers),
+            "container" => Some(&mut self.declared.container),
+            _ => None,
+        };
+        self.twice |= match declares {
+            Some(member) => member.replace(value).is_some(),
+            None => OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)),
+        };
+
+        beside::search(self, name.eq_ignore_ascii_case("fallbacks"), value)
+    }
 }
 
 struct Members;
@@ -107,12 +134,8 @@ impl<'de> Visitor<'de> for Members {
                     map.next_value::<IgnoredAny>()?;
                 }
                 other => {
-                    // Some servers read names whatever their case; for them this is a second one.
-                    let ours = ["model", "stream", "messages"];
-                    found.twice |= ours.iter().any(|n| other.eq_ignore_ascii_case(n));
-                    let of_models = other.eq_ignore_ascii_case("fallbacks");
                     let member: &RawValue = map.next_value()?;
-                    beside::search(&mut found, of_models, member.get()).map_err(Error::custom)?;
+                    found.member(other, member.get()).map_err(Error::custom)?;
                 }
             }
         }

@@ -1,13 +1,13 @@
-//! 6. [`Permit`] → [`Governed`]: the facts the operator's routes match on, and the boundary.
+//! 7. [`Cleared`] → [`Governed`]: the facts the operator's routes match on, and the boundary.
 //!
 //! Where a call goes is Envoy's route table's business; we only set the headers it matches on.
 //! What leaves is an allow-list. Our own headers are taken away behind the route table by the
 //! `boundary` filter, which stands after this one.
 
 use super::authenticate::{self, Caller};
-use super::authorise::Permit;
 use super::decode::{Head, Surface};
 use super::intend::Recorded;
+use super::scan::Cleared;
 use crate::host::{Host, HostError, Map};
 use contract::headers;
 
@@ -27,8 +27,8 @@ pub struct Governed(Dispatch);
 pub struct Forwarded(());
 
 /// A governed call.
-pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit) -> Governed {
-    let claims = &caller.claims;
+pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, cleared: &Cleared) -> Governed {
+    let (claims, permit) = (&caller.claims, cleared.permit());
     let surface = match surface {
         Surface::CountTokens => "count_tokens",
         _ => "messages",
@@ -41,6 +41,7 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, permit: &Permit)
         (headers::ROUTE_AGENT, fact(head.agent_id.as_deref())),
         (headers::ROUTE_REGION, fact(claims.region.as_deref())),
         (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
+        (headers::ROUTE_LABEL, labels(&permit.noted().labels)),
     ];
     if head.accepts_encoding {
         // A compressed answer could not be metered. Honest providers obey.
@@ -61,6 +62,11 @@ pub fn sidecar(head: &Head) -> Dispatch {
     };
 
     Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }
+}
+
+/// The labels as a header value. The policy was checked to have none that does not fit.
+fn labels(labels: &[String]) -> String {
+    if labels.is_empty() { headers::ABSENT.to_owned() } else { labels.join(",") }
 }
 
 /// A fact as a header value; the route table must always find one.

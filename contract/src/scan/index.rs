@@ -1,0 +1,174 @@
+//! The anchors of all rules, and which of them stands where the sweep saw one.
+
+use super::sweep::{Sets, commonness};
+
+/// Bytes an anchor is known by.
+pub(super) const KNOWN_BY: usize = 3;
+
+/// A literal that stands in every match of a rule.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    /// Its bytes; none of them can stand escaped in JSON, unless it is disguised on purpose.
+    pub(super) bytes: Vec<u8>,
+    /// How far behind the place where the rule is tried it stands.
+    pub(super) lead: usize,
+    /// Is the case of ASCII letters disregarded?
+    pub(super) fold: bool,
+    /// Does it stand only where a word begins?
+    pub(super) at_word: bool,
+    /// Must the word end with it?
+    pub(super) ends_word: bool,
+    /// Which rule it belongs to.
+    pub(super) rule: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    anchor: Anchor,
+    /// Where in the anchor the bytes stand that it is known by.
+    offset: usize,
+    /// The four bytes from there on, letters in lower case, as far as the anchor has them.
+    key: u32,
+    mask: u32,
+    /// The next entry of the same hash, plus one.
+    next: usize,
+}
+
+/// An anchor that stands in the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Where the rule is to be tried, as far as before the anchor; `lead` bytes of text before `at`.
+    pub(super) at: usize,
+    /// See [`Anchor::lead`].
+    pub(super) lead: usize,
+    /// Which rule.
+    pub(super) rule: usize,
+}
+
+/// All anchors.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// What the sweep looks for anywhere.
+    pub(super) anywhere: Sets,
+    /// What the sweep looks for where words begin.
+    pub(super) starts: Sets,
+    slots: Vec<u16>,
+    shift: u32,
+    entries: Vec<Entry>,
+}
+
+impl Index {
+    /// Of these anchors, each of which has at least [`KNOWN_BY`] bytes.
+    pub(super) fn of(anchors: Vec<Anchor>) -> Self {
+        let bits = anchors.len().saturating_mul(8).next_power_of_two().clamp(4096, 65536);
+        let bits = bits.trailing_zeros();
+        let mut index = Self {
+            anywhere: Sets::default(),
+            starts: Sets::default(),
+            slots: vec![0; 1 << bits],
+            shift: 32_u32.saturating_sub(bits),
+            entries: Vec::with_capacity(anchors.len()),
+        };
+        for anchor in anchors {
+            index.add(anchor);
+        }
+
+        index
+    }
+
+    fn add(&mut self, anchor: Anchor) {
+        let offset = if anchor.at_word { 0 } else { rarest(&anchor) };
+        let known: Vec<u8> = anchor.bytes.iter().skip(offset).take(4).copied().collect();
+        let [first, second, third, ..] = *known else { return };
+        let sets = if anchor.at_word { &mut self.starts } else { &mut self.anywhere };
+        sets.add([first, second, third], anchor.fold);
+        let mut four = [0; 4];
+        let mut mask = [0; 4];
+        for ((key, mask), byte) in four.iter_mut().zip(&mut mask).zip(&known) {
+            (*key, *mask) = (byte | 0x20, 0xff);
+        }
+        let (key, mask) = (u32::from_le_bytes(four), u32::from_le_bytes(mask));
+        let slot = self.slot(key);
+        let Ok(number) = u16::try_from(self.entries.len().saturating_add(1)) else { return };
+        let Some(slot) = self.slots.get_mut(slot) else { return };
+        let next = usize::from(std::mem::replace(slot, number));
+        self.entries.push(Entry { anchor, offset, key, mask, next });
+    }
+
+    /// Calls `tell` for each anchor that is known by the bytes at `at`.
+    #[inline]
+    pub(super) fn at(&self, bytes: &[u8], at: usize, mut tell: impl FnMut(Seen)) {
+        let four = four(bytes, at) | 0x2020_2020;
+        let mut number = self.slots.get(self.slot(four)).map_or(0, |number| usize::from(*number));
+        while let Some(entry) = number.checked_sub(1).and_then(|index| self.entries.get(index)) {
+            if four & entry.mask == entry.key
+                && let Some(seen) = entry.seen(bytes, at)
+            {
+                tell(seen);
+            }
+            number = entry.next;
+        }
+    }
+
+    #[inline]
+    fn slot(&self, four: u32) -> usize {
+        // Multiplicative hashing (Knuth, volume 3, section 6.4) of three bytes.
+        let hash = (four & 0x00ff_ffff).wrapping_mul(0x9e37_79b1);
+
+        usize::try_from(hash.checked_shr(self.shift).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    fn seen(&self, bytes: &[u8], at: usize) -> Option<Seen> {
+        let anchor = &self.anchor;
+        let start = at.checked_sub(self.offset)?;
+        let end = start.checked_add(anchor.bytes.len())?;
+        let there = bytes.get(start..end)?;
+        let same = if anchor.fold {
+            there.eq_ignore_ascii_case(&anchor.bytes)
+        } else {
+            there == anchor.bytes
+        };
+        let goes_on = anchor.ends_word
+            && bytes.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
+
+        (same && !goes_on).then_some(Seen { at: start, lead: anchor.lead, rule: anchor.rule })
+    }
+}
+
+#[inline]
+fn four(bytes: &[u8], at: usize) -> u32 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(four) = rest.first_chunk::<4>() {
+        return u32::from_le_bytes(*four);
+    }
+    let mut four = [0; 4];
+    for (to, from) in four.iter_mut().zip(rest) {
+        *to = *from;
+    }
+
+    u32::from_le_bytes(four)
+}
+
+/// Where the three rarest bytes of an anchor stand.
+fn rarest(anchor: &Anchor) -> usize {
+    let cost = |window: &[u8]| -> f32 {
+        window
+            .iter()
+            .map(|byte| {
+                let other = if anchor.fold { commonness(byte.to_ascii_uppercase()) } else { 0.0 };
+                commonness(*byte) + other
+            })
+            .product()
+    };
+    let mut best = (f32::INFINITY, 0);
+    for (offset, window) in anchor.bytes.windows(KNOWN_BY).enumerate() {
+        let cost = cost(window);
+        if cost < best.0 {
+            best = (cost, offset);
+        }
+    }
+
+    best.1
+}

@@ -1,0 +1,73 @@
+//! 5. [`Permit`] → [`Cleared`]: is there nothing in the body that may not leave?
+//!
+//! One sweep over the body as it came, whatever the rules look for. What is found is told by rule,
+//! place and digest; its text goes nowhere.
+
+use super::authorise::{Denied, Noted, Permit};
+use crate::refusal::Refusal;
+use crate::snapshot::Bundle;
+use contract::audit::Finding;
+use contract::policy::{Action, Found, Scanned, Subject, Why};
+
+/// A call that may leave as far as its words go. Only [`clear`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cleared(Permit);
+
+impl Cleared {
+    /// What the rules say of it, with what was found.
+    pub fn permit(&self) -> &Permit {
+        &self.0
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// [`Denied`] by the gravest find.
+pub fn clear(
+    bundle: &Bundle,
+    subject: &Subject<'_>,
+    mut permit: Permit,
+    body: &[u8],
+) -> Result<Cleared, Box<Denied>> {
+    let Scanned { found, cut, labels, passed, denial } = bundle.policy.scan(subject, body);
+    let noted = permit.noted_mut();
+    noted.cut |= cut;
+    noted.findings.extend(found.into_iter().map(finding));
+    add(&mut noted.labels, labels);
+    add(&mut noted.passed, passed);
+    let Some(denial) = denial else { return Ok(Cleared(permit)) };
+
+    Err(Box::new(Denied {
+        refusal: if denial.why == Why::Secret {
+            Refusal::SecretFound
+        } else {
+            Refusal::WordBlocked
+        },
+        call: Some(permit.call().clone()),
+        rule_id: denial.rule_id.map(ToOwned::to_owned),
+        say: denial.say.map(ToOwned::to_owned),
+        // A call that goes nowhere has no route to match labels on.
+        noted: Noted { labels: Vec::new(), ..permit.noted().clone() },
+    }))
+}
+
+/// More words, sorted, each once.
+fn add<'a>(list: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>) {
+    list.extend(more.into_iter().map(ToOwned::to_owned));
+    list.sort_unstable();
+    list.dedup();
+}
+
+fn finding(found: Found<'_>) -> Finding<'static> {
+    let Found { rule_id, action, severity, what, place, digest } = found;
+
+    Finding {
+        rule_id: rule_id.to_owned().into(),
+        action: if action == Action::Deny { "deny" } else { "flag" }.into(),
+        what: Some(what.to_owned().into()),
+        place: place.into(),
+        severity: Some(severity.as_str().into()),
+        digest: Some(digest.into()),
+    }
+}
