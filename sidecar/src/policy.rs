@@ -25,6 +25,7 @@ pub mod history;
 pub mod live;
 pub mod shape;
 pub mod signer;
+pub mod verdict;
 pub mod walk;
 pub mod warnings;
 pub mod yaml;

@@ -79,6 +79,9 @@ pub enum PolicyCommand {
         /// A version of the history.
         version: Option<String>,
     },
+    /// List the shipped patterns that rules over secrets may name.
+    #[command(after_help = EXIT_CODES)]
+    Patterns,
 }
 
 /// What a change is recorded with.

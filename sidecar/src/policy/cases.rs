@@ -3,12 +3,14 @@
 //! They are judged by [`Policy::judge`], which is what judges in the gate.
 
 use super::compile::slips;
+use super::explain::{Explained, explain};
 use super::shape::CASES;
+use super::verdict::{self, Verdict};
 use super::walk::{Found, walk};
 use super::yaml::{self, At};
 use contract::audit::CallSource;
 use contract::model;
-use contract::policy::{Asked, Declared, Policy, Selection, Server, Skill, Subject, Tool};
+use contract::policy::{Asked, Declared, Document, Place, Policy, Selection, Server, Skill, Subject, Tool};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -157,33 +159,6 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
-/// What a policy says, in the words of `expects`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Is it allowed?
-    pub allowed: bool,
-    /// The rule that decides.
-    pub rule: Option<String>,
-    /// Why it is denied.
-    pub why: Option<&'static str>,
-    /// What is denied.
-    pub place: Option<String>,
-    /// What the person is told.
-    pub say: Option<String>,
-    /// What the row keeps.
-    pub content: Option<&'static str>,
-    /// When the call is stored.
-    pub audit: Option<&'static str>,
-    /// Words for routes.
-    pub labels: Vec<String>,
-    /// Rules that have something noted, with their words and places.
-    pub noted: Vec<(String, &'static str, String)>,
-    /// Rules that were passed.
-    pub passed: Vec<String>,
-    /// Rules over secrets and words that found something.
-    pub findings: Vec<String>,
-}
-
 /// The cases beside a policy: `bank.yaml` → `bank.test.yaml`.
 pub fn beside(policy: &Path) -> PathBuf {
     policy.with_extension("test.yaml")
@@ -240,7 +215,7 @@ pub fn parse(text: &str) -> Result<(Cases, Vec<At>), Vec<Found>> {
 
 impl Cases {
     /// Judges them all.
-    pub fn run(&self, policy: &Policy, places: &[At]) -> Vec<Outcome> {
+    pub fn run(&self, policy: &Policy, document: &Document, places: &[At]) -> Vec<Outcome> {
         let places = places.iter().copied().chain(std::iter::repeat(At::START));
         self.cases
             .iter()
@@ -251,7 +226,12 @@ impl Cases {
                     Whom::Name(name) => self.people.get(name).unwrap_or(&nobody),
                     Whom::Somebody(somebody) => somebody,
                 };
-                let verdict = judge(policy, somebody, &case.asks);
+                let Explained { mut verdict, rules, .. } =
+                    explain(policy, document, somebody, &case.asks);
+                if verdict.allowed {
+                    let applied = rules.into_iter().filter(|asked| asked.applies);
+                    verdict.heard = applied.map(|asked| asked.id).collect();
+                }
                 let differs = case.expects.differs(&verdict);
                 Outcome { name: case.name.clone(), at, differs, verdict }
             })
@@ -322,7 +302,7 @@ impl Asks {
                 Wanted::Name(name) => (name.clone(), None),
                 Wanted::Typed { kind, name } => (name.clone(), kind.clone()),
             };
-            Tool { name, kind, place: format!("tools[{index}]") }
+            Tool { name, kind, place: Place::Tool(index) }
         });
         let servers = self.servers.iter().enumerate().map(|(index, server)| Server {
             name: server.name.clone(),
@@ -334,12 +314,12 @@ impl Asks {
                     named: names.iter().map(|name| (name.clone(), true)).collect(),
                 },
             },
-            place: format!("mcp_servers[{index}]"),
+            place: Place::Server(index),
         });
         let skills = self.skills.iter().enumerate().map(|(index, skill)| Skill {
             kind: skill.kind.clone(),
             id: skill.id.clone(),
-            place: format!("container.skills[{index}]"),
+            place: Place::Skill(index),
         });
 
         Declared { tools: tools.collect(), servers: servers.collect(), skills: skills.collect() }
@@ -354,5 +334,5 @@ pub fn judge(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Verdict {
     let declared = asks.declared();
     let asked = Asked { model: &model, beside: &beside, declared: &declared };
 
-    super::verdict::of(policy, &lower.subject(), asked, asks.text.as_deref())
+    verdict::of(policy, &lower.subject(), asked, asks.text.as_deref())
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// A policy without faults.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Compiled {
     /// What is signed.
     pub payload: Vec<u8>,

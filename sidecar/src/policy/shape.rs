@@ -277,9 +277,10 @@ const SKILL: &[Member] = &[
 pub const WHYS: &[&str] = &[
     "model_not_allowed",
     "model_denied",
+    "model_unknown",
     "tool_blocked",
     "approval_required",
-    "server_not_allowed",
+    "server_not_managed",
     "skill_blocked",
     "secret_found",
     "word_blocked",

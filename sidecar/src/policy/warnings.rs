@@ -97,7 +97,7 @@ impl Warnings<'_> {
                 let Ok(pattern) = model::normalise_pattern(pattern) else { continue };
                 let fits = names.iter().any(|name| model::matches(&pattern, name));
                 if rule.effect == Effect::Allow && !fits {
-                    let problem = "fits no model of `models`: it may be called, and is not offered";
+                    let problem = "fits no model of `models`: what is not offered is refused";
                     self.add(format!("rules[{index}].models[{position}]"), problem);
                 }
             }

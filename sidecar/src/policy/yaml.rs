@@ -371,7 +371,7 @@ mod tests {
     fn what_could_be_read_in_two_ways_is_a_slip() {
         for (text, at, word) in [
             ("a: 1\nb: 2\na: 3\n", (3, 1), "twice"),
-            ("a: !!str 1\n", (1, 10), "tag"),
+            ("a: !!str 1\n", (1, 4), "tag"),
             ("a: 1\n---\nb: 2\n", (2, 1), "second document"),
             ("a: &x {b: 1}\nc:\n  <<: *x\n", (3, 3), "merge"),
             ("? [a, b]\n: 1\n", (1, 3), "must be text"),
