@@ -32,6 +32,7 @@
 mod check;
 mod document;
 mod judge;
+mod memo;
 mod scan;
 pub mod servers;
 mod tools;
@@ -101,6 +102,7 @@ pub struct Policy {
     secrets: Vec<SecretRule>,
     blocklists: Vec<Blocklist>,
     watch: Option<scan::Watch>,
+    memo: memo::Memo,
     /// The document's list, or the build's.
     offered: Vec<Offered>,
     /// The names of the document's list, normalised; empty where it has none.

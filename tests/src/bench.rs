@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod bodies;
+mod full;
 pub mod load;
 pub mod machine;
 pub mod report;
@@ -124,12 +125,12 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     };
     memory(&mut pair, &mut report, &arguments.module).await?;
     pair.arrange(&mut report)?;
-    let sizes =
-        Size::ALL.into_iter().filter(|size| arguments.sizes.iter().any(|s| s == size.name()));
-    for size in sizes {
+    let wanted = |size: &Size| arguments.sizes.iter().any(|name| name == size.name());
+    let sizes: Vec<Size> = Size::ALL.into_iter().filter(wanted).collect();
+    for size in &sizes {
         tokio::task::block_in_place(|| {
-            throughput(&mut pair, size, &arguments, &mut report)?;
-            latency(&mut pair, size, arguments.rounds, &mut report)
+            throughput(&mut pair, *size, &arguments, &mut report)?;
+            latency(&mut pair, *size, arguments.rounds, "", &mut report)
         })?;
     }
     tokio::task::block_in_place(|| streams(&mut pair, arguments.rounds, &mut report))?;
@@ -137,11 +138,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Ok(time) => report.figure("helper.cached_ms", time),
         Err(error) => report.note(format!("the helper is not measured: {error:#}")),
     }
+    if arguments.against.is_none() {
+        full::full(&mut pair, &sizes, arguments.rounds, &mut report).await?;
+    }
     audited(&pair.gate, &mut report).await?;
     audit::delay(&mut pair.gate, &mut report).await?;
     tokio::task::block_in_place(|| audit::before::before(&mut pair.gate, &mut report))?;
     report.note(format!(
-        "a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
+        "unless said a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
         begun.elapsed().as_secs_f64(),
         machine::load()
     ));
@@ -216,7 +220,13 @@ fn throughput(
     Ok(())
 }
 
-fn latency(pair: &mut Pair, size: Size, rounds: usize, report: &mut Report) -> Result<()> {
+fn latency(
+    pair: &mut Pair,
+    size: Size,
+    rounds: usize,
+    policy: &str,
+    report: &mut Report,
+) -> Result<()> {
     /// The sides change after so many calls, so that a disturbance meets both.
     const BLOCK: usize = 20;
     let blocks = match size {
@@ -245,10 +255,10 @@ fn latency(pair: &mut Pair, size: Size, rounds: usize, report: &mut Report) -> R
         absolute.push((median(times.0), median(times.1)));
     }
     let name = size.name();
-    report.figure(&format!("gate.{name}.added_p50"), median(added.clone()));
-    report.figure(&format!("gate.{name}.added_p99"), median(tails));
+    report.figure(&format!("gate.{name}.{policy}added_p50"), median(added.clone()));
+    report.figure(&format!("gate.{name}.{policy}added_p99"), median(tails));
     report.note(format!(
-        "{name}: one caller waits {:.3} ms, {:.3} without; added {}",
+        "{policy}{name}: one caller waits {:.3} ms, {:.3} without; added {}",
         median(absolute.iter().map(|it| it.0).collect()),
         median(absolute.iter().map(|it| it.1).collect()),
         listed(&added)

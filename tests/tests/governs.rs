@@ -189,7 +189,7 @@ fn a_secret_is_found_wherever_it_stands_and_its_text_goes_nowhere() {
             assert!(found["place"].as_str().is_some_and(|place| place.starts_with(['m', 's'])), "{found}");
             assert!(!format!("{row:?}").contains(other), "the row has the secret");
         }
-        allowed(world, says(world, &key.replace("api03", "other"))).await;
+        allowed(world, says(world, "sk-ant-api03- is how they begin.")).await;
         let mut files = Vec::new();
         logs(&world.place, &mut files);
         assert!(files.len() > 3, "{files:?}");

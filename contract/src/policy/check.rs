@@ -4,6 +4,7 @@ use super::document::{
     Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SCHEMA, SecretRule, ServerRule,
     ToolRule,
 };
+use super::memo::Memo;
 use super::scan::Watch;
 use super::tools::Words;
 use super::who::Who;
@@ -129,6 +130,7 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         secrets,
         blocklists,
         watch,
+        memo: Memo::default(),
         offered,
         names,
         break_glass: document.break_glass,

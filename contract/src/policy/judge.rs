@@ -5,6 +5,7 @@
 //! server needs one rule that allows it.
 
 use super::document::{BreakGlass, Offered, Rule, ServerRule};
+use super::memo::{self, Memo, RuleSet, Said};
 use super::tools::{Declared, Place, Server, Word, comparable, of_server};
 use super::who::{Subject, concerns};
 use super::{Effect, Policy, Terms, Tools, servers};
@@ -109,11 +110,11 @@ impl Policy {
         if tools.is_empty() && servers.is_empty() && skills.is_empty() {
             return Ok(judgement.grant);
         }
-        let rules: Vec<&Tools> = self
-            .tools
-            .iter()
-            .filter(|tools| concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject))
-            .collect();
+        let concerned = |(_, tools): &(usize, &'a Tools)| {
+            concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject)
+        };
+        let rules: Vec<(usize, &Tools)> = self.tools.iter().enumerate().filter(concerned).collect();
+        let rules = Concerned { set: memo::set(rules.iter().map(|(index, _)| *index)), rules };
         for tool in tools {
             for name in tool.names() {
                 judgement.tool(&rules, name, tool.place, Why::Tool)?;
@@ -148,6 +149,28 @@ impl Policy {
         let glass = self.break_glass.as_ref()?;
 
         glass.roles.iter().any(|role| subject.roles.contains(role)).then_some(glass)
+    }
+}
+
+/// The rules over tools that are for a caller.
+struct Concerned<'a> {
+    rules: Vec<(usize, &'a Tools)>,
+    /// The same, to be remembered by.
+    set: Option<RuleSet>,
+}
+
+impl Concerned<'_> {
+    /// Hands what they say of a name to `then`.
+    fn said<T>(&self, memo: &Memo, name: &str, then: impl FnOnce(&Said) -> T) -> T {
+        let name = comparable(name);
+        let ask = || -> Said {
+            let said = |(index, tools): &(usize, &Tools)| Some((*index, tools.words.of(&name)?));
+            self.rules.iter().filter_map(said).collect()
+        };
+        match &self.set {
+            Some(set) => memo.with(set, &name, ask, then),
+            None => then(&ask()),
+        }
     }
 }
 
@@ -196,19 +219,20 @@ impl<'a> Judgement<'a, '_> {
 
     fn tool(
         &mut self,
-        rules: &[&'a Tools],
+        rules: &Concerned<'a>,
         name: &str,
         place: Place,
         why: Why,
     ) -> Result<(), Denial<'a>> {
-        let name = comparable(name);
-        for tools in rules {
-            if let Some(word) = tools.words.of(&name) {
-                self.word(tools, word, place, why)?;
+        let policy = self.policy;
+        rules.said(&policy.memo, name, |said| {
+            for (index, word) in said {
+                if let Some(tools) = policy.tools.get(*index) {
+                    self.word(tools, *word, place, why)?;
+                }
             }
-        }
-
-        Ok(())
+            Ok(())
+        })
     }
 
     fn word(
@@ -244,7 +268,7 @@ impl<'a> Judgement<'a, '_> {
     }
 
     /// A server has to be one that is managed, for this caller; then its tools are judged.
-    fn server(&mut self, rules: &[&'a Tools], server: &'a Server) -> Result<(), Denial<'a>> {
+    fn server(&mut self, rules: &Concerned<'a>, server: &'a Server) -> Result<(), Denial<'a>> {
         let address = servers::normalise(&server.url).ok();
         let managed = |rule: &&ServerRule| {
             concerns(&rule.who, rule.unless.as_ref(), self.subject)
@@ -272,7 +296,7 @@ impl<'a> Judgement<'a, '_> {
             .keys()
             .map(|tool| comparable(&of_server(&managed.id, tool)).into_owned())
             .collect();
-        for tools in rules {
+        for (_, tools) in &rules.rules {
             if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
                 self.word(tools, word, server.place, Why::Tool)?;
             }

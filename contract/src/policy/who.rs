@@ -101,20 +101,22 @@ impl Who {
         let any = |wanted: &[String], are: &[String]| {
             wanted.is_empty() || wanted.iter().any(|name| are.contains(name))
         };
-        let checks = [
-            ("tenants", one(tenants, Some(subject.tenant))),
-            ("groups", any(groups, subject.groups)),
-            ("departments", one(departments, subject.department)),
-            ("users", one(users, Some(subject.user))),
-            ("populations", any(populations, subject.populations)),
-            ("roles", any(roles, subject.roles)),
-            ("clients", one(clients, Some(subject.client))),
-            ("agents", one(agents, subject.agent)),
-            ("regions", one(regions, subject.region)),
-            ("sources", sources.is_empty() || sources.contains(&subject.source)),
-        ];
+        // Asked of every rule at every call, so the first that does not fit ends it.
+        let fits = |name, fits: bool| if fits { Ok(()) } else { Err(name) };
+        let all = || {
+            fits("tenants", one(tenants, Some(subject.tenant)))?;
+            fits("groups", any(groups, subject.groups))?;
+            fits("departments", one(departments, subject.department))?;
+            fits("users", one(users, Some(subject.user)))?;
+            fits("populations", any(populations, subject.populations))?;
+            fits("roles", any(roles, subject.roles))?;
+            fits("clients", one(clients, Some(subject.client)))?;
+            fits("agents", one(agents, subject.agent))?;
+            fits("regions", one(regions, subject.region))?;
+            fits("sources", sources.is_empty() || sources.contains(&subject.source))
+        };
 
-        checks.into_iter().find(|(_, fits)| !fits).map(|(name, _)| name)
+        all().err()
     }
 
     /// Is this caller one of them?

@@ -1,4 +1,5 @@
 use super::*;
+mod forms;
 mod governs;
 mod intends;
 mod said;

@@ -37,9 +37,34 @@ impl Size {
     }
 }
 
-/// A line of source code as it stands in a prompt: quotes and line ends are escaped in JSON.
-const LINE: &str =
-    "    let Some(value) = map.get(\"key\") else { return Err(Missing(\"key\")) };\n";
+/// What stands in prompts: code, prose, logs, configuration; quotes and line ends are escaped in JSON.
+/// Words are among it of which secrets are made, and none is one.
+const LINES: [&str; 24] = [
+    "    let Some(value) = map.get(\"key\") else { return Err(Missing(\"key\")) };\n",
+    "export async function refresh(token: string): Promise<Session> {\n",
+    "  const res = await fetch(`https://api.example.com/v1/items?limit=${limit}`, { headers });\n",
+    "    password = getpass.getpass(\"Password: \")  # never stored\n",
+    "2026-11-02T10:14:07.221Z INFO  gateway::pool connection 17 reused after 211 ms\n",
+    "The reviewer asked whether the cache key should include the tenant, and I think it should.\n",
+    "        assert_eq!(parse(\"a = 1\\nb = 2\").unwrap().len(), 2);\n",
+    "+    if (secret.length < MIN_SECRET_LENGTH) throw new RangeError('too short');\n",
+    "-    return self.client.get(url, timeout=30, verify=True).json()[\"items\"]\n",
+    "    pub fn with_capacity(capacity: usize) -> Self { Self { buffer: Vec::with_capacity(capacity) } }\n",
+    "| name | type | default | what it does when the upstream is away |\n",
+    "\tif err := json.NewDecoder(r.Body).Decode(&req); err != nil {\n",
+    "SELECT o.id, o.total, c.email FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.state = 'open';\n",
+    "  - name: API_TOKEN\n    valueFrom: { secretKeyRef: { name: api, key: token } }\n",
+    "error[E0502]: cannot borrow `*self` as mutable because it is also borrowed as immutable\n",
+    "commit 4f2a9c1e7b3d5a6f8e9c0b1a2d3e4f5a6b7c8d9e\nAuthor: Ann Example <ann@example.com>\n",
+    "Then we sketched the key-value layout: one row per user, risk-score and task-queue beside it.\n",
+    "const AUTH_HEADER: &str = \"authorization\"; // Bearer tokens only, see RFC 6750\n",
+    "    <div className=\"flex items-center gap-2 text-sm text-gray-500\">{t('settings.keys')}</div>\n",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  dist/app.js\n",
+    "def test_login_refuses_unknown_user(client):\n    assert client.post(\"/login\").status_code == 401\n",
+    "// TODO: the disk-cache should honour max-age; right now it is kept until the process ends.\n",
+    "    \"@types/node\": \"^22.1.0\", \"eslint\": \"^9.9.0\", \"typescript\": \"~5.6.2\",\n",
+    "Project plans are due on Friday; falcon-like speed is not needed, but please keep the heron calm.\n",
+];
 
 /// A body of about this many bytes.
 pub fn body(bytes: usize, stream: bool) -> Bytes {
@@ -58,17 +83,32 @@ pub fn body(bytes: usize, stream: bool) -> Bytes {
     loop {
         let text = value.to_string();
         let missing = bytes.saturating_sub(text.len() + 200);
-        if missing < LINE.len() * 2 {
+        if missing < 256 {
             // The model comes first, as with the SDK; a map of serde_json's is sorted.
             let rest = text.trim_start_matches('{');
             return Bytes::from(format!(
                 r#"{{"model":"claude-sonnet-4-5-20250929","max_tokens":32000,"stream":{stream},{rest}"#
             ));
         }
-        let text = LINE.repeat(missing.min(largest) / (LINE.len() + 6));
+        let text = lines(missing.min(largest), turn);
         push(&mut value, turn, &text);
         turn += 1;
     }
+}
+
+/// Lines of about so many bytes in JSON, other ones in each turn.
+fn lines(bytes: usize, turn: usize) -> String {
+    let mut text = String::new();
+    let mut size = 0;
+    for line in LINES.iter().cycle().skip(turn) {
+        size += line.len() + line.matches(['"', '\n', '\t', '\\']).count();
+        if size > bytes {
+            return text;
+        }
+        text.push_str(line);
+    }
+
+    text
 }
 
 fn push(value: &mut Value, turn: usize, text: &str) {
