@@ -71,7 +71,7 @@ pub enum Command {
     Pat(PatCommand),
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
-    Policy(Box<PolicyCommand>),
+    Policy(PolicyCommand),
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(Box<AuditCommand>),

@@ -6,7 +6,8 @@ use contract::audit::CallSource;
 use std::path::PathBuf;
 
 /// What `policy diff` adds to the exit codes.
-const DIFF_CODES: &str = "Exit codes: 0 they say the same; 1 they differ, or it failed; 2 wrong usage;
+const DIFF_CODES: &str =
+    "Exit codes: 0 they say the same; 1 they differ, or it failed; 2 wrong usage;
 3 what was named is not there.";
 
 /// `tollgate policy`.
@@ -30,7 +31,7 @@ pub enum PolicyCommand {
     },
     /// Say which rule decides a call, and why each other one does not.
     #[command(after_help = EXIT_CODES)]
-    Explain(AskArgs),
+    Explain(Box<AskArgs>),
     /// Say what changes from one policy to another, and whether it loosens or tightens.
     #[command(after_help = DIFF_CODES)]
     Diff {
@@ -43,7 +44,7 @@ pub enum PolicyCommand {
     },
     /// Sign a policy, where the security team's key is.
     #[command(after_help = EXIT_CODES)]
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
     /// Put a signed policy in force, on every sidecar of this database.
     #[command(after_help = EXIT_CODES)]
     Publish {

@@ -10,7 +10,9 @@ use super::walk::{Found, walk};
 use super::yaml::{self, At};
 use contract::audit::CallSource;
 use contract::model;
-use contract::policy::{Asked, Declared, Document, Place, Policy, Selection, Server, Skill, Subject, Tool};
+use contract::policy::{
+    Asked, Declared, Document, Place, Policy, Selection, Server, Skill, Subject, Tool,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,8 @@ pub struct Cases {
     schema: String,
     #[serde(default)]
     people: BTreeMap<String, Somebody>,
-    cases: Vec<Case>,
+    #[serde(rename = "cases")]
+    list: Vec<Case>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -189,7 +192,7 @@ pub fn parse(text: &str) -> Result<(Cases, Vec<At>), Vec<Found>> {
         let problem = format!("is {:?}, and must be {SCHEMA:?}", cases.schema);
         fault("schema".into(), problem);
     }
-    for (index, case) in cases.cases.iter().enumerate() {
+    for (index, case) in cases.list.iter().enumerate() {
         if let Whom::Name(name) = &case.who
             && !cases.people.contains_key(name)
         {
@@ -207,7 +210,7 @@ pub fn parse(text: &str) -> Result<(Cases, Vec<At>), Vec<Found>> {
     if !found.is_empty() {
         return Err(found);
     }
-    let places = (0..cases.cases.len()).map(|index| walked.at(&format!("cases[{index}]")));
+    let places = (0..cases.list.len()).map(|index| walked.at(&format!("cases[{index}]")));
     let places = places.collect();
 
     Ok((cases, places))
@@ -217,7 +220,7 @@ impl Cases {
     /// Judges them all.
     pub fn run(&self, policy: &Policy, document: &Document, places: &[At]) -> Vec<Outcome> {
         let places = places.iter().copied().chain(std::iter::repeat(At::START));
-        self.cases
+        self.list
             .iter()
             .zip(places)
             .map(|(case, at)| {

@@ -59,7 +59,12 @@ fn check(files: &[PathBuf], screen: &mut Screen) -> Result<(), Failure> {
     if good { Ok(()) } else { Err(Failure::Answered) }
 }
 
-fn passed(file: &Path, compiled: &Compiled, many: bool, screen: &mut Screen) -> Result<(), Failure> {
+fn passed(
+    file: &Path,
+    compiled: &Compiled,
+    many: bool,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     if screen.json() {
         return screen.object(&report(file, Some(&compiled.version), &[], &compiled.warnings));
     }

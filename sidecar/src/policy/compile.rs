@@ -135,7 +135,7 @@ fn whole(problem: String) -> Found {
 
 /// The faults of sense with their lines, without those that only follow from faults of shape.
 fn located(walked: &Walked, faults: Vec<Fault>) -> Vec<Found> {
-    let unnamed = walked.found.iter().any(|found| found.place.ends_with(".id"));
+    let unnamed = walked.found.iter().any(|found| found.place.rsplit('.').next() == Some("id"));
     faults
         .into_iter()
         .filter(|fault| !walked.is_faulty(&fault.place))

@@ -158,7 +158,10 @@ fn member<'v>(of: &'v Map<String, Value>, name: &str) -> &'v Value {
 fn entries(of: &Map<String, Value>, section: &str) -> Vec<(String, Value)> {
     let list = member(of, section).as_array().cloned().unwrap_or_default();
     list.into_iter()
-        .map(|entry| (entry["id"].as_str().unwrap_or_default().to_owned(), entry))
+        .map(|entry| {
+            let id = entry.get("id").and_then(Value::as_str).unwrap_or_default();
+            (id.to_owned(), entry)
+        })
         .collect()
 }
 
@@ -196,7 +199,8 @@ fn inside(section: &'static str, id: &str, was: &Value, is: &Value, changes: &mu
         if from == to {
             continue;
         }
-        let deeper = matches!(name.as_str(), "who" | "tools") || (name == "unless" && both(from, to));
+        let deeper =
+            matches!(name.as_str(), "who" | "tools") || (name == "unless" && both(from, to));
         let parts = if deeper { apart(name, from, to) } else { vec![(name.clone(), from, to)] };
         for (place, from, to) in parts {
             let way = judge::changed(section, was, is, &place, from, to);

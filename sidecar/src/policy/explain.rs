@@ -33,7 +33,12 @@ pub struct Asked {
 }
 
 /// Explains what a policy says to somebody who asks.
-pub fn explain(policy: &Policy, document: &Document, somebody: &Somebody, asks: &Asks) -> Explained {
+pub fn explain(
+    policy: &Policy,
+    document: &Document,
+    somebody: &Somebody,
+    asks: &Asks,
+) -> Explained {
     let verdict = judge(policy, somebody, asks);
     let lower = Somebody { user: somebody.user.to_ascii_lowercase(), ..somebody.clone() };
     let subject = lower.subject();
@@ -51,7 +56,7 @@ pub fn explain(policy: &Policy, document: &Document, somebody: &Somebody, asks: 
 
 impl Explained {
     /// For programs.
-    pub fn object(&self) -> Value {
+    pub fn object(&self, version: &str, user_is_known: bool) -> Value {
         let verdict = &self.verdict;
         let noted: Vec<Value> = verdict
             .noted
@@ -73,6 +78,7 @@ impl Explained {
             "content": verdict.content, "audit": verdict.audit, "labels": verdict.labels,
             "noted": noted, "passed": verdict.passed, "findings": verdict.findings,
             "break_glass": self.glass, "rules": rules,
+            "version": version, "user_is_known": user_is_known,
         })
     }
 }
@@ -174,9 +180,13 @@ fn of_remote(
         .collect();
     let all = of_server(&managed.id, "").to_ascii_lowercase();
     let others = words
-        .of_any(&all, &|name| server.tools.named.keys().any(|tool| {
-            of_server(&managed.id, tool).eq_ignore_ascii_case(name)
-        }))
+        .of_any(&all, &|name| {
+            server
+                .tools
+                .named
+                .keys()
+                .any(|tool| of_server(&managed.id, tool).eq_ignore_ascii_case(name))
+        })
         .filter(|_| server.tools.others)
         .map(|word| format!("{all}*: {}", word.as_str()));
     let said: Vec<String> = said.into_iter().chain(others).collect();
@@ -193,12 +203,7 @@ fn is_at(pattern: &str, url: &str) -> bool {
     servers::matches(&pattern, &url)
 }
 
-fn remotes(
-    document: &Document,
-    subject: &Subject<'_>,
-    remote: &[Server],
-    asked: &mut Vec<Asked>,
-) {
+fn remotes(document: &Document, subject: &Subject<'_>, remote: &[Server], asked: &mut Vec<Asked>) {
     if remote.is_empty() {
         return;
     }
@@ -228,13 +233,17 @@ fn said(
 ) {
     let scanned = policy.scan_text(subject, text);
     let secrets = document.secrets.iter().map(|one| ("secrets", &one.id, &one.who, &one.unless));
-    let lists = document.blocklists.iter().map(|one| ("blocklists", &one.id, &one.who, &one.unless));
+    let lists =
+        document.blocklists.iter().map(|one| ("blocklists", &one.id, &one.who, &one.unless));
     for (section, id, who, unless) in secrets.chain(lists) {
         let found: Vec<String> = scanned
             .found
             .iter()
             .filter(|found| found.rule_id == id)
-            .map(|found| format!("found {} ({:?}, {})", found.what, found.action, found.severity.as_str()).to_lowercase())
+            .map(|found| {
+                format!("found {} ({:?}, {})", found.what, found.action, found.severity.as_str())
+                    .to_lowercase()
+            })
             .collect();
         let missed = missed(who, unless.as_ref(), subject)
             .or_else(|| found.is_empty().then(|| "nothing found".to_owned()));
@@ -308,11 +317,15 @@ blocklists:
     #[test]
     fn tools_servers_and_words_are_explained_where_they_are_asked_for() {
         let ann = Somebody { user: "ANN@example.com".into(), ..Somebody::default() };
-        let remote = |url: &str| super::super::cases::Remote { url: url.into(), ..Default::default() };
+        let remote =
+            |url: &str| super::super::cases::Remote { url: url.into(), ..Default::default() };
         let asks = Asks {
             model: "claude-haiku-4-5".into(),
             tools: vec![super::super::cases::Wanted::Name("bash".into())],
-            servers: vec![remote("https://tickets.example/mcp"), remote("https://wiki.example/mcp")],
+            servers: vec![
+                remote("https://tickets.example/mcp"),
+                remote("https://wiki.example/mcp"),
+            ],
             text: Some("the Falcon lands".into()),
             ..Asks::default()
         };

@@ -212,11 +212,8 @@ const LONGEST: usize = 500;
 async fn told(store: &Store, refused: &PolicyError) -> Result<(), StoreError> {
     let why: String = refused.to_string().chars().take(LONGEST).collect();
     let act = Act::new(format!("policy refused: {why}"))?;
-    let row = Event {
-        outcome: Outcome::Denied,
-        rule_id: Some("policy_refused".into()),
-        ..act.row("")
-    };
+    let row =
+        Event { outcome: Outcome::Denied, rule_id: Some("policy_refused".into()), ..act.row("") };
 
     store.append(&[row], None).await.map(drop)
 }

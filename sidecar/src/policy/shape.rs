@@ -129,14 +129,22 @@ pub const TOOL_RULE: &[Member] = &[
     ID,
     ABOUT,
     UNLESS,
-    must("tools", Shape::Table(&Shape::Word(WORDS)), "a name (* for any run of characters): a word"),
+    must(
+        "tools",
+        Shape::Table(&Shape::Word(WORDS)),
+        "a name (* for any run of characters): a word",
+    ),
     LABELS,
     SAY,
 ];
 
 /// A remote MCP server.
-pub const SERVER_RULE: &[Member] =
-    &[ID, ABOUT, UNLESS, must("url", Shape::Text, "https://HOST/PATH, or a folder with /* at its end")];
+pub const SERVER_RULE: &[Member] = &[
+    ID,
+    ABOUT,
+    UNLESS,
+    must("url", Shape::Text, "https://HOST/PATH, or a folder with /* at its end"),
+];
 
 /// A rule over secrets.
 pub const SECRET_RULE: &[Member] = &[
@@ -152,16 +160,8 @@ pub const SECRET_RULE: &[Member] = &[
 ];
 
 /// A list of words.
-pub const BLOCKLIST: &[Member] = &[
-    ID,
-    ABOUT,
-    UNLESS,
-    must("words", TEXTS, "words and phrases"),
-    ACTION,
-    SEVERITY,
-    LABELS,
-    SAY,
-];
+pub const BLOCKLIST: &[Member] =
+    &[ID, ABOUT, UNLESS, must("words", TEXTS, "words and phrases"), ACTION, SEVERITY, LABELS, SAY];
 
 /// A pattern of one's own.
 pub const PATTERN: &[Member] = &[
@@ -202,7 +202,11 @@ pub const SHEET: &[Member] = &[
     must("as_of", Shape::Text, "the day they were agreed, 2026-11-21"),
     must("source", Shape::Text, "where they are from"),
     may("rates", Shape::Any(&Shape::Struct(SHEET_LINE)), "prices of tokens"),
-    may("web_search", Shape::Table(&Shape::Decimal), "dollars for a thousand searches, by provider"),
+    may(
+        "web_search",
+        Shape::Table(&Shape::Decimal),
+        "dollars for a thousand searches, by provider",
+    ),
 ];
 
 /// A line of prices.
@@ -268,10 +272,8 @@ const SERVER: &[Member] = &[
     may("tools", MAYBE_TEXTS, "the tools of it that are to be had; absent: all"),
 ];
 
-const SKILL: &[Member] = &[
-    must("type", Shape::Text, "anthropic or custom"),
-    must("id", Shape::Text, "its id"),
-];
+const SKILL: &[Member] =
+    &[must("type", Shape::Text, "anthropic or custom"), must("id", Shape::Text, "its id")];
 
 /// Why a call is denied, in the words of the refusals' codes.
 pub const WHYS: &[&str] = &[
@@ -334,7 +336,8 @@ mod tests {
             assert!(member.required, "{missing} must stand there");
             value.insert(missing, sample(member.shape));
         }
-        let needed: BTreeSet<&str> = members.iter().filter(|m| m.required).map(|m| m.name).collect();
+        let needed: BTreeSet<&str> =
+            members.iter().filter(|m| m.required).map(|m| m.name).collect();
         assert_eq!(needed, value.keys().map(String::as_str).collect(), "{value:?}");
     }
 
@@ -393,9 +396,27 @@ mod tests {
     fn every_member_stands_in_the_documentation() {
         let text = include_str!("../../../docs/policy.md");
         for members in [
-            POLICY, WHO, RULE, TOOL_RULE, SERVER_RULE, SECRET_RULE, BLOCKLIST, PATTERN, OFFERED,
-            BREAK_GLASS, STANDING, SHEET, SHEET_LINE, CASES, CASE, SOMEBODY, ASKS, TOOL, SERVER,
-            SKILL, EXPECTS,
+            POLICY,
+            WHO,
+            RULE,
+            TOOL_RULE,
+            SERVER_RULE,
+            SECRET_RULE,
+            BLOCKLIST,
+            PATTERN,
+            OFFERED,
+            BREAK_GLASS,
+            STANDING,
+            SHEET,
+            SHEET_LINE,
+            CASES,
+            CASE,
+            SOMEBODY,
+            ASKS,
+            TOOL,
+            SERVER,
+            SKILL,
+            EXPECTS,
         ] {
             for member in members {
                 let name = member.name;

@@ -33,12 +33,7 @@ pub struct Verdict {
 }
 
 /// What a policy says: first of what is asked for, then of what is said, as in the gate.
-pub fn of(
-    policy: &Policy,
-    subject: &Subject<'_>,
-    asked: Asked<'_>,
-    text: Option<&str>,
-) -> Verdict {
+pub fn of(policy: &Policy, subject: &Subject<'_>, asked: Asked<'_>, text: Option<&str>) -> Verdict {
     let grant = match policy.judge(subject, asked) {
         Ok(grant) => grant,
         Err(denial) => return denied(&denial),
@@ -71,7 +66,9 @@ fn granted(grant: &Grant<'_>, scanned: &Scanned<'_>) -> Verdict {
             Audit::Before => "before",
         }),
         labels: owned(grant.labels.union(&scanned.labels).collect()),
-        noted: noted.map(|note| (note.rule_id.to_owned(), note.word, note.place.to_string())).collect(),
+        noted: noted
+            .map(|note| (note.rule_id.to_owned(), note.word, note.place.to_string()))
+            .collect(),
         passed: owned(grant.passed.union(&scanned.passed).collect()),
         ..Verdict::default()
     }

@@ -146,9 +146,10 @@ impl Walker {
                 Err(format!("is {}, and text belongs here: write \"{text}\"", name(is)))
             }
             Shape::Decimal if matches!(is, Type::Text | Type::Number) => Ok(text.into()),
-            Shape::Whole if is == Type::Number => text.parse::<u32>().map(Value::from).or_else(
-                |_| Err(format!("is {text}, and a whole number from 0 on belongs here")),
-            ),
+            Shape::Whole if is == Type::Number => match text.parse::<u32>() {
+                Ok(number) => Ok(number.into()),
+                Err(_) => Err(format!("is {text}, and a whole number from 0 on belongs here")),
+            },
             Shape::Time(unit) => time(text, unit).map(Value::from).ok_or_else(|| {
                 format!("is {text:?}, and a length of time belongs here, such as {}", example(unit))
             }),
@@ -216,7 +217,9 @@ fn wrong(is: &str, shape: Shape) -> String {
         Shape::Word(words) => format!("one word belongs here: {}", words.join(", ")),
         Shape::List(_) | Shape::Any(_) => "a list belongs here: write […]".to_owned(),
         Shape::Table(of) => match *of {
-            Shape::Word(words) => format!("NAME: WORD belongs here, a word of {}", words.join(", ")),
+            Shape::Word(words) => {
+                format!("NAME: WORD belongs here, a word of {}", words.join(", "))
+            }
             _ => "NAME: VALUE belongs here".to_owned(),
         },
         Shape::Struct(members) => format!("members belong here: {}", names(members)),

@@ -37,7 +37,10 @@ impl Warnings<'_> {
             ("tools", audiences(&document.tools, |rule| (&rule.who, rule.unless.as_ref()))),
             ("servers", audiences(&document.servers, |rule| (&rule.who, rule.unless.as_ref()))),
             ("secrets", audiences(&document.secrets, |rule| (&rule.who, rule.unless.as_ref()))),
-            ("blocklists", audiences(&document.blocklists, |list| (&list.who, list.unless.as_ref()))),
+            (
+                "blocklists",
+                audiences(&document.blocklists, |list| (&list.who, list.unless.as_ref())),
+            ),
         ];
         for (section, nobody) in all {
             for index in nobody {
@@ -61,7 +64,8 @@ impl Warnings<'_> {
             let shadow = document.rules.iter().find(|deny| shadows(deny, rule));
             let passed = |id: &str| {
                 let glass = document.break_glass.as_ref();
-                glass.is_some_and(|glass| glass.passes.iter().any(|those| model::matches(those, id)))
+                glass
+                    .is_some_and(|glass| glass.passes.iter().any(|those| model::matches(those, id)))
             };
             if let Some(deny) = shadow.filter(|deny| !passed(&deny.id)) {
                 let problem = format!("never applies: {} denies all of it", deny.id);

@@ -157,8 +157,18 @@ fn slip(at: At, problem: impl Into<String>) -> Slip {
 
 /// A node whose end has not come.
 enum Open {
-    List { at: At, anchor: usize, nodes: Vec<Node> },
-    Map { at: At, anchor: usize, pairs: Vec<(Key, Node)>, names: BTreeSet<String>, key: Option<Key> },
+    List {
+        at: At,
+        anchor: usize,
+        nodes: Vec<Node>,
+    },
+    Map {
+        at: At,
+        anchor: usize,
+        pairs: Vec<(Key, Node)>,
+        names: BTreeSet<String>,
+        key: Option<Key>,
+    },
 }
 
 #[derive(Default)]
@@ -295,13 +305,13 @@ impl Loader<'_> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { nodes, .. }) => nodes.push(node),
-            Some(Open::Map { pairs, key, .. }) => match key.take() {
-                Some(key) => pairs.push((key, node)),
-                None => {
+            Some(Open::Map { pairs, key, .. }) => {
+                let Some(key) = key.take() else {
                     self.slips.push(slip(at, "a member's name must be text"));
                     return false;
-                }
-            },
+                };
+                pairs.push((key, node));
+            }
         }
 
         true
@@ -376,7 +386,7 @@ mod tests {
             ("a: &x {b: 1}\nc:\n  <<: *x\n", (3, 3), "merge"),
             ("? [a, b]\n: 1\n", (1, 3), "must be text"),
             ("a: [1, 2\n", (2, 1), "no YAML"),
-            ("\ta: 1\n", (1, 1), "no YAML"),
+            ("a:\n\tb: 1\n", (2, 1), "no YAML"),
             ("", (1, 1), "nothing"),
             ("# only words\n", (1, 1), "nothing"),
         ] {
@@ -397,7 +407,7 @@ mod tests {
         for level in 1..10 {
             let below = format!("*a{}", level - 1);
             let line = vec![below; 10].join(", ");
-            bomb += &format!("a{level}: &a{level} [{line}]\n");
+            bomb = format!("{bomb}a{level}: &a{level} [{line}]\n");
         }
         assert!(slips(&bomb)[0].2.contains("values"), "{:?}", slips(&bomb));
         assert!(!slips("a: &x [*x]\n").is_empty());

@@ -101,11 +101,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn publish_policy(
-        &self,
-        new: &PolicyVersion,
-        act: &Act,
-    ) -> Result<bool, StoreError> {
+    pub async fn publish_policy(&self, new: &PolicyVersion, act: &Act) -> Result<bool, StoreError> {
         each!(self, db => db.publish_policy(new, act).await)
     }
 }

@@ -26,8 +26,8 @@ pub(super) fn test(
     let compiled = compile::file(file)?;
     let path = cases_file.map_or_else(|| cases::beside(file), Path::to_owned);
     let text = compile::read(&path)?;
-    let (cases, places) = cases::parse(&text)
-        .map_err(|found| SourceError::Faults { path: path.clone(), found })?;
+    let (cases, places) =
+        cases::parse(&text).map_err(|found| SourceError::Faults { path: path.clone(), found })?;
     let outcomes = cases.run(&compiled.policy, &compiled.document, &places);
     for outcome in &outcomes {
         if screen.json() {
@@ -61,17 +61,20 @@ fn line(path: &Path, outcome: &Outcome) -> String {
     let mut text =
         format!("FAILED  {}  {}:{}:{}\n", shown(name), path.display(), at.line, at.column);
     for (member, expected, got) in differs {
-        text.push_str(&format!("        {member}: expected {expected}, got {got}\n"));
+        text.extend(["        ", member, ": expected ", expected, ", got ", got, "\n"]);
     }
+    text.extend(["        it says: ", &sentence(verdict), "\n"]);
 
-    text + &format!("        it says: {}\n", sentence(verdict))
+    text
 }
 
 fn object(path: &Path, outcome: &Outcome) -> Value {
     let differs: Vec<Value> = outcome
         .differs
         .iter()
-        .map(|(member, expected, got)| json!({ "member": member, "expected": expected, "got": got }))
+        .map(
+            |(member, expected, got)| json!({ "member": member, "expected": expected, "got": got }),
+        )
         .collect();
     let Verdict { allowed, rule, why, .. } = &outcome.verdict;
 
@@ -127,28 +130,22 @@ pub(super) async fn explain(
     data: &Data,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let (policy, document, version) = match &asked.file {
-        Some(file) => {
-            let compiled = compile::file(file)?;
-            (compiled.policy, compiled.document, compiled.version)
-        }
-        None => {
-            let published = history::in_force(data).await?;
-            let document = serde_json::from_slice(&published.payload)?;
-            let policy = Policy::parse(&published.payload).map_err(|faults| {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                Failure::Refused(faults.join("; "))
-            })?;
-            (policy, document, published.version)
-        }
+    let (policy, document, version) = if let Some(file) = &asked.file {
+        let compiled = compile::file(file)?;
+        (compiled.policy, compiled.document, compiled.version)
+    } else {
+        let published = history::in_force(data).await?;
+        let document = serde_json::from_slice(&published.payload)?;
+        let policy = Policy::parse(&published.payload).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::Refused(faults.join("; "))
+        })?;
+        (policy, document, published.version)
     };
     let (somebody, known) = somebody(asked, data).await?;
     let explained = explain::explain(&policy, &document, &somebody, &asks(asked));
     if screen.json() {
-        let mut object = explained.object();
-        object["version"] = version.into();
-        object["user_is_known"] = known.into();
-        return screen.object(&object);
+        return screen.object(&explained.object(&version, known));
     }
     if asked.user.is_some() && !known {
         screen.say("Nobody is known here by that address: only what you said of them counts.");
@@ -162,7 +159,7 @@ fn told(version: &str, explained: &Explained) -> String {
     let mut text = format!("{}\n", sentence(verdict));
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("{name:<9} {}\n", shown(value)));
+            text.extend([format!("{name:<9} {}\n", shown(value))]);
         }
     };
     line("policy", version);
@@ -171,7 +168,10 @@ fn told(version: &str, explained: &Explained) -> String {
     line("audit", verdict.audit.unwrap_or_default());
     line("labels", &verdict.labels.join(" "));
     line("passed", &verdict.passed.join(" "));
-    line("glass", if explained.glass { "broken: the caller has a role that breaks it" } else { "" });
+    line(
+        "glass",
+        if explained.glass { "broken: the caller has a role that breaks it" } else { "" },
+    );
     for (rule, word, place) in &verdict.noted {
         line("noted", &format!("{word} by {rule} at {place}"));
     }
@@ -244,12 +244,11 @@ pub(super) async fn diff(
     data: &Data,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let (from, to) = match to {
-        Some(to) => (named(from, data).await?, named(to, data).await?),
-        None => {
-            let now = history::in_force(data).await?;
-            (serde_json::from_slice(&now.payload)?, named(from, data).await?)
-        }
+    let (from, to) = if let Some(to) = to {
+        (named(from, data).await?, named(to, data).await?)
+    } else {
+        let now = history::in_force(data).await?;
+        (serde_json::from_slice(&now.payload)?, named(from, data).await?)
     };
     let changes = diff::diff(&from, &to);
     for change in &changes {

@@ -62,7 +62,9 @@ async fn put(
             Some(published.version.clone())
         }
         Done::Changed(from) => {
-            screen.say("In force on every sidecar within half a second, in the gates a second later.");
+            screen.say(
+                "In force on every sidecar within half a second, in the gates a second later.",
+            );
             from
         }
     };
@@ -107,8 +109,7 @@ pub(super) async fn list(limit: u32, data: &Data, screen: &mut Screen) -> Result
     if screen.json() {
         return Ok(());
     }
-    let head =
-        ["VERSION", "", "NAME", "WHEN", "BY", "KEY", "WAY", "CHANGES", "TICKET", "WHY"];
+    let head = ["VERSION", "", "NAME", "WHEN", "BY", "KEY", "WAY", "CHANGES", "TICKET", "WHY"];
 
     screen.table(&head, &rows)
 }

@@ -26,14 +26,13 @@ pub(super) async fn sign(
         super::warn(&wanted.file, &compiled, screen);
         (compiled.payload, Vec::new())
     };
-    let signed = match &wanted.signer {
-        Some(command) => signer::sign(command, &payload, &public_key(wanted, data)?).await?,
-        None => {
-            let key = wanted.key.clone().unwrap_or_else(|| data.policy_key());
-            let (key_id, pair) = keys::policy_key(&key)?;
-            let signature = pair.sk.sign(envelope::covered(POLICY_TYPE, &payload), None);
-            Signed::new(&key_id, signature.as_ref())
-        }
+    let signed = if let Some(command) = &wanted.signer {
+        signer::sign(command, &payload, &public_key(wanted, data)?).await?
+    } else {
+        let key = wanted.key.clone().unwrap_or_else(|| data.policy_key());
+        let (key_id, pair) = keys::policy_key(&key)?;
+        let signature = pair.sk.sign(envelope::covered(POLICY_TYPE, &payload), None);
+        Signed::new(&key_id, signature.as_ref())
     };
     let key_id = signed.keyid.clone();
     signatures.retain(|one| one.keyid != key_id);

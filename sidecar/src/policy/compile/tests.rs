@@ -130,7 +130,9 @@ standing: { max_age: 10 minutes }
 #[test]
 fn each_fault_says_what_would_be_right() {
     let rule = |inner: &str| {
-        format!("schema: tollgate.policy/v1\nname: n\nrules:\n  - id: a\n    models: ['*']\n{inner}")
+        format!(
+            "schema: tollgate.policy/v1\nname: n\nrules:\n  - id: a\n    models: ['*']\n{inner}"
+        )
     };
     for (text, right) in [
         (rule("    contnet: full\n"), "did you mean content?"),
@@ -162,7 +164,9 @@ fn one_slip_is_one_fault() {
     for text in [
         SMALL.replace("id: everyone", "id: 5"),
         SMALL.replace("id: no-shell", "id: [no-shell]"),
-        SMALL.replace("schema:", "scheme:").replace("scheme: tollgate.policy/v1", "x: y\nschema: tollgate.policy/v1"),
+        SMALL
+            .replace("schema:", "scheme:")
+            .replace("scheme: tollgate.policy/v1", "x: y\nschema: tollgate.policy/v1"),
         SMALL.replace("as_of: 2026-11-21", "as_of: 20261121"),
         SMALL.replace("{ groups: [research] }", "research"),
     ] {

@@ -13,14 +13,16 @@ pub(super) fn added(section: &str, entry: &Value) -> Way {
         "rules" if has("content") || has("audit") => Depends,
         "rules" | "servers" => Loosens,
         "tools" => Tightens,
-        "secrets" | "blocklists" if entry["action"] == "deny" => Tightens,
+        "secrets" | "blocklists" if entry.get("action").is_some_and(|action| action == "deny") => {
+            Tightens
+        }
         "secrets" | "blocklists" => Neither,
         _ => Depends,
     }
 }
 
 fn denies(rule: &Value) -> bool {
-    rule["effect"] == "deny"
+    rule.get("effect").is_some_and(|effect| effect == "deny")
 }
 
 /// A member of a rule.
@@ -39,18 +41,22 @@ pub(super) fn changed(
         _ => Depends,
     };
     match (section, place) {
-        (_, "labels" | "say" | "severity" | "display_name" | "created_at") => Neither,
         (_, "who") => turn(wider, audience(from, to)),
         (_, "unless") if member.contains('.') => turn(wider, audience(from, to).map(|wide| !wide)),
         (_, "unless") => turn(wider, sides(from, to).map(|added| !added)),
-        ("rules", "models") => turn(wider, superset(from, to)),
-        ("rules", "effect") => if to == "deny" { Tightens } else { Loosens },
-        ("rules", "audit") => if to == "before" { Tightens } else if from == "before" { Loosens } else { Neither },
+        ("rules", "models") | ("secrets", "patterns") | ("blocklists", "words") => {
+            turn(wider, superset(from, to))
+        }
+        ("rules", "effect") | ("secrets" | "blocklists", "action") => {
+            turn(Tightens, Some(to == "deny"))
+        }
+        ("rules", "audit") if from == "before" || to == "before" => {
+            turn(Tightens, Some(to == "before"))
+        }
+        (_, "audit" | "labels" | "say" | "severity" | "display_name" | "created_at") => Neither,
         ("rules", "content") => content(from, to),
         ("tools", "tools") => word(member, from, to),
-        ("secrets", "patterns") | ("blocklists", "words") => turn(wider, superset(from, to)),
         ("secrets", "except") => turn(wider, superset_or_none(from, to).map(|more| !more)),
-        ("secrets" | "blocklists", "action") => if to == "deny" { Tightens } else { Loosens },
         _ => Depends,
     }
 }
@@ -112,12 +118,12 @@ fn content(from: &Value, to: &Value) -> Way {
 /// The word for a tool, or for a pattern of tools.
 fn word(member: &str, from: &Value, to: &Value) -> Way {
     let words = &["allow", "ask", "approve", "blocked"];
+    // Of patterns the strictest counts, and what nobody speaks of is allowed.
+    let only_tightens = |word: &Value| member.contains('*') || word == "blocked";
     match (rank(words, from), rank(words, to)) {
-        (Some(from), Some(to)) if to > from => Tightens,
-        (Some(_), Some(_)) => Loosens,
-        // Of patterns the strictest counts, and what nobody speaks of is allowed.
-        (None, Some(_)) if member.contains('*') || to == "blocked" => Tightens,
-        (Some(_), None) if member.contains('*') || from == "blocked" => Loosens,
+        (Some(from), Some(to)) => turn(Tightens, Some(to > from)),
+        (None, _) if only_tightens(to) => Tightens,
+        (_, None) if only_tightens(from) => Loosens,
         // An exact name beats a pattern.
         (None, Some(0)) => Loosens,
         (Some(0), None) => Tightens,
@@ -129,10 +135,10 @@ fn word(member: &str, from: &Value, to: &Value) -> Way {
 pub(super) fn document(name: &str, inner: &str, from: &Value, to: &Value) -> Way {
     match (name, inner) {
         ("name" | "description" | "schema" | "rates", _) | ("break_glass", "keep_days") => Neither,
-        ("break_glass", "") => if from.is_null() { Loosens } else { Tightens },
+        ("break_glass", "") => turn(Loosens, Some(from.is_null())),
         ("break_glass", _) => turn(Loosens, superset(from, to)),
-        ("standing", "") => if from.is_null() { Tightens } else { Loosens },
-        ("standing", _) => if to.as_u64() < from.as_u64() { Tightens } else { Loosens },
+        ("standing", "") => turn(Tightens, Some(from.is_null())),
+        ("standing", _) => turn(Tightens, Some(to.as_u64() < from.as_u64())),
         _ => Depends,
     }
 }

@@ -56,7 +56,8 @@ impl Bench {
         let rows = self.store.rows(&filter).await.unwrap();
         rows.iter()
             .map(|row| {
-                let payload: serde_json::Value = serde_json::from_str(&row.text("payload")).unwrap();
+                let payload: serde_json::Value =
+                    serde_json::from_str(&row.text("payload")).unwrap();
                 let what = payload["target"].as_str().unwrap().to_owned();
                 format!("{} {what}", row.text("outcome"))
             })
@@ -222,7 +223,7 @@ async fn an_earlier_policy_comes_back_if_todays_keys_still_vouch_for_it() {
     let acts = bench.acts().await;
     let (one, two) = (envelope::version(&again.payload), "-> ");
     assert!(acts[2].contains(&format!("{two}{one}")) && acts[2].contains("ticket SEC-9: two was"));
-    assert_eq!(history::find(&bench.store, &one[..6]).await.unwrap().version, one);
+    assert_eq!(history::find(&bench.store, one.get(..6).unwrap()).await.unwrap().version, one);
     assert!(history::find(&bench.store, "00").await.is_err());
 
     fs::remove_file(bench.data.policy_pin()).unwrap();
