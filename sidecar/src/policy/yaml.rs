@@ -386,7 +386,7 @@ mod tests {
             ("a: &x {b: 1}\nc:\n  <<: *x\n", (3, 3), "merge"),
             ("? [a, b]\n: 1\n", (1, 3), "must be text"),
             ("a: [1, 2\n", (2, 1), "no YAML"),
-            ("a:\n\tb: 1\n", (2, 1), "no YAML"),
+            ("a:\n\tb: 1\n", (2, 2), "no YAML"),
             ("", (1, 1), "nothing"),
             ("# only words\n", (1, 1), "nothing"),
         ] {

@@ -184,3 +184,47 @@ fn a_file_that_is_not_utf_8_is_told_with_its_line() {
 
     assert!(error.ends_with("a.yaml:2:5: is not UTF-8 from here on"), "{error}");
 }
+
+const SHIPPED: [&str; 3] = [
+    include_str!("../../../../policies/small-team.yaml"),
+    include_str!("../../../../policies/regulated-bank.yaml"),
+    include_str!("../../../../policies/agency.yaml"),
+];
+
+#[test]
+fn what_is_signed_compiles_to_itself() {
+    for text in SHIPPED {
+        let payload = compile(text).unwrap().payload;
+        let again = compile(std::str::from_utf8(&payload).unwrap()).unwrap();
+        assert_eq!(again.payload, payload);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whoever breaks a policy while writing it is told where, and never sees us fall over.
+    #[test]
+    fn a_policy_with_a_hole_or_rubbish_in_it_has_faults_with_places_in_it(
+        which in 0..3_usize,
+        from in 0..5_000_usize,
+        length in 0..40_usize,
+        rubbish in "[-a-z0-9:{}\\[\\],&*!|>'\"#\\n \t%@`?~\u{e4}]{0,12}",
+    ) {
+        let signs: Vec<char> = SHIPPED[which].chars().collect();
+        let from = from.min(signs.len());
+        let to = from.saturating_add(length).min(signs.len());
+        let text: String =
+            signs[..from].iter().copied().chain(rubbish.chars()).chain(signs[to..].iter().copied()).collect();
+        match compile(&text) {
+            Ok(compiled) => proptest::prop_assert!(Policy::parse(&compiled.payload).is_ok()),
+            Err(found) => {
+                let lines = text.lines().count() + 1;
+                proptest::prop_assert!(!found.is_empty());
+                for one in found {
+                    proptest::prop_assert!((1..=lines).contains(&one.at.line) && one.at.column > 0, "{one:?}");
+                }
+            }
+        }
+    }
+}
