@@ -43,7 +43,7 @@ pub async fn publish(
         let from = before.as_ref().map(|before| before.version.clone());
         let act = Act::new(what(published, way, from.as_deref(), change))?;
         let number = before.map_or(0, |before| before.number).saturating_add(1);
-        if store.publish_policy(&version(published, number, way, change, &act), &act).await? {
+        if store.publish_policy(&version(published, number, way, change, &act), Some(&act)).await? {
             return Ok(Done::Changed(from));
         }
     }
@@ -60,10 +60,12 @@ pub(super) async fn record_file(
     let from = before.as_ref().map(|before| before.version.as_str());
     let change = ChangeArgs::default();
     let act = Act::new(what(published, BY_FILE, from, &change))?;
+    // The first was in force before this database had a history, and has its row from then.
+    let row = before.is_some().then_some(&act);
     let number = before.as_ref().map_or(0, |before| before.number).saturating_add(1);
     let new = version(published, number, BY_FILE, &change, &act);
 
-    Ok(store.publish_policy(&new, &act).await?.then_some(number))
+    Ok(store.publish_policy(&new, row).await?.then_some(number))
 }
 
 fn version(

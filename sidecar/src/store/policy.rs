@@ -96,12 +96,17 @@ impl Store {
         each!(self, db => db.is_policy_known(version, envelope).await)
     }
 
-    /// Puts a policy in force, with the row of who did it; false if somebody else has published
-    /// meanwhile, so that its number is not the next one.
+    /// Puts a policy in force, with the row of who did it; none only for the first, which was in force
+    /// before there was a history. False if somebody else has published meanwhile, so that its number
+    /// is not the next one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn publish_policy(&self, new: &PolicyVersion, act: &Act) -> Result<bool, StoreError> {
+    pub async fn publish_policy(
+        &self,
+        new: &PolicyVersion,
+        act: Option<&Act>,
+    ) -> Result<bool, StoreError> {
         each!(self, db => db.publish_policy(new, act).await)
     }
 }

@@ -53,7 +53,7 @@ impl Backend {
     pub(in crate::store) async fn publish_policy(
         &self,
         new: &PolicyVersion,
-        act: &Act,
+        act: Option<&Act>,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
         let added = sqlx::query(&format!(
@@ -77,7 +77,9 @@ impl Backend {
         if added.rows_affected() == 0 {
             return Ok(false);
         }
-        append::add(&mut write, &self.writer, &[seal(&act.row(""))]).await?;
+        if let Some(act) = act {
+            append::add(&mut write, &self.writer, &[seal(&act.row(""))]).await?;
+        }
         write.commit().await?;
 
         Ok(true)

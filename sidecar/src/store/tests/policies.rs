@@ -22,8 +22,8 @@ both! {
         assert_eq!(store.policy_number().await.unwrap(), 0);
         assert_eq!(store.policy_in_force().await.unwrap(), None);
 
-        assert!(store.publish_policy(&version(1, "aa"), &act()).await.unwrap());
-        assert!(store.publish_policy(&version(2, "bb"), &act()).await.unwrap());
+        assert!(store.publish_policy(&version(1, "aa"), Some(&act())).await.unwrap());
+        assert!(store.publish_policy(&version(2, "bb"), Some(&act())).await.unwrap());
 
         assert_eq!(store.policy_number().await.unwrap(), 2);
         assert_eq!(store.policy_in_force().await.unwrap(), Some(version(2, "bb")));
@@ -35,22 +35,29 @@ both! {
 
     async fn of_two_who_publish_at_once_one_is_told_so_and_leaves_no_row(bench: Bench) {
         let store = &bench.store;
-        assert!(store.publish_policy(&version(1, "aa"), &act()).await.unwrap());
+        assert!(store.publish_policy(&version(1, "aa"), Some(&act())).await.unwrap());
 
         let (one, other) = (version(2, "bb"), version(2, "cc"));
         let (first, second) = (act(), act());
         let (one, other) =
-            tokio::join!(store.publish_policy(&one, &first), store.publish_policy(&other, &second));
+            tokio::join!(store.publish_policy(&one, Some(&first)), store.publish_policy(&other, Some(&second)));
 
         assert_ne!(one.unwrap(), other.unwrap(), "exactly one");
-        assert!(!store.publish_policy(&version(2, "dd"), &act()).await.unwrap());
-        assert!(!store.publish_policy(&version(4, "ee"), &act()).await.unwrap(), "no number is left out");
+        assert!(!store.publish_policy(&version(2, "dd"), Some(&act())).await.unwrap());
+        assert!(!store.publish_policy(&version(4, "ee"), Some(&act())).await.unwrap(), "no number is left out");
         assert_eq!(store.policy_number().await.unwrap(), 2);
         assert_eq!(ids(store, all()).await.len(), 2);
     }
 
+    async fn what_was_in_force_before_there_was_a_history_has_no_second_row(bench: Bench) {
+        assert!(bench.store.publish_policy(&version(1, "aa"), None).await.unwrap());
+
+        assert_eq!(bench.store.policy_number().await.unwrap(), 1);
+        assert!(ids(&bench.store, all()).await.is_empty());
+    }
+
     async fn what_was_in_force_cannot_be_changed_afterwards(bench: Bench) {
-        bench.store.publish_policy(&version(1, "aa"), &act()).await.unwrap();
+        bench.store.publish_policy(&version(1, "aa"), Some(&act())).await.unwrap();
 
         for sql in ["UPDATE policy_versions SET name = 'x'", "DELETE FROM policy_versions"] {
             assert!(bench.sql(sql).await.is_err(), "{sql}");
