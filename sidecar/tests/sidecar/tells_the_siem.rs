@@ -6,10 +6,12 @@ use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen, until};
 use crate::starts::SERVE;
 use crate::world::{Fallible, Place};
 use serde_json::json;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
+use tollgate::settings::Data;
 
 async fn a_bad_day(mut bench: Bench) -> Fallible {
     let mut acts = vec![
@@ -111,6 +113,10 @@ async fn of_two_sidecars_one_sends_and_the_other_goes_on_after_it() -> Fallible 
     let mut first = Bench::postgres().await?;
     let mut other = Place::new()?;
     other.data = other.data.with_postgres(first.place.data.postgres().cloned());
+    // One installation: both believe the same policies.
+    for file in [Data::policy_pin, Data::policy] {
+        fs::copy(file(&first.place.data), file(&other.data))?;
+    }
     first.append(0..20).await?;
     let one = first.serve(json!([lines_to(&siem.url())])).await?;
     siem.until(|asked| seen(asked).len() == 20).await?;
