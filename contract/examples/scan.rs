@@ -29,6 +29,10 @@ fn patterns() -> Vec<Wanted> {
     catalogue().precise().map(|pattern| Wanted::Shipped(pattern.id.clone())).collect()
 }
 
+fn made(wanted: &[Wanted]) -> Result<Scanner> {
+    Scanner::new(wanted).map_err(|faults| Error::other(format!("{faults:?}")))
+}
+
 /// 200 words, most of two parts.
 fn words() -> impl Iterator<Item = Wanted> {
     let pairs = WORDS.iter().flat_map(|one| WORDS.iter().map(move |two| format!("{one} {two}")));
@@ -43,7 +47,7 @@ fn speed(path: &str) -> Result<()> {
     let all: Vec<Wanted> = patterns().into_iter().chain(words()).collect();
     for (name, wanted) in [("patterns", patterns()), ("patterns and 200 words", all)] {
         let started = Instant::now();
-        let scanner = Scanner::new(&wanted).map_err(|_| Error::other("not to be looked for"))?;
+        let scanner = made(&wanted)?;
         writeln!(out, "{name}: made in {:?}", started.elapsed())?;
         let mut best = f64::INFINITY;
         let mut hits = Hits::default();
@@ -61,7 +65,7 @@ fn speed(path: &str) -> Result<()> {
 
 fn finds(folders: &[String]) -> Result<()> {
     let wanted = patterns();
-    let scanner = Scanner::new(&wanted).map_err(|_| Error::other("not to be looked for"))?;
+    let scanner = made(&wanted)?;
     let mut out = stdout().lock();
     let mut bytes = 0_usize;
     let mut found: BTreeMap<&str, u32> = BTreeMap::new();

@@ -178,3 +178,6 @@ impl Hits {
         self.list.push(hit);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,25 @@
 use crate::refusal::Refusal;
 use contract::audit::Outcome;
 
+/// Something that is measured, in whole numbers. Envoy shows it beside the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gauge {
+    /// For how many seconds the standing has not been confirmed.
+    StandingAge,
+}
+
+impl Gauge {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::StandingAge];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StandingAge => "tollgate_standing_age_seconds",
+        }
+    }
+}
+
 /// Something that is counted. Envoy shows it as `wasmcustom.tollgate_…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Counter {

@@ -16,6 +16,7 @@
 mod answer;
 mod judge;
 mod report;
+mod stands;
 
 use crate::flood::Reason;
 use crate::gate::Gate;
@@ -206,6 +207,8 @@ impl Exchange {
         match judged {
             Ok(caller) => {
                 self.caller = Some(Rc::clone(&caller));
+                self.fresh(host, &snapshot.bundle, self.started)?;
+                self.has_room(host, &caller, self.started)?;
                 self.progress = Progress::Authenticated(caller, snapshot);
                 // If this worker is cut off, whoever called is known all the same.
                 if self.row { self.write_provisional(host) } else { Ok(()) }

@@ -4,7 +4,7 @@
 use crate::gate::{Gate, VERSION, wide};
 use crate::host::{Host, HostError};
 use crate::snapshot::DocumentError;
-use contract::standing::Standing;
+use contract::standing::Board;
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -152,11 +152,11 @@ impl Fetcher {
 
 /// The standing that is in force when this one comes after that one.
 fn after<'a>(before: &[u8], body: &'a [u8]) -> Result<Cow<'a, [u8]>, DocumentError> {
-    let new: Standing = serde_json::from_slice(body)?;
-    match serde_json::from_slice::<Standing>(before) {
-        Ok(old) if new.version < old.version => {
-            log::error!("the standing fell from version {} to {}", old.version, new.version);
-            Ok(Cow::Owned(serde_json::to_vec(&new.after(&old))?))
+    let new = Board::read(body.to_vec())?;
+    match Board::read(before.to_vec()) {
+        Ok(old) if new.version() < old.version() => {
+            log::error!("the standing fell from version {} to {}", old.version(), new.version());
+            Ok(Cow::Owned(new.after(&old).bytes().to_vec()))
         }
         Ok(_) | Err(_) => Ok(Cow::Borrowed(body)),
     }
@@ -196,8 +196,9 @@ fn holds(host: &impl Host, vm: u32, now: u64) -> Result<bool, HostError> {
 mod tests {
     use super::*;
     use crate::gate::tests::{bundle, gate, keys, ready};
+    use crate::gate::tests::{marks, standing};
     use crate::host::fake::FakeHost;
-    use contract::standing::Stopped;
+    use serde_json::json;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -220,25 +221,26 @@ mod tests {
     #[test]
     fn a_standing_whose_version_fell_takes_nothing_away_in_any_vm() {
         let host = FakeHost::default();
-        let (one, two) = (ready(&host, &serde_json::json!([])), gate(&host));
+        let (one, two) = (ready(&host, &json!([])), gate(&host));
         for (document, text) in
             [(Document::Policy, bundle("everyone", &["*"])), (Document::Keys, keys())]
         {
             Fetcher::arrived(&host, &one, document, (200, "\"1\"", &text)).unwrap();
         }
-        let high = br#"{"version":9,"revoked":[{"kind":"user","id":"ann","until":1}]}"#;
-        let low = br#"{"version":2,"revoked":[{"kind":"user","id":"bob","until":1}]}"#;
+        let revoked = |id| json!([{"kind": "user", "id": id, "effect": "revoked"}]);
+        let (high, low) = (standing(9, &revoked("ann")), standing(2, &revoked("bob")));
 
-        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"9\"", high)).unwrap();
-        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", low)).unwrap();
-        let again = Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", low));
+        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"9\"", &high)).unwrap();
+        Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", &low)).unwrap();
+        let again = Fetcher::arrived(&host, &one, Document::Standing, (200, "\"2\"", &low));
         one.refresh(&host).unwrap();
         two.refresh(&host).unwrap();
 
         assert_eq!(again.unwrap(), Arrival::Known, "nor is it told again and again");
         for gate in [&one, &two] {
             let board = gate.snapshot().unwrap().board;
-            assert!(board.stops(Stopped::User, "ann") && board.stops(Stopped::User, "bob"));
+            let stopped = |user: &str| board.stops(&marks(user), 0).is_some();
+            assert!(stopped("ann") && stopped("bob") && !stopped("cleo"));
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
         for (document, text) in [
             (Document::Policy, bundle("everyone", &["claude-*"])),
             (Document::Keys, keys()),
-            (Document::Standing, br#"{"version":1,"revoked":[]}"#.to_vec()),
+            (Document::Standing, standing(1, &json!([]))),
         ] {
             let answer = (200, "\"1\"", text.as_slice());
             assert_eq!(Fetcher::arrived(&host, &one, document, answer).unwrap(), Arrival::Taken);

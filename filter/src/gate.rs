@@ -1,5 +1,6 @@
 //! What one VM of the gate keeps between exchanges.
 
+use crate::age::Age;
 use crate::feed::Document;
 use crate::flood::{Burst, Flood};
 use crate::guard;
@@ -40,6 +41,8 @@ pub struct Gate {
     pub flood: RefCell<Flood>,
     /// Who serves behind which cluster.
     pub providers: Providers,
+    /// How old the standing is.
+    pub age: Age,
     /// How many VMs were started when this one last looked.
     pub started: Cell<u32>,
     boot: u64,
@@ -84,6 +87,7 @@ impl Gate {
             tokens: RefCell::default(),
             flood: RefCell::default(),
             providers: Providers::default(),
+            age: Age::default(),
             started: Cell::new(vm),
             boot,
             vm,

@@ -3,7 +3,7 @@
 //! Every call may be refused. The proxy-wasm SDK panics then; here it is an error that its caller
 //! has to turn into a [`crate::refusal::Refusal`].
 
-use crate::counters::Counter;
+use crate::counters::{Counter, Gauge};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -91,4 +91,6 @@ pub trait Host {
     fn resume(&self) -> Result<(), HostError>;
     /// Counts an event.
     fn count(&self, counter: Counter) -> Result<(), HostError>;
+    /// Says what a measure is now.
+    fn gauge(&self, gauge: Gauge, value: u64) -> Result<(), HostError>;
 }

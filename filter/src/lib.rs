@@ -20,6 +20,8 @@ pub mod settings;
 pub mod snapshot;
 pub mod feed;
 pub mod tokens;
+pub mod age;
+pub mod throttle;
 pub mod flood;
 pub mod guard;
 pub mod counters;

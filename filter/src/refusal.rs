@@ -48,6 +48,7 @@ table! {
     NotReady            "not_ready"              503 ApiError            "The gateway is starting. Try again in a moment."
     GateFailed          "gate_failed"            500 ApiError            "The gateway failed. The request was not forwarded."
     AuditUnavailable    "audit_unavailable"      503 ApiError            "The gateway cannot write this call down now. It was not forwarded. Try again in a moment."
+    StandingStale       "standing_stale"         503 ApiError            "The gateway has not heard for too long whose access was stopped. The request was not forwarded. Try again in a moment."
 
     UnknownPath         "unknown_path"           404 NotFoundError       "There is nothing at this path."
     Method              "method_not_allowed"     405 InvalidRequestError "This path does not take this method."
@@ -70,6 +71,8 @@ table! {
     TokenAudience       "token_audience"         401 AuthenticationError "The token was issued for somebody else."
     TokenClaims         "token_claims"           401 AuthenticationError "The token does not say who you are."
     TokenRevoked        "token_revoked"          401 AuthenticationError "Your access was stopped by an operator of this gateway."
+    AccessPaused        "access_paused"          403 PermissionError     "Your access is paused by an operator of this gateway."
+    Throttled           "throttled"              429 RateLimitError      "An operator of this gateway allows you fewer calls a minute. Try again shortly."
     IdentityMismatch    "identity_mismatch"      403 PermissionError     "An identity header says something else than the token."
 
     BodyTooLarge        "body_too_large"         413 RequestTooLarge     "The request is larger than 32 MiB."

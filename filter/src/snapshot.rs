@@ -4,7 +4,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::{self, EnvelopeError, PinnedKey};
 use contract::policy::{Fault, Policy};
-use contract::standing::{Board, Standing};
+use contract::standing::{Board, StandingError};
 use jwt_simple::algorithms::Ed25519PublicKey;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -75,6 +75,9 @@ pub enum DocumentError {
     /// Not JSON of its form.
     #[error("{0}")]
     Malformed(#[from] serde_json::Error),
+    /// Not a standing, or not one that can be searched.
+    #[error(transparent)]
+    Standing(#[from] StandingError),
     /// No key in it that could verify a token.
     #[error("keys: none is an Ed25519 key with a name")]
     NoKey,
@@ -130,9 +133,9 @@ pub fn keys(document: &[u8]) -> Result<Keys, DocumentError> {
 /// Reads a standing.
 ///
 /// # Errors
-/// [`DocumentError::Malformed`].
+/// [`DocumentError::Standing`].
 pub fn board(document: &[u8]) -> Result<Board, DocumentError> {
-    Ok(Board::from(serde_json::from_slice::<Standing>(document)?))
+    Ok(Board::read(document.to_vec())?)
 }
 
 #[cfg(test)]

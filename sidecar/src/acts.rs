@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::keys::{self, KeyError};
+use crate::store::measures::{Measure, word};
 use contract::audit::{Event, Kind, Outcome, Payload};
 use contract::envelope::hex;
 use std::fs;
@@ -44,9 +45,23 @@ impl Act {
         Self { credential_id: Some(credential_id.to_owned()), ..self }
     }
 
-    /// Who does it.
+    /// Who acts.
     pub fn who(&self) -> &str {
         &self.who
+    }
+
+    /// With what it undoes.
+    #[must_use]
+    pub fn undoing(self, lifted: &[Measure]) -> Self {
+        let undone: Vec<String> = lifted
+            .iter()
+            .map(|it| {
+                let (effect, since) = (word(it.effect), clock::readable(it.set_at));
+                format!("{effect} by {} since {since}: {}", it.set_by, it.why)
+            })
+            .collect();
+
+        Self { what: format!("{} (was {})", self.what, undone.join("; ")), ..self }
     }
 
     /// Its row, in the tenant of whom it concerns; none where it concerns all.

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod access;
 mod audit;
 pub mod cost;
 mod policy;
@@ -7,6 +8,7 @@ mod policy;
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
+use self::access::AccessCommand;
 use self::cost::CostCommand;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -69,6 +71,9 @@ pub enum Command {
     /// Personal access tokens.
     #[command(subcommand, after_help = EXIT_CODES)]
     Pat(PatCommand),
+    /// Who may call for the time being: revoke, pause, throttle, restore, and drill.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Access(AccessCommand),
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),

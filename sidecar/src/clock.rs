@@ -49,6 +49,27 @@ pub fn point(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a time as 2026-11-21T13:00:00Z, or how long ago: 15m, 2h, 7d".into())
 }
 
+/// How long, as people write it (`30m`, `2h`, `7d`), in seconds. Not nothing, and no more than ten years.
+pub fn span(text: &str) -> Result<u64, String> {
+    ago(text)
+        .and_then(|span| u64::try_from(span.as_secs()).ok())
+        .filter(|seconds| (1..=3650 * DAY).contains(seconds))
+        .ok_or_else(|| "write how long as 90s, 30m, 2h or 7d".into())
+}
+
+/// A point in time to come: RFC 3339, or a day, which is its midnight in UTC. Unix seconds.
+pub fn later(text: &str) -> Result<u64, String> {
+    let at = day(text).and_then(midnight).or_else(|| {
+        let at: Timestamp = text.parse().ok()?;
+        u64::try_from(at.as_microsecond()).ok()
+    });
+    match at.map(|micros| micros / 1_000_000) {
+        Some(at) if at > now() => Ok(at),
+        Some(_) => Err("that is over already".into()),
+        None => Err("write a time as 2026-11-21T13:00:00Z, or a day as 2026-11-21".into()),
+    }
+}
+
 /// As [`point`], or a day, which is its midnight in UTC.
 pub fn day_or_point(text: &str) -> Result<u64, String> {
     if let Some(start) = day(text).and_then(midnight) {
@@ -133,6 +154,16 @@ mod tests {
         assert_eq!(month_of("2024-02-29").map(days), Some(29));
         assert_eq!(day_of("2024-12-31").map(days), Some(1));
         assert_eq!(month_of("nonsense"), None);
+    }
+
+    #[test]
+    fn people_say_how_long_in_words_and_until_when_only_of_what_is_to_come() {
+        assert_eq!((span("90s"), span("2h"), span("7d")), (Ok(90), Ok(7_200), Ok(604_800)));
+        for nonsense in ["", "0m", "-1h", "2", "2w", "9999d", "1é"] {
+            assert!(span(nonsense).is_err(), "{nonsense}");
+        }
+        assert_eq!(later("2999-01-01"), later("2999-01-01T00:00:00Z"));
+        assert!(later("2025-11-21").is_err() && later("2h").is_err());
     }
 
     #[test]

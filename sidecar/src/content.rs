@@ -3,8 +3,7 @@
 
 use contract::audit::{Content, ContentMode, Event, Part, Text};
 use contract::envelope::hex;
-use regex::{Captures, Regex, RegexSet};
-use serde::Deserialize;
+use contract::scan::Scanner;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -15,40 +14,8 @@ const MASKED: &str = "secrets_masked";
 /// Most bytes of a word that a cut may have gone through.
 const LONGEST_WORD: usize = 512;
 
-/// What a secret looks like, by a dated list.
-static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::shipped);
-
-#[derive(Deserialize)]
-struct File {
-    patterns: Vec<Line>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    id: String,
-    pattern: String,
-}
-
-struct Patterns {
-    any: RegexSet,
-    each: Vec<(String, Regex)>,
-}
-
-impl Patterns {
-    /// The list of this build; a test reads it, so that it never is half a list.
-    fn shipped() -> Self {
-        let file: File = serde_json::from_str(include_str!("../data/secrets.json"))
-            .unwrap_or(File { patterns: Vec::new() });
-        let each: Vec<(String, Regex)> = file
-            .patterns
-            .into_iter()
-            .filter_map(|line| Some((line.id, Regex::new(&line.pattern).ok()?)))
-            .collect();
-        let any = RegexSet::new(each.iter().map(|(_, pattern)| pattern.as_str()));
-
-        Self { any: any.unwrap_or_default(), each }
-    }
-}
+/// Everything that looks like a secret, by the dated list of the contract.
+static SECRETS: LazyLock<Scanner> = LazyLock::new(Scanner::masking);
 
 /// An event as it may be stored: its secrets are masked. The store takes no other, and only [`seal`]
 /// makes one.
@@ -119,28 +86,13 @@ fn redact_text(text: &mut Text<'static>) -> bool {
     }
     let mut found = false;
     for part in [Some(&mut text.text), text.tail.as_mut()].into_iter().flatten() {
-        if let Cow::Owned(masked) = masked(part) {
+        if let Cow::Owned(masked) = SECRETS.mask(part) {
             *part = Cow::Owned(masked);
             found = true;
         }
     }
 
     found
-}
-
-/// The text with `[id]` in place of each secret; borrowed where there is none.
-fn masked(text: &str) -> Cow<'_, str> {
-    let patterns = &*PATTERNS;
-    let mut masked = Cow::Borrowed(text);
-    for index in patterns.any.matches(text) {
-        let Some((id, pattern)) = patterns.each.get(index) else { continue };
-        let mask = |_: &Captures<'_>| format!("[{id}]");
-        if let Cow::Owned(replaced) = pattern.replace_all(&masked, mask) {
-            masked = Cow::Owned(replaced);
-        }
-    }
-
-    masked
 }
 
 fn without_last_word(text: &str) -> &str {
@@ -171,14 +123,6 @@ mod tests {
         let mut event = Event::default();
         event.payload.content = Some(content);
         seal(&event).event().payload.clone()
-    }
-
-    #[test]
-    fn every_pattern_of_the_list_is_one_and_the_list_is_whole() {
-        let file: File = serde_json::from_str(include_str!("../data/secrets.json")).unwrap();
-
-        assert_eq!(PATTERNS.each.len(), file.patterns.len());
-        assert_eq!(PATTERNS.any.len(), file.patterns.len());
     }
 
     #[test]

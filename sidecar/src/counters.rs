@@ -4,6 +4,7 @@ mod sinks;
 
 pub use self::sinks::{Reason, Sink, Sinks};
 
+use crate::clock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -87,13 +88,22 @@ pub struct Counters {
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
     pub keys_refused: Counter,
+    /// When the store last said who is stopped, Unix microseconds.
+    pub standing_confirmed: Counter,
     /// What each sink of the SIEM counts.
     pub sinks: Sinks,
 }
 
 /// The codes a refused sign-in has, in the order of [`Counters::refusals`].
-pub const REFUSALS: [&str; 5] =
-    ["pat_missing", "pat_unknown", "pat_expired", "pat_revoked", "user_disabled"];
+pub const REFUSALS: [&str; 7] = [
+    "pat_missing",
+    "pat_unknown",
+    "pat_expired",
+    "pat_revoked",
+    "user_disabled",
+    "access_revoked",
+    "access_paused",
+];
 
 impl Counters {
     /// One more transaction that took so long.
@@ -109,6 +119,11 @@ impl Counters {
                 counter.one();
             }
         }
+    }
+
+    /// For how many seconds the store has not said who is stopped.
+    pub fn standing_age(&self) -> u64 {
+        clock::now_micros().abs_diff(self.standing_confirmed.get()) / 1_000_000
     }
 
     /// As Prometheus reads it (text format 0.0.4).
@@ -140,6 +155,9 @@ impl Counters {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
         }
+        let name = "tollgate_standing_age_seconds";
+        head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
+        line(&mut text, name, None, self.standing_age());
         self.sinks.prometheus(&mut text);
 
         text

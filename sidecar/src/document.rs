@@ -11,16 +11,22 @@ use std::sync::Arc;
 pub struct Document {
     body: Bytes,
     tag: Arc<str>,
+    kind: &'static str,
 }
 
 impl Document {
-    /// A document of these bytes.
+    /// A JSON document of these bytes.
     pub fn new(body: impl Into<Bytes>) -> Self {
+        Self::of("application/json", body)
+    }
+
+    /// A document of this media type.
+    pub fn of(kind: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
         let digest = contract::envelope::hex(&Sha256::digest(&body));
         let tag = format!("\"{}\"", digest.get(..32).unwrap_or_default()).into();
 
-        Self { body, tag }
+        Self { body, tag, kind }
     }
 
     /// The bytes.
@@ -51,7 +57,7 @@ impl Document {
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if !known {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
         }
 
         response

@@ -11,7 +11,7 @@ use crate::store::Store;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -65,8 +65,11 @@ async fn keys(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
 
 async fn standing(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
     let document = gate.standing.borrow().clone();
+    let mut response = document.answer(&asked);
+    // The gate must know how old this is, also where it is what the gate has (RFC 9111 §5.1).
+    response.headers_mut().insert(header::AGE, gate.counters.standing_age().into());
 
-    document.answer(&asked)
+    response
 }
 
 async fn counted(State(gate): State<Gate>, body: Bytes) -> Response<Body> {

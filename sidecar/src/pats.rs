@@ -14,6 +14,7 @@ use crate::store::{Pat, Store, User};
 use crate::users;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::hex;
+use contract::standing::Effect;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -30,6 +31,10 @@ pub enum Refused {
     Revoked,
     /// Whose it is may not call any more.
     UserDisabled,
+    /// An operator has stopped it, or whose it is.
+    AccessRevoked,
+    /// An operator has stopped it, or whose it is, for a time.
+    AccessPaused,
 }
 
 impl Refused {
@@ -41,6 +46,8 @@ impl Refused {
             Self::Expired => "pat_expired",
             Self::Revoked => "pat_revoked",
             Self::UserDisabled => "user_disabled",
+            Self::AccessRevoked => "access_revoked",
+            Self::AccessPaused => "access_paused",
         }
     }
 
@@ -52,6 +59,18 @@ impl Refused {
             Self::Expired => "this personal access token has expired: ask for a new one",
             Self::Revoked => "this personal access token was revoked: ask for a new one",
             Self::UserDisabled => "your access was ended: ask your administrator",
+            Self::AccessRevoked => "your access was stopped by an operator: ask your administrator",
+            Self::AccessPaused => "your access is paused by an operator: try again later",
+        }
+    }
+}
+
+impl From<Effect> for Refused {
+    /// Why somebody is not signed in on whom this is laid.
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Paused => Self::AccessPaused,
+            Effect::Revoked | Effect::Throttled { .. } => Self::AccessRevoked,
         }
     }
 }

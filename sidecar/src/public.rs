@@ -107,8 +107,12 @@ async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Body
         Err(Unsigned::Refused(why, acted)) => {
             sign_in.counters.refused(why.code());
             log_refusal(why, &acted);
-            let status = StatusCode::UNAUTHORIZED;
-            told(refusal(status, ErrorType::AuthenticationError, why.message(), &asked), &acted)
+            let (status, kind) = match why {
+                // Signing in again would not help: what clients do on 401.
+                Refused::AccessPaused => (StatusCode::FORBIDDEN, ErrorType::PermissionError),
+                _ => (StatusCode::UNAUTHORIZED, ErrorType::AuthenticationError),
+            };
+            told(refusal(status, kind, why.message(), &asked), &acted)
         }
         Err(fault @ (Unsigned::Store(_) | Unsigned::Mint(_))) => {
             sign_in.counters.store_errors.one();
@@ -153,10 +157,15 @@ impl SignIn {
         if let Err(why) = pats::standing(&pat, &user, now) {
             return Err(refused(why, acted));
         }
+        let stop = self.store.stop_at_sign_in(&user.user_id, &pat.id, now).await?;
+        if let Some(measure) = stop {
+            return Err(refused(measure.effect.into(), acted));
+        }
 
         let ids = Ids::draw()?;
         let ttl = self.settings.token_ttl.as_secs();
-        let minted = Minted { jti: &ids.jti, now, expires_at: now.saturating_add(ttl) };
+        let minted =
+            Minted { jti: &ids.jti, sid: &ids.sid, now, expires_at: now.saturating_add(ttl) };
         if !self.store.note_mint(&pat.id, &minted).await? {
             return Err(refused(Refused::Revoked, acted));
         }

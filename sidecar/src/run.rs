@@ -11,7 +11,6 @@ use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::keys::{Live, Ring};
 use crate::operators::Operators;
-use crate::policy::Published;
 use crate::policy::live::Follower;
 use crate::public::SignIn;
 use crate::screen::Screen;
@@ -19,8 +18,8 @@ use crate::settings::{Data, Postgres, Settings};
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy, public,
-    siem, standing, users,
+    access, audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy,
+    public, siem, standing, users,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -74,6 +73,7 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         }
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
+        Command::Access(command) => access::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
         Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
@@ -167,11 +167,11 @@ impl Sidecar {
         let lock = lock(data)?;
         let keys_seen = keys::listing(&data.signing());
         let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
-        let kept = Published::current(data);
         let store = Store::create(data).await?;
-        let follower = Follower::start(data, &store, kept, &counters).await?;
+        let follower = Follower::start(data, &store, &counters).await?;
         let policy_now = follower.now();
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
+        standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
         let public = listen(settings.public, "public").await?;

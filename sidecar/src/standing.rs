@@ -19,6 +19,9 @@ const TIDY: u32 = 600; // looks: each minute
 /// How long an entry outlives the last token it could stop: gates' clocks may be behind.
 pub const SKEW: u64 = 300;
 
+/// The longest life of a token, seconds: what `serve --token-ttl` takes at most.
+pub const LONGEST_TOKEN: u64 = clock::DAY;
+
 /// How long a `tool_use` may wait for its answer and be linked to it, microseconds.
 const LINEAGE: u64 = 7 * clock::DAY * 1_000_000;
 
@@ -29,7 +32,7 @@ const LINEAGE: u64 = 7 * clock::DAY * 1_000_000;
 pub async fn current(store: &Store) -> Result<Document, StoreError> {
     let standing = store.standing().await?;
 
-    Ok(Document::new(serde_json::to_vec(&standing)?))
+    Ok(Document::of("application/octet-stream", standing.encode()))
 }
 
 /// The standing and its version, if that is not `known`: thousands of entries are not read ten
@@ -56,9 +59,13 @@ pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Co
         }
         let was_away = away;
         away = match news(&store, known).await {
-            Ok(None) => false,
+            Ok(None) => {
+                confirmed(&counters);
+                false
+            }
             Ok(Some((version, standing))) => {
                 known = version;
+                confirmed(&counters);
                 live.send_if_modified(|live| {
                     let changed = *live != standing;
                     *live = standing;
@@ -76,6 +83,11 @@ pub async fn watch(store: Store, live: watch::Sender<Document>, counters: Arc<Co
             info!("The standing is known again");
         }
     }
+}
+
+/// The store has just said how it stands.
+pub fn confirmed(counters: &Counters) {
+    counters.standing_confirmed.set(clock::now_micros());
 }
 
 fn told_once(before: bool, error: &StoreError) {

@@ -9,13 +9,24 @@ use crate::sequences::Sequence;
 use crate::settings::Data;
 use chain::{Block, Head};
 use contract::audit::{Event, Heartbeat};
-use contract::standing::Standing;
 use writer::Writer;
 
+macro_rules! each {
+    ($self:ident, $db:ident => $call:expr) => {
+        match $self {
+            Self::Sqlite($db) => $call,
+            Self::Postgres($db) => $call,
+        }
+    };
+}
+
+mod access;
 pub mod chain;
 mod claim;
 mod error;
 mod kinds;
+mod policy;
+pub mod measures;
 mod postgres;
 pub mod row;
 mod sqlite;
@@ -35,18 +46,6 @@ pub enum Store {
     /// Postgres.
     Postgres(postgres::Postgres),
 }
-
-macro_rules! each {
-    ($self:ident, $db:ident => $call:expr) => {
-        match $self {
-            Self::Sqlite($db) => $call,
-            Self::Postgres($db) => $call,
-        }
-    };
-}
-
-// Behind the macro, which it needs too.
-mod policy;
 
 impl Store {
     /// Opens the database, making or updating it as needed.
@@ -346,30 +345,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn note_mint(&self, pat: &str, minted: &Minted<'_>) -> Result<bool, StoreError> {
         each!(self, db => db.note_mint(pat, minted).await)
-    }
-
-    /// The version of who is stopped: rises with each change.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn standing_version(&self) -> Result<u64, StoreError> {
-        each!(self, db => db.standing_version().await)
-    }
-
-    /// Who is stopped.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn standing(&self) -> Result<Standing, StoreError> {
-        each!(self, db => db.standing().await)
-    }
-
-    /// Forgets minted tokens, and entries of the standing, that have expired.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
-        each!(self, db => db.forget_expired(now).await)
     }
 
     /// Takes a sink for this sidecar alone, until the claim is dropped; `None` if another has it.

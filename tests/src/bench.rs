@@ -11,6 +11,7 @@ mod full;
 pub mod load;
 pub mod machine;
 pub mod report;
+pub mod revoke;
 pub mod side;
 pub mod upstream;
 pub mod wire;
@@ -53,6 +54,9 @@ pub struct Arguments {
     /// Only the audit table; writes no file.
     #[arg(long)]
     only_audit: bool,
+    /// Only the standing; writes no file.
+    #[arg(long)]
+    only_revoke: bool,
 }
 
 /// The two that are compared.
@@ -107,17 +111,13 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
+    if arguments.only_revoke || arguments.only_audit {
+        return one_section(&arguments, report).await;
+    }
     if arguments.against.is_none() {
         audit::stores(&mut report).await?; // before anything is tied to a core
     }
     let address = upstream::start()?;
-    if arguments.only_audit {
-        let mut gate = Side::start(Some("tollgate_filter"), address).await?;
-        audit::delay(&mut gate, &mut report).await?;
-        tokio::task::block_in_place(|| audit::before::before(&mut gate, &mut report))?;
-        report.print();
-        return Ok(());
-    }
     let leak = |name: &String| -> &'static str { name.clone().leak() };
     let mut pair = Pair {
         gate: Side::start(Some(leak(&arguments.module)), address).await?,
@@ -144,6 +144,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     audited(&pair.gate, &mut report).await?;
     audit::delay(&mut pair.gate, &mut report).await?;
     tokio::task::block_in_place(|| audit::before::before(&mut pair.gate, &mut report))?;
+    drop(pair);
+    if arguments.against.is_none() {
+        revoke::revoke(&mut report, address).await?;
+    }
     report.note(format!(
         "unless said a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
         begun.elapsed().as_secs_f64(),
@@ -151,6 +155,24 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     ));
     report.print();
     if arguments.against.is_some() { Ok(()) } else { report.write() }
+}
+
+/// The section that was asked for, and no file.
+async fn one_section(arguments: &Arguments, mut report: Report) -> Result<()> {
+    if arguments.only_audit {
+        audit::stores(&mut report).await?;
+    }
+    let address = upstream::start()?;
+    if arguments.only_revoke {
+        revoke::revoke(&mut report, address).await?;
+    } else {
+        let mut gate = Side::start(Some("tollgate_filter"), address).await?;
+        audit::delay(&mut gate, &mut report).await?;
+        tokio::task::block_in_place(|| audit::before::before(&mut gate, &mut report))?;
+    }
+    report.print();
+
+    Ok(())
 }
 
 /// What the gate's VMs and the sidecar take at rest, and after one very large body.

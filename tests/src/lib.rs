@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod storm;
 pub mod suite;
+pub mod person;
 pub mod world;
 pub mod client;
 pub mod provider;

@@ -65,7 +65,10 @@ impl World {
         let provider = provider(&authority).await?;
         let ports = ports::Ports::free(provider.address)?;
         let data = place.join("data");
-        let pat = installed(&programs, &data, &setup.policy)?;
+        let pat = match &setup.beside {
+            Some(twin) => twin.install(&data)?,
+            None => installed(&programs, &data, &setup.policy)?,
+        };
         let minter = tokens::Minter::read(&programs, &data)?;
         files::write(&place, &setup, &ports, &authority, &programs.pins(&data)?)?;
 

@@ -7,6 +7,7 @@ use e2e::suite::{Suite, alone};
 use e2e::world::World;
 use e2e::world::rows::Row;
 use e2e::world::setup::Setup;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -83,19 +84,24 @@ async fn allowed(world: &World, call: Call) -> Row {
 #[test]
 fn a_tool_that_destroys_is_refused_to_an_agent_and_allowed_to_a_person() {
     SUITE.run(async |world| {
-        for tool in ["Bash", "bash", "mcp__git__delete_branch"] {
-            let tools = json!([{"name": "Read", "input_schema": {"type": "object"}}, {"name": tool, "input_schema": {"type": "object"}}]);
+        join_all(["Bash", "bash", "mcp__git__delete_branch"].map(async |tool_name| {
+            let tool = |name: &str| json!({"name": name, "input_schema": {"type": "object"}});
+            let tools = json!([tool("Read"), tool(tool_name)]);
             let call = || world.call(&Script::new()).member("tools", tools.clone());
-
-            allowed(world, call()).await;
             let agent = call().header("x-claude-code-agent-id", "agent-1");
-            let row = denied(world, agent, 403, "tool_blocked", "agents-destroy-nothing").await;
             let job = call().header("x-call-source", "job");
-            denied(world, job, 403, "tool_blocked", "agents-destroy-nothing").await;
+            let rule = "agents-destroy-nothing";
+
+            let (_, row, _) = tokio::join!(
+                allowed(world, call()),
+                denied(world, agent, 403, "tool_blocked", rule),
+                denied(world, job, 403, "tool_blocked", rule),
+            );
 
             assert_eq!(row.text("call_source"), "subagent");
             assert_eq!(row.payload["findings"][0]["place"], "tools[1]");
-        }
+        }))
+        .await;
     });
 }
 
@@ -113,15 +119,19 @@ fn the_provider_s_own_tools_servers_and_skills_are_judged_where_they_are_declare
         denied(world, call("tools", fetch), 403, "approval_required", "web").await;
         denied(world, call("container", skills), 403, "skill_blocked", "web").await;
         allowed(world, call("mcp_servers", server("https://git.example.com/mcp"))).await;
-        for elsewhere in [
-            "https://evil.example/mcp",
-            "https://git.example.com/mcp/../admin",
-            "https://git.example.com@evil.example/mcp",
-            "http://git.example.com/mcp",
-        ] {
-            let code = "server_not_managed";
-            denied(world, call("mcp_servers", server(elsewhere)), 403, code, code).await;
-        }
+        join_all(
+            [
+                "https://evil.example/mcp",
+                "https://git.example.com/mcp/../admin",
+                "https://git.example.com@evil.example/mcp",
+                "http://git.example.com/mcp",
+            ]
+            .map(async |elsewhere| {
+                let code = "server_not_managed";
+                denied(world, call("mcp_servers", server(elsewhere)), 403, code, code).await;
+            }),
+        )
+        .await;
         let code = "declaration_malformed";
         denied(world, call("tools", json!({"name": "Bash"})), 400, code, code).await;
     });
@@ -179,7 +189,7 @@ fn a_secret_is_found_wherever_it_stands_and_its_text_goes_nowhere() {
             message(json!([{"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": document}}])),
             message(json!("many pieces ".to_owned() + &key)).pieces(7, std::time::Duration::ZERO),
         ];
-        for call in calls {
+        join_all(calls.map(async |call| {
             let row = denied(world, call, 403, "secret_found", "no-keys").await;
 
             let found = &row.payload["findings"][0];
@@ -188,7 +198,8 @@ fn a_secret_is_found_wherever_it_stands_and_its_text_goes_nowhere() {
             assert_eq!(found["digest"].as_str().map(str::len), Some(16));
             assert!(found["place"].as_str().is_some_and(|place| place.starts_with(['m', 's'])), "{found}");
             assert!(!format!("{row:?}").contains(other), "the row has the secret");
-        }
+        }))
+        .await;
         allowed(world, says(world, "sk-ant-api03- is how they begin.")).await;
         let mut files = Vec::new();
         logs(&world.place, &mut files);

@@ -283,9 +283,17 @@ fn no_refusal_says_what_is_inside() {
     });
 }
 
-/// What needs a broken host, or a trap; tested elsewhere.
-const ELSEWHERE: [&str; 5] =
-    ["not_ready", "gate_failed", "audit_unavailable", "token_revoked", "quarantined"];
+/// What needs a broken host, a trap, or an operator (`revokes.rs`); tested elsewhere.
+const ELSEWHERE: [&str; 8] = [
+    "not_ready",
+    "gate_failed",
+    "audit_unavailable",
+    "token_revoked",
+    "access_paused",
+    "throttled",
+    "standing_stale",
+    "quarantined",
+];
 
 /// What a policy with more than models says: `governs.rs`.
 const GOVERNED: &str = include_str!("governs.rs");

@@ -2,9 +2,9 @@
 
 use super::index::Seen;
 use super::rule::{BORDER, Rule};
-use super::sweep::{BLOCK, Found, Sweep};
+use super::sweep::{Found, Sweep};
 use super::unescape::{unescape, unescape_before};
-use super::walk::{Role, Walker};
+use super::walk::{End, Role, Walker};
 use super::{Hits, Scanner, base64, text};
 use std::ops::Range;
 
@@ -23,13 +23,8 @@ pub(super) fn scan(scanner: &Scanner, body: &[u8]) -> Hits {
         disguised: false,
         walked: 0,
     };
-    let mut sweep = Sweep::default();
-    let mut at = 0;
-    while at < body.len() {
-        let found = sweep.block(&scanner.index.anywhere, &scanner.index.starts, body, at);
-        run.block(at, found);
-        at = at.saturating_add(BLOCK);
-    }
+    let index = &scanner.index;
+    Sweep::default().each(&index.anywhere, &index.starts, body, |at, found| run.block(at, found));
 
     run.finish()
 }
@@ -73,17 +68,14 @@ impl Run<'_> {
     }
 
     fn quote(&mut self, at: usize) {
-        match self.open.take() {
-            Some(start) => {
-                self.string(start..at);
-                self.walked = at.saturating_add(1);
-            }
-            None => {
-                self.walk(at);
-                self.open = Some(at.saturating_add(1));
-                self.before = None;
-                self.disguised = false;
-            }
+        if let Some(start) = self.open.take() {
+            self.string(start..at);
+            self.walked = at.saturating_add(1);
+        } else {
+            self.walk(at);
+            self.open = Some(at.saturating_add(1));
+            self.before = None;
+            self.disguised = false;
         }
     }
 
@@ -137,21 +129,23 @@ impl Run<'_> {
     /// Reads the end of the text block before and the beginning of this one together.
     fn seam(&mut self, range: Range<usize>, plain: Option<&str>) {
         let raw = self.body.get(range.clone()).unwrap_or_default();
-        let end = match plain {
-            Some(plain) => last(plain, SEAM).to_owned(),
-            None => {
-                let text = unescape_before(self.body, range.start, range.end, SEAM);
+        let end = plain.map_or_else(
+            || End::Raw(range.clone()),
+            |plain| End::Text(last(plain, SEAM).to_owned()),
+        );
+        let mut joined = match self.walker.neighbour(end) {
+            Some(End::Text(text)) => text,
+            Some(End::Raw(before)) => {
+                let text = unescape_before(self.body, before.start, before.end, SEAM);
                 last(&text, SEAM).to_owned()
             }
+            None => return,
         };
-        let short = end.len() < SEAM;
-        let Some(mut joined) = self.walker.neighbour(end) else { return };
         let border = joined.len();
-        match plain {
-            Some(plain) => {
-                joined.push_str(plain.get(..plain.floor_char_boundary(SEAM)).unwrap_or(plain));
-            }
-            None => joined.push_str(&unescape(raw, SEAM)),
+        if let Some(plain) = plain {
+            joined.push_str(plain.get(..plain.floor_char_boundary(SEAM)).unwrap_or(plain));
+        } else {
+            joined.push_str(&unescape(raw, SEAM));
         }
         let scanner = self.scanner;
         text::each(scanner, &joined, |rule, found| {
@@ -159,9 +153,9 @@ impl Run<'_> {
                 self.hit(rule, &joined, found);
             }
         });
-        if short {
+        if raw.len() < SEAM {
             // A block this short may be the middle of three.
-            self.walker.lengthen(last(&joined, SEAM).to_owned());
+            self.walker.lengthen(last(&joined, SEAM));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The anchors of all rules, and which of them stands where the sweep saw one.
 
-use super::sweep::{Sets, commonness};
+use super::sweep::Sets;
 
 /// Bytes an anchor is known by.
 pub(super) const KNOWN_BY: usize = 3;
@@ -18,6 +18,8 @@ pub(super) struct Anchor {
     pub(super) at_word: bool,
     /// Must the word end with it?
     pub(super) ends_word: bool,
+    /// Of a phrase: the last byte of the word before, the first byte of the word behind.
+    pub(super) neighbours: (Option<u8>, Option<u8>),
     /// Which rule it belongs to.
     pub(super) rule: usize,
 }
@@ -58,6 +60,9 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Most anchors there can be.
+    pub(super) const MOST: usize = 0xffff;
+
     /// Of these anchors, each of which has at least [`KNOWN_BY`] bytes.
     pub(super) fn of(anchors: Vec<Anchor>) -> Self {
         let bits = anchors.len().saturating_mul(8).next_power_of_two().clamp(4096, 65536);
@@ -77,11 +82,9 @@ impl Index {
     }
 
     fn add(&mut self, anchor: Anchor) {
-        let offset = if anchor.at_word { 0 } else { rarest(&anchor) };
-        let known: Vec<u8> = anchor.bytes.iter().skip(offset).take(4).copied().collect();
-        let [first, second, third, ..] = *known else { return };
         let sets = if anchor.at_word { &mut self.starts } else { &mut self.anywhere };
-        sets.add([first, second, third], anchor.fold);
+        let offset = sets.add(&anchor.bytes, anchor.fold, anchor.at_word);
+        let known: Vec<u8> = anchor.bytes.iter().skip(offset).take(4).copied().collect();
         let mut four = [0; 4];
         let mut mask = [0; 4];
         for ((key, mask), byte) in four.iter_mut().zip(&mut mask).zip(&known) {
@@ -95,9 +98,10 @@ impl Index {
         self.entries.push(Entry { anchor, offset, key, mask, next });
     }
 
-    /// Calls `tell` for each anchor that is known by the bytes at `at`.
+    /// Calls `tell` for each anchor that is known by three bytes of which the last is at `last`.
     #[inline]
-    pub(super) fn at(&self, bytes: &[u8], at: usize, mut tell: impl FnMut(Seen)) {
+    pub(super) fn at(&self, bytes: &[u8], last: usize, mut tell: impl FnMut(Seen)) {
+        let Some(at) = last.checked_sub(KNOWN_BY - 1) else { return };
         let four = four(bytes, at) | 0x2020_2020;
         let mut number = self.slots.get(self.slot(four)).map_or(0, |number| usize::from(*number));
         while let Some(entry) = number.checked_sub(1).and_then(|index| self.entries.get(index)) {
@@ -133,7 +137,51 @@ impl Entry {
         let goes_on = anchor.ends_word
             && bytes.get(end).is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_');
 
-        (same && !goes_on).then_some(Seen { at: start, lead: anchor.lead, rule: anchor.rule })
+        let (before, behind) = anchor.neighbours;
+        let likely = before.is_none_or(|last| may_follow(bytes.get(..start), last))
+            && behind.is_none_or(|first| may_precede(bytes.get(end..), first));
+
+        (same && !goes_on && likely).then_some(Seen {
+            at: start,
+            lead: anchor.lead,
+            rule: anchor.rule,
+        })
+    }
+}
+
+/// May a word that begins with `first` stand behind white space here? Yes if in doubt.
+fn may_precede(rest: Option<&[u8]>, first: u8) -> bool {
+    let mut rest = rest.unwrap_or_default();
+    let all = rest.len();
+    loop {
+        match rest {
+            [b' ' | b'\t' | b'\n' | b'\r', after @ ..]
+            | [b'\\', b'n' | b't' | b'r', after @ ..] => rest = after,
+            [b'\\' | 0x80.., ..] => return true,
+            [next, ..] => return rest.len() < all && next.eq_ignore_ascii_case(&first),
+            [] => return false,
+        }
+    }
+}
+
+/// May a word that ends with `last` stand before white space here? Yes if in doubt.
+fn may_follow(rest: Option<&[u8]>, last: u8) -> bool {
+    let mut rest = rest.unwrap_or_default();
+    let all = rest.len();
+    loop {
+        match rest {
+            [before @ .., b' ' | b'\t' | b'\n' | b'\r']
+            | [before @ .., b'\\', b'n' | b't' | b'r'] => rest = before,
+            [.., b'\\' | 0x80..] => return true,
+            [.., previous] => {
+                // Four digits before may be those of an escape.
+                let escape =
+                    previous.is_ascii_hexdigit() && matches!(rest, [.., b'\\', b'u', _, _, _, _]);
+
+                return escape || rest.len() < all && previous.eq_ignore_ascii_case(&last);
+            }
+            [] => return false,
+        }
     }
 }
 
@@ -149,26 +197,4 @@ fn four(bytes: &[u8], at: usize) -> u32 {
     }
 
     u32::from_le_bytes(four)
-}
-
-/// Where the three rarest bytes of an anchor stand.
-fn rarest(anchor: &Anchor) -> usize {
-    let cost = |window: &[u8]| -> f32 {
-        window
-            .iter()
-            .map(|byte| {
-                let other = if anchor.fold { commonness(byte.to_ascii_uppercase()) } else { 0.0 };
-                commonness(*byte) + other
-            })
-            .product()
-    };
-    let mut best = (f32::INFINITY, 0);
-    for (offset, window) in anchor.bytes.windows(KNOWN_BY).enumerate() {
-        let cost = cost(window);
-        if cost < best.0 {
-            best = (cost, offset);
-        }
-    }
-
-    best.1
 }

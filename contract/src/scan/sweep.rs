@@ -7,24 +7,27 @@
 
 #[cfg(target_feature = "simd128")]
 mod lanes;
+#[cfg(any(test, not(target_feature = "simd128")))]
 mod plain;
 
 #[cfg(target_feature = "simd128")]
 use lanes as form;
 #[cfg(not(target_feature = "simd128"))]
 use plain as form;
+use std::sync::LazyLock;
 
 /// Bytes that are judged at a time.
-pub(super) const BLOCK: usize = 64;
-/// Bytes that are read for one block.
-const READ: usize = BLOCK + 16;
+const BLOCK: usize = 64;
+/// Blocks that are judged in one go.
+const STRIDE: usize = 16;
 
 /// Sets of three bytes in a row, by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
     low: [[u8; 16]; 3],
     high: [[u8; 16]; 3],
-    costs: [[f32; 3]; 8],
+    /// The halves by bucket and byte, bit n being half n, to choose buckets by.
+    halves: [[(u16, u16); 3]; 8],
     full: Full,
 }
 
@@ -41,12 +44,8 @@ impl Default for Full {
 /// What stands in a block: bit n is byte n.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Masks {
-    /// Three bytes may begin here that stand in the sets for anywhere.
-    anywhere: u64,
-    /// The same for the sets of beginnings of words.
-    starts: u64,
-    /// Letters, digits, `_` and all that is not ASCII.
-    wordy: u64,
+    /// The last of three bytes that an anchor may be known by.
+    anchors: u64,
     /// `\`
     back: u64,
     /// `"`
@@ -55,10 +54,14 @@ struct Masks {
     u: u64,
 }
 
+/// The bytes before a block.
+#[derive(Debug, Default, Clone, Copy)]
+struct Behind([u8; 16]);
+
 /// What the sweep found in a block: bit n is byte n.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
-    /// An anchor may be known by three bytes here.
+    /// The last of three bytes that an anchor may be known by.
     pub(super) anchors: u64,
     /// A quote that begins or ends a string.
     pub(super) quotes: u64,
@@ -70,41 +73,44 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     escape: u64,
-    wordy: u64,
-    back: u64,
+    behind: Behind,
 }
 
 impl Sweep {
-    /// Judges the block that begins at `at`.
-    pub(super) fn block(
-        &mut self,
+    /// Judges all bytes, block by block; `tell` is told where each begins.
+    #[inline]
+    pub(super) fn each(
+        mut self,
         anywhere: &Sets,
         starts: &Sets,
         bytes: &[u8],
-        at: usize,
-    ) -> Found {
-        let whole = bytes.get(at..at.saturating_add(READ));
-        let masks = match whole.and_then(|chunk| <&[u8; READ]>::try_from(chunk).ok()) {
-            Some(chunk) => form::masks(anywhere, starts, chunk),
-            None => form::masks(anywhere, starts, &padded(bytes, at)),
-        };
-        let escaped = self.escaped(masks.back);
-        // Behind an escape's letter a word may begin; behind other letters it goes on.
-        let follows = masks.wordy << 1 | self.wordy;
-        let behind_escape = masks.back << 2 | self.back;
-        let begins = masks.wordy & (!follows | behind_escape);
-        self.wordy = masks.wordy >> 63;
-        self.back = masks.back >> 62;
-
-        Found {
-            anchors: masks.anywhere | masks.starts & begins,
-            quotes: masks.quote & !escaped,
-            disguised: masks.u & escaped,
+        mut tell: impl FnMut(usize, Found),
+    ) {
+        let mut at = 0_usize;
+        let mut masks = [Masks::default(); STRIDE];
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        let end = [padded(rest)];
+        for blocks in blocks.chunks(STRIDE).chain([&end[..]]) {
+            form::masks(anywhere, starts, self.behind, blocks, &mut masks);
+            if let Some(behind) = blocks.last().and_then(|block| block.last_chunk()) {
+                self.behind = Behind(*behind);
+            }
+            for (_, masks) in blocks.iter().zip(&masks) {
+                let escaped = self.escaped(masks.back);
+                let found = Found {
+                    anchors: masks.anchors,
+                    quotes: masks.quote & !escaped,
+                    disguised: masks.u & escaped,
+                };
+                tell(at, found);
+                at = at.saturating_add(BLOCK);
+            }
         }
     }
 
     /// Which bytes stand behind a backslash that is not itself escaped (Langdale and Lemire, "Parsing
     /// gigabytes of JSON per second", section 3.1.1).
+    #[inline]
     fn escaped(&mut self, back: u64) -> u64 {
         const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
         if back == 0 {
@@ -119,9 +125,10 @@ impl Sweep {
     }
 }
 
-fn padded(bytes: &[u8], at: usize) -> [u8; READ] {
-    let mut chunk = [0; READ];
-    for (to, from) in chunk.iter_mut().zip(bytes.get(at..).unwrap_or_default()) {
+/// Fills what is no whole block with zeros.
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    let mut chunk = [0; BLOCK];
+    for (to, from) in chunk.iter_mut().zip(rest) {
         *to = *from;
     }
 
@@ -129,84 +136,104 @@ fn padded(bytes: &[u8], at: usize) -> [u8; READ] {
 }
 
 impl Sets {
-    /// Takes three bytes into the bucket where they let least else through. `fold`: letters of either
-    /// case.
-    pub(super) fn add(&mut self, bytes: [u8; 3], fold: bool) {
-        let mut best = (f32::INFINITY, 0, [0.0; 3]);
-        for (bucket, old) in self.costs.iter().enumerate() {
-            let bit = 1 << bucket;
-            let mut costs = [0.0; 3];
-            for (((cost, low), high), byte) in
-                costs.iter_mut().zip(&self.low).zip(&self.high).zip(bytes)
-            {
-                *cost = passing(low, high, byte, fold, bit);
-            }
-            let more = costs.iter().product::<f32>() - old.iter().product::<f32>();
-            if more < best.0 {
-                best = (more, bucket, costs);
+    /// Takes three bytes in a row of `anchor` into the bucket where they let least else through, and
+    /// says which three. `fold`: letters of either case; `first`: no other three than the first.
+    pub(super) fn add(&mut self, anchor: &[u8], fold: bool, first: bool) -> usize {
+        let mut best = (f32::INFINITY, 0, 0, [0; 3]);
+        let windows = if first { 1 } else { 16 };
+        for (offset, window) in anchor.windows(3).take(windows).enumerate() {
+            let Ok(bytes) = <[u8; 3]>::try_from(window) else { continue };
+            for (bucket, halves) in self.halves.iter().enumerate() {
+                let with = halves_with(halves, bytes, fold);
+                let more = passing(&with) - passing(halves);
+                if more < best.0 {
+                    best = (more, offset, bucket, bytes);
+                }
             }
         }
-        let (_, bucket, costs) = best;
-        if let Some(cost) = self.costs.get_mut(bucket) {
-            *cost = costs;
+        let (_, offset, bucket, bytes) = best;
+        self.take(bucket, bytes, fold);
+
+        offset
+    }
+
+    fn take(&mut self, bucket: usize, bytes: [u8; 3], fold: bool) {
+        if let Some(halves) = self.halves.get_mut(bucket) {
+            *halves = halves_with(halves, bytes, fold);
         }
         let bit = 1 << bucket;
         for (index, byte) in bytes.into_iter().enumerate() {
             for byte in cases(byte, fold) {
-                let (low, high) = halves(byte);
-                let sets = self.low.get_mut(index).and_then(|set| set.get_mut(low));
-                sets.into_iter().for_each(|set| *set |= bit);
-                let sets = self.high.get_mut(index).and_then(|set| set.get_mut(high));
-                sets.into_iter().for_each(|set| *set |= bit);
-                let sets =
+                let (low, high) = (usize::from(byte & 15), usize::from(byte >> 4));
+                let low = self.low.get_mut(index).and_then(|set| set.get_mut(low));
+                let high = self.high.get_mut(index).and_then(|set| set.get_mut(high));
+                let full =
                     self.full.0.get_mut(index).and_then(|set| set.get_mut(usize::from(byte)));
-                sets.into_iter().for_each(|set| *set |= bit);
+                [low, high, full].into_iter().flatten().for_each(|set| *set |= bit);
+            }
+        }
+    }
+}
+
+/// The halves of a bucket were three bytes more in it.
+fn halves_with(halves: &[(u16, u16); 3], bytes: [u8; 3], fold: bool) -> [(u16, u16); 3] {
+    let mut with = *halves;
+    for ((low, high), byte) in with.iter_mut().zip(bytes) {
+        for byte in cases(byte, fold) {
+            *low |= 1 << (byte & 15);
+            *high |= 1 << (byte >> 4);
+        }
+    }
+
+    with
+}
+
+/// How much of ordinary text a bucket lets through, were its bytes independent of each other.
+fn passing(halves: &[(u16, u16); 3]) -> f32 {
+    halves.iter().map(|(low, high)| common(*low, *high)).product()
+}
+
+fn common(low: u16, high: u16) -> f32 {
+    let mut sum = 0.0;
+    for (half, row) in (0..16).zip(&*COMMON) {
+        if high >> half & 1 == 1 {
+            for (half, share) in (0..16).zip(row) {
+                sum += if low >> half & 1 == 1 { *share } else { 0.0 };
             }
         }
     }
 
-    /// Nothing is in them.
-    pub(super) fn is_empty(&self) -> bool {
-        self.low.iter().flatten().all(|set| *set == 0)
-    }
+    sum
 }
 
-/// How much of ordinary text a bucket lets through at one byte, were `more` in it too.
-fn passing(low: &[u8; 16], high: &[u8; 16], more: u8, fold: bool, bit: u8) -> f32 {
-    let mut lows = low.map(|set| set & bit != 0);
-    let mut highs = high.map(|set| set & bit != 0);
-    for byte in cases(more, fold) {
-        let (low, high) = halves(byte);
-        lows.get_mut(low).into_iter().for_each(|set| *set = true);
-        highs.get_mut(high).into_iter().for_each(|set| *set = true);
-    }
-
-    (0..=u8::MAX)
-        .filter(|byte| {
-            let (low, high) = halves(*byte);
-            lows.get(low) == Some(&true) && highs.get(high) == Some(&true)
+/// [`commonness`] by high and low half.
+static COMMON: LazyLock<[[f32; 16]; 16]> = LazyLock::new(|| {
+    let byte = |high: u8, low: u8| commonness(high << 4 | low);
+    let row = |high: usize| {
+        std::array::from_fn(|low| {
+            byte(u8::try_from(high).unwrap_or_default(), u8::try_from(low).unwrap_or_default())
         })
-        .map(commonness)
-        .sum()
-}
+    };
+
+    std::array::from_fn(row)
+});
 
 /// How often a byte stands in prose and code, in thousandths, roughly.
-pub(super) fn commonness(byte: u8) -> f32 {
+fn commonness(byte: u8) -> f32 {
     match byte {
         b' ' => 150.0,
         b'e' | b't' => 70.0,
         b'a' | b'i' | b'n' | b'o' | b'r' | b's' => 50.0,
         b'c' | b'd' | b'l' | b'm' | b'p' | b'u' => 28.0,
-        b'f' | b'g' | b'h' | b'b' | b'y' => 15.0,
-        b'k' | b'v' | b'w' | b'x' => 7.0,
-        b'j' | b'q' | b'z' => 2.0,
         b'\\' | b'"' => 20.0,
-        b'0'..=b'9' => 6.0,
-        b'A'..=b'Z' => 4.0,
+        b'f' | b'g' | b'h' | b'b' | b'y' => 15.0,
         b'_' | b'-' | b'.' | b',' | b'(' | b')' | b'/' | b':' | b'=' => 10.0,
-        0x20..=0x7e => 4.0,
-        0x80..=0xff => 0.2,
-        _ => 0.1,
+        b'k' | b'v' | b'w' | b'x' => 7.0,
+        b'0'..=b'9' => 6.0,
+        b'j' | b'q' | b'z' => 2.0,
+        0x80.. => 0.2,
+        _ if byte.is_ascii_control() => 0.1,
+        _ => 4.0,
     }
 }
 
@@ -214,8 +241,4 @@ fn cases(byte: u8, fold: bool) -> impl Iterator<Item = u8> {
     let other = if fold && byte.is_ascii_alphabetic() { Some(byte ^ 0x20) } else { None };
 
     [byte].into_iter().chain(other)
-}
-
-fn halves(byte: u8) -> (usize, usize) {
-    (usize::from(byte & 15), usize::from(byte >> 4))
 }

@@ -2,7 +2,7 @@
 
 use super::Scanner;
 use super::rule::{BORDER, Rule};
-use super::sweep::{BLOCK, Sweep};
+use super::sweep::Sweep;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -14,10 +14,8 @@ pub(super) fn each<'s>(
 ) {
     let index = &scanner.index;
     let bytes = text.as_bytes();
-    let mut sweep = Sweep::default();
-    let mut at = 0;
-    while at < bytes.len() {
-        let mut anchors = sweep.block(&index.anywhere, &index.starts, bytes, at).anchors;
+    Sweep::default().each(&index.anywhere, &index.starts, bytes, |at, found| {
+        let mut anchors = found.anchors;
         while anchors != 0 {
             let bit = usize::try_from(anchors.trailing_zeros()).unwrap_or_default();
             anchors &= anchors.wrapping_sub(1);
@@ -29,8 +27,7 @@ pub(super) fn each<'s>(
                 }
             });
         }
-        at = at.saturating_add(BLOCK);
-    }
+    });
 }
 
 /// Tries a rule at a place, in a window as wide as the rule needs it.

@@ -73,10 +73,18 @@ pub(super) struct Document {
     pub(super) place: String,
 }
 
-/// The end of a text block.
+/// A text block that another may follow.
 struct Tail {
     index: u32,
-    text: String,
+    end: End,
+}
+
+/// The end of a text block.
+pub(super) enum End {
+    /// It is that of this string of the body.
+    Raw(Range<usize>),
+    /// It is this text.
+    Text(String),
 }
 
 #[derive(Default)]
@@ -91,6 +99,12 @@ struct Level {
     /// Of an object: the member.
     name: Range<usize>,
     key: Key,
+    source: Source,
+}
+
+/// What an object says of its data.
+#[derive(Default)]
+struct Source {
     base64: bool,
     binary: bool,
     textual: bool,
@@ -122,8 +136,21 @@ impl<'b> Walker<'b> {
     }
 
     /// Walks what stands between two strings.
+    #[inline]
     pub(super) fn between(&mut self, range: Range<usize>) {
-        for byte in self.body.get(range).unwrap_or_default() {
+        let bytes = self.body.get(range).unwrap_or_default();
+        // What stands between most strings.
+        match (bytes, self.levels.last_mut()) {
+            (b":" | b": ", Some(level)) if self.beyond == 0 => level.name_next = false,
+            (b"," | b", ", Some(level)) if self.beyond == 0 && !level.list => {
+                level.name_next = true;
+            }
+            _ => self.each_between(bytes),
+        }
+    }
+
+    fn each_between(&mut self, bytes: &[u8]) {
+        for byte in bytes {
             match byte {
                 b'{' | b'[' if self.levels.len() >= DEEPEST => {
                     self.beyond = self.beyond.saturating_add(1);
@@ -150,7 +177,9 @@ impl<'b> Walker<'b> {
 
     fn close(&mut self) {
         let document = match self.levels.last_mut() {
-            Some(level) if level.base64 && (level.textual || !level.binary) => level.data.take(),
+            Some(Level { source, .. }) if source.base64 && (source.textual || !source.binary) => {
+                source.data.take()
+            }
             _ => None,
         };
         self.levels.pop();
@@ -178,15 +207,15 @@ impl<'b> Walker<'b> {
         }
         match level.key {
             Key::Text if in_list => return Role::Text,
-            Key::Type => level.base64 |= short(raw).eq_ignore_ascii_case("base64"),
-            Key::Data => level.data = Some(range),
+            Key::Type => level.source.base64 |= short(raw).eq_ignore_ascii_case("base64"),
+            Key::Data => level.source.data = Some(range),
             Key::MediaType => {
                 let media = short(raw).to_ascii_lowercase();
                 let binary = ["image/", "audio/", "video/", "font/", "application/pdf"]
                     .iter()
                     .any(|kind| media.starts_with(kind));
-                level.binary |= binary;
-                level.textual |= !binary;
+                level.source.binary |= binary;
+                level.source.textual |= !binary;
             }
             Key::Text | Key::Other => {}
         }
@@ -196,18 +225,20 @@ impl<'b> Walker<'b> {
 
     /// The text of the neighbour before this text block, if that is one too; `end` becomes the next
     /// one's.
-    pub(super) fn neighbour(&mut self, end: String) -> Option<String> {
+    pub(super) fn neighbour(&mut self, end: End) -> Option<End> {
         let list = self.levels.iter_mut().nth_back(1).filter(|level| level.list)?;
         let index = list.index;
-        let before = list.tail.replace(Tail { index, text: end })?;
+        let before = list.tail.replace(Tail { index, end })?;
 
-        (before.index == index || before.index.checked_add(1) == Some(index)).then_some(before.text)
+        (before.index == index || before.index.checked_add(1) == Some(index)).then_some(before.end)
     }
 
     /// Puts the end of a text block in the place of what was put before.
-    pub(super) fn lengthen(&mut self, end: String) {
-        let list = self.levels.iter_mut().nth_back(1).and_then(|level| level.tail.as_mut());
-        list.into_iter().for_each(|tail| tail.text.clone_from(&end));
+    pub(super) fn lengthen(&mut self, end: &str) {
+        if let Some(tail) = self.levels.iter_mut().nth_back(1).and_then(|level| level.tail.as_mut())
+        {
+            tail.end = End::Text(end.to_owned());
+        }
     }
 
     /// Where we are: `messages[3].content[0].text`. Names that are not the API's are `*`.

@@ -83,7 +83,7 @@ pub enum FaultKind {
     #[error("the expression matches the empty text")]
     Empty,
     /// Too much to look for.
-    #[error("more than {MOST_WANTED} patterns and words")]
+    #[error("more than {MOST_WANTED} patterns and words, or than {} anchors", Index::MOST)]
     Many,
 }
 
@@ -184,7 +184,15 @@ impl Builder {
                 return Err(FaultKind::LongWord);
             }
             let (bytes, lead) = if span.plain { (&**anchor, 0) } else { piece(anchor) };
-            self.anchor(bytes, lead, fold, Place::Anywhere)?;
+            self.anchor(Anchor {
+                bytes: bytes.as_bytes().to_owned(),
+                lead,
+                fold,
+                at_word: false,
+                ends_word: false,
+                neighbours: (None, None),
+                rule: self.rules.len(),
+            })?;
         }
         self.rules.push(span.rule(form));
 
@@ -202,48 +210,50 @@ impl Builder {
             return Err(FaultKind::LongWord);
         }
         let words: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
-        // The longest piece of a word is the rarest, roughly.
-        let longest = words
-            .iter()
-            .enumerate()
-            .map(|(index, word)| (index, word, piece(word)))
-            .max_by_key(|(_, _, (bytes, _))| bytes.len());
+        // A word in front tells most: a phrase is soon seen to go on otherwise. But a rare one.
+        let pieces = || words.iter().enumerate().map(|(index, word)| (index, word, piece(word)));
+        let longest = pieces()
+            .find(|(_, word, (bytes, _))| bytes.len() > 4 && bytes.len() == word.len())
+            .or_else(|| pieces().max_by_key(|(_, _, (bytes, _))| bytes.len()));
         let Some((index, word, (bytes, lead))) = longest else {
             return Err(FaultKind::Short(text.to_owned()));
         };
-        let wordy = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        let begins = !part && lead == 0 && bytes.bytes().next().is_some_and(wordy);
-        let whole = !part && bytes.len() == word.len() && bytes.bytes().last().is_some_and(wordy);
-        let place = if begins { Place::Word { whole } } else { Place::Anywhere };
-        self.anchor(bytes, lead, fold, place)?;
+        let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let begins = !part && lead == 0 && bytes.bytes().next().is_some_and(in_word);
+        let whole = !part && bytes.len() == word.len() && bytes.bytes().last().is_some_and(in_word);
+        let whole_word = bytes.len() == word.len();
+        let neighbour =
+            |index: usize| words.get(index).filter(|_| whole_word).map(String::as_bytes);
+        let before = index.checked_sub(1).and_then(neighbour).and_then(|word| word.last());
+        let behind = index.checked_add(1).and_then(neighbour).and_then(|word| word.first());
+        self.anchor(Anchor {
+            bytes: bytes.as_bytes().to_owned(),
+            lead,
+            fold,
+            at_word: begins,
+            ends_word: begins && whole,
+            neighbours: (before.copied(), behind.copied()),
+            rule: self.rules.len(),
+        })?;
         let gaps = words.len().saturating_mul(WIDEST_GAP);
         let reach = text.len().saturating_add(gaps);
         let before = if index == 0 { 0 } else { reach };
         let span = Span { wanted, label: "blocked", before, after: reach, plain: false };
-        let form = Form::Words(Words { words, anchor: index, fold, part });
+        let form = Form::Words(Words { all: words, anchor: index, fold, part });
         self.rules.push(span.rule(form));
 
         Ok(())
     }
 
-    fn anchor(
-        &mut self,
-        bytes: &str,
-        lead: usize,
-        fold: bool,
-        place: Place,
-    ) -> Result<(), FaultKind> {
-        if bytes.len() < KNOWN_BY {
-            return Err(FaultKind::Short(bytes.to_owned()));
+    fn anchor(&mut self, anchor: Anchor) -> Result<(), FaultKind> {
+        if anchor.bytes.len() < KNOWN_BY {
+            let text = String::from_utf8_lossy(&anchor.bytes).into_owned();
+            return Err(FaultKind::Short(text));
         }
-        self.anchors.push(Anchor {
-            bytes: bytes.as_bytes().to_owned(),
-            lead,
-            fold,
-            at_word: matches!(place, Place::Word { .. }),
-            ends_word: matches!(place, Place::Word { whole: true }),
-            rule: self.rules.len(),
-        });
+        if self.anchors.len() >= Index::MOST {
+            return Err(FaultKind::Many);
+        }
+        self.anchors.push(anchor);
 
         Ok(())
     }
@@ -252,12 +262,6 @@ impl Builder {
     pub(super) fn done(self) -> (Vec<Rule>, Index) {
         (self.rules, Index::of(self.anchors))
     }
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Anywhere,
-    Word { whole: bool },
 }
 
 /// Whose rule it is, and how far it reaches.

@@ -168,7 +168,7 @@ impl Exchange {
 
     /// What the person is told: the refusal's sentence, the rule that says it, and what its author
     /// has to add.
-    fn sentence(&self, refusal: Refusal) -> Cow<'static, str> {
+    pub(super) fn sentence(&self, refusal: Refusal) -> Cow<'static, str> {
         let Some(rule) = self.rule_id.as_deref().filter(|_| refusal.is_by_rule()) else {
             return Cow::Borrowed(refusal.message());
         };
@@ -185,8 +185,9 @@ impl Exchange {
     ) -> Result<(), HostError> {
         let id = self.head.request_id.as_str();
         let trace = self.trace_id().unwrap_or_default();
-        let message = self.sentence(refusal);
-        let body = ErrorBody::new(refusal.kind(), &message, Some(id).filter(|id| !id.is_empty()));
+        let told = self.told(host, refusal);
+        let body =
+            ErrorBody::new(refusal.kind(), &told.message, Some(id).filter(|id| !id.is_empty()));
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut fields =
             vec![("content-type", "application/json"), (headers::REFUSAL, refusal.code())];
@@ -197,10 +198,12 @@ impl Exchange {
                 fields.push((name, value));
             }
         }
-        match refusal.status() {
-            401 => fields.push(("www-authenticate", "Bearer")),
-            503 => fields.push(("retry-after", "1")),
-            _ => {}
+        let after = told.retry_after.map(|seconds| seconds.to_string());
+        if let Some(after) = &after {
+            fields.push(("retry-after", after));
+        }
+        if refusal.status() == 401 {
+            fields.push(("www-authenticate", "Bearer"));
         }
         // Without the mark Envoy would wrap this reply into one of its own; the client still gets
         // an error of the right shape, so a mark that cannot be set is no reason not to reply.

@@ -5,7 +5,7 @@ use crate::guard;
 use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
-use crate::stages::authenticate::{self, Caller};
+use crate::stages::authenticate::Caller;
 use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse;
@@ -48,6 +48,7 @@ impl Exchange {
         self.call = Some(permit.call().clone());
         self.noted = permit.noted().clone();
         self.asked = asked;
+        self.take_room(host, &caller, now)?;
         let governed = route::dispatch(surface, &self.head, &caller, &cleared);
         match intend::way(&cleared) {
             Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
@@ -112,14 +113,6 @@ impl Exchange {
         (self.call, self.rule_id, self.say, self.noted) = (call, rule_id, say, noted);
 
         refusal
-    }
-
-    /// Refuses whoever was stopped in the meantime.
-    fn still_stands(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<(), Refusal> {
-        self.gate.refresh(host)?;
-        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
-
-        authenticate::stands(caller, &self.gate.settings, &latest.board, super::seconds(now))
     }
 }
 

@@ -3,6 +3,7 @@ mod forms;
 mod governs;
 mod intends;
 mod said;
+mod stands;
 use crate::counters::Counter;
 use crate::gate::tests::ready;
 use crate::host::Body;

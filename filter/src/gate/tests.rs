@@ -57,6 +57,19 @@ pub(crate) fn document(mut members: serde_json::Value) -> Vec<u8> {
     serde_json::to_vec(&sealed).unwrap()
 }
 
+/// A signed policy that allows everything, with one more member; null for none.
+pub(crate) fn policy_with(name: &str, value: &serde_json::Value) -> Vec<u8> {
+    let mut payload = serde_json::json!({
+        "schema": contract::policy::SCHEMA, "name": "test", "rules": [{"id": "all", "models": ["*"]}],
+    });
+    if !value.is_null() {
+        payload[name] = value.clone();
+    }
+    let payload = payload.to_string();
+    let sealed = envelope::seal(envelope::POLICY_TYPE, payload.as_bytes(), "p1", &policy_key());
+    serde_json::to_vec(&sealed).unwrap()
+}
+
 /// The key set that verifies [`token_key`]'s tokens.
 pub(crate) fn keys() -> Vec<u8> {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -68,13 +81,26 @@ pub(crate) fn keys() -> Vec<u8> {
     .into_bytes()
 }
 
-/// A gate that is ready, with nobody stopped but these.
-pub(crate) fn ready(host: &FakeHost, revoked: &serde_json::Value) -> Gate {
+/// A standing with these entries.
+pub(crate) fn standing(version: u64, entries: &serde_json::Value) -> Vec<u8> {
+    let entries = serde_json::from_value(entries.clone()).unwrap();
+
+    contract::standing::Standing { version, entries }.encode()
+}
+
+/// What somebody with this address, and nothing else of note, can be listed by.
+pub(crate) fn marks(user_id: &str) -> contract::standing::Marks {
+    let claims = crate::stages::authenticate::tests::jwt("nobody@example.com").custom;
+
+    contract::standing::Marks::new(user_id, "", "", &claims)
+}
+
+/// A gate that is ready, with nobody listed but these.
+pub(crate) fn ready(host: &FakeHost, listed: &serde_json::Value) -> Gate {
     let gate = gate(host);
     gate.take(Document::Policy, &bundle("everyone", &["claude-*"])).unwrap();
     gate.take(Document::Keys, &keys()).unwrap();
-    let standing = serde_json::json!({"version": 1, "revoked": revoked}).to_string();
-    gate.take(Document::Standing, standing.as_bytes()).unwrap();
+    gate.take(Document::Standing, &standing(1, listed)).unwrap();
     gate
 }
 

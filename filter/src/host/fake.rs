@@ -1,7 +1,7 @@
 //! A host in memory, of which any one call can be made to fail.
 
 use super::{Body, Headers, Host, HostError, Map, Shared};
-use crate::counters::Counter;
+use crate::counters::{Counter, Gauge};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -166,5 +166,9 @@ impl Host for FakeHost {
         self.called("count")?;
         self.counted.borrow_mut().push(counter);
         Ok(())
+    }
+
+    fn gauge(&self, _: Gauge, _: u64) -> Result<(), HostError> {
+        self.called("gauge")
     }
 }

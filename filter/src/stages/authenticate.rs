@@ -12,7 +12,7 @@ use crate::tokens::{self, Tokens};
 use contract::audit::CallSource;
 use contract::claims::{Claims, Method};
 use contract::headers;
-use contract::standing::{Board, Stopped};
+use contract::standing::{Board, Marks, Stop};
 use jwt_simple::JWTError;
 use jwt_simple::prelude::{
     Duration, EdDSAPublicKeyLike, JWTClaims, Token, UnixTimeStamp, VerificationOptions,
@@ -35,6 +35,8 @@ pub struct Caller {
     pub claims: Claims,
     /// `exp`, Unix seconds.
     pub expires: u64,
+    /// What the standing can list them by.
+    pub marks: Marks,
     /// Nobody else can make one.
     proof: Proof,
 }
@@ -140,11 +142,14 @@ fn named(claims: JWTClaims<Claims>) -> Result<Caller, Refusal> {
         return Err(Refusal::TokenClaims);
     }
 
+    let token_id = claims.jwt_id.unwrap_or_default();
+
     Ok(Caller {
+        marks: Marks::new(&user_id, &subject, &token_id, &custom),
         user_id,
         subject,
         issuer,
-        token_id: claims.jwt_id.unwrap_or_default(),
+        token_id,
         expires: expires.as_secs(),
         claims: custom,
         proof: Proof,
@@ -159,7 +164,7 @@ fn plain(text: &str) -> bool {
 /// Is the token still good now, and nobody has stopped its bearer?
 ///
 /// # Errors
-/// [`Refusal::TokenExpired`] or [`Refusal::TokenRevoked`].
+/// [`Refusal::TokenExpired`], [`Refusal::TokenRevoked`] or [`Refusal::AccessPaused`].
 pub fn stands(
     caller: &Caller,
     settings: &Settings,
@@ -169,13 +174,11 @@ pub fn stands(
     if now > caller.expires.saturating_add(settings.clock_skew) {
         return Err(Refusal::TokenExpired);
     }
-    let stopped = board.stops(Stopped::User, &caller.user_id)
-        || board.stops(Stopped::User, &caller.subject)
-        || board.stops(Stopped::Session, &caller.claims.sid)
-        || board.stops(Stopped::Token, &caller.token_id)
-        || board.stops(Stopped::Credential, &caller.claims.credential_id);
-
-    if stopped { Err(Refusal::TokenRevoked) } else { Ok(()) }
+    match board.stops(&caller.marks, now) {
+        None => Ok(()),
+        Some(Stop::Paused(_)) => Err(Refusal::AccessPaused),
+        Some(Stop::Revoked) => Err(Refusal::TokenRevoked),
+    }
 }
 
 /// Does an identity header say something else than the claims?

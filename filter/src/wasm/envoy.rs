@@ -1,7 +1,7 @@
 //! [`Host`] on the real Envoy.
 
 use super::ffi;
-use crate::counters::Counter;
+use crate::counters::{Counter, Gauge};
 use crate::host::{Body, Headers, Host, HostError, Map, Shared};
 use proxy_wasm::hostcalls;
 use std::collections::HashMap;
@@ -23,16 +23,22 @@ pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Envoy {
     counters: Rc<HashMap<Counter, u32>>,
+    gauges: Rc<HashMap<Gauge, u32>>,
 }
 
 impl Envoy {
-    /// Makes the counters known to Envoy.
+    /// Makes counters and gauges known to Envoy.
     pub(super) fn with_counters() -> Result<Self, HostError> {
         let counters = Counter::all()
             .map(|counter| Ok((counter, ffi::define_counter(&counter.name())?)))
             .collect::<Result<_, HostError>>()?;
 
-        Ok(Self { counters: Rc::new(counters) })
+        let gauges = Gauge::ALL
+            .into_iter()
+            .map(|gauge| Ok((gauge, ffi::define_gauge(gauge.name())?)))
+            .collect::<Result<_, HostError>>()?;
+
+        Ok(Self { counters: Rc::new(counters), gauges: Rc::new(gauges) })
     }
 }
 
@@ -136,6 +142,11 @@ impl Host for Envoy {
     fn count(&self, counter: Counter) -> Result<(), HostError> {
         const UNKNOWN: HostError = HostError { call: "increment_metric", status: u32::MAX };
         ffi::increment(*self.counters.get(&counter).ok_or(UNKNOWN)?)
+    }
+
+    fn gauge(&self, gauge: Gauge, value: u64) -> Result<(), HostError> {
+        const UNKNOWN: HostError = HostError { call: "record_metric", status: u32::MAX };
+        ffi::record(*self.gauges.get(&gauge).ok_or(UNKNOWN)?, value)
     }
 }
 

@@ -71,6 +71,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
 }
@@ -230,9 +231,19 @@ pub(super) fn share(key: &str, value: &[u8], cas: u32) -> Result<bool, HostError
 /// A counter's id.
 pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
     const COUNTER: u32 = 0;
+    define(COUNTER, name)
+}
+
+/// A gauge's id.
+pub(super) fn define_gauge(name: &str) -> Result<u32, HostError> {
+    const GAUGE: u32 = 1;
+    define(GAUGE, name)
+}
+
+fn define(kind: u32, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: name and place outlive the call.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
     check("define_metric", status)?;
 
     Ok(id)
@@ -242,6 +253,12 @@ pub(super) fn define_counter(name: &str) -> Result<u32, HostError> {
 pub(super) fn increment(id: u32) -> Result<(), HostError> {
     // SAFETY: takes numbers only.
     check("increment_metric", unsafe { proxy_increment_metric(id, 1) })
+}
+
+/// Says what a gauge is now.
+pub(super) fn record(id: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: takes numbers only.
+    check("record_metric", unsafe { proxy_record_metric(id, value) })
 }
 
 /// Sets the root context's tick.

@@ -3,7 +3,8 @@
 use super::envoy::{self, Envoy};
 use super::ffi;
 use super::stream::Stream;
-use crate::counters::Counter;
+use crate::age::Watch;
+use crate::counters::{Counter, Gauge};
 use crate::exchange::Exchange;
 use crate::feed::{Arrival, Document, Fetcher};
 use crate::gate::Gate;
@@ -51,6 +52,7 @@ pub(super) struct Root {
     envoy: Envoy,
     gate: Option<Rc<Gate>>,
     fetcher: Fetcher,
+    watch: Watch,
     pending: HashMap<u32, Pending>,
     failing: bool,
     /// Counted and not known to be stored.
@@ -70,6 +72,7 @@ impl Root {
         let gate =
             Gate::start(&self.envoy, settings, boundary, rates).map_err(|e| e.to_string())?;
         gate.refresh(&self.envoy).map_err(|error| error.to_string())?;
+        gate.age.refresh(&self.envoy).map_err(|error| error.to_string())?;
         self.gate = Some(Rc::new(gate));
         ffi::tick_every(TICK).map_err(|error| error.to_string())
     }
@@ -77,10 +80,12 @@ impl Root {
     fn tick(&mut self, gate: &Gate) -> Result<(), HostError> {
         let now = self.envoy.now()?;
         gate.refresh(&self.envoy)?;
+        self.look_at_age(gate, now)?;
         gate.providers.borrow_mut().clear();
         let started = self.envoy.shared(guard::STARTED)?;
         gate.started.set(guard::number(&started.value).unwrap_or_default());
         if self.fetcher.due(&self.envoy, gate.vm(), now)? {
+            self.tell_age(gate, now);
             for document in Document::ALL {
                 self.fetch(gate, document);
             }
@@ -89,6 +94,23 @@ impl Root {
         self.tell(gate, now);
 
         Ok(())
+    }
+
+    /// Every VM shows it: if one stands still, the others say so.
+    fn look_at_age(&self, gate: &Gate, now: u64) -> Result<(), HostError> {
+        gate.age.refresh(&self.envoy)?;
+        if gate.snapshot().is_none() {
+            return Ok(()); // there is none yet
+        }
+
+        self.envoy.gauge(Gauge::StandingAge, gate.age.now(now).as_secs())
+    }
+
+    /// One line in the log, of the VM that fetches.
+    fn tell_age(&self, gate: &Gate, now: u64) {
+        if let Some(latest) = gate.snapshot() {
+            self.watch.look(gate.age.now(now), latest.bundle.policy.standing_max_age());
+        }
     }
 
     fn fetch(&mut self, gate: &Gate, document: Document) {
@@ -140,7 +162,11 @@ impl Root {
             return self.fetch_failed(document, &format!("status {status}"));
         }
         self.failing = false;
-        match Fetcher::arrived(&self.envoy, &gate, document, (status, etag, &body)) {
+        let arrival = Fetcher::arrived(&self.envoy, &gate, document, (status, etag, &body));
+        if arrival.is_ok() && document == Document::Standing {
+            self.confirmed(&gate, headers.text("age"));
+        }
+        match arrival {
             Ok(Arrival::Taken) => {
                 log::info!("{} is in force ({etag})", document.path());
                 self.counts(Counter::DocumentTaken);
@@ -150,6 +176,15 @@ impl Root {
                 log::error!("{} is refused, what is in force stays: {error}", document.path());
                 self.counts(Counter::DocumentRefused);
             }
+        }
+    }
+
+    /// The standing is as we have it, or was that many seconds ago.
+    fn confirmed(&self, gate: &Gate, age: Option<&str>) {
+        let age = age.and_then(|age| age.trim().parse().ok()).unwrap_or_default();
+        let told = self.envoy.now().and_then(|now| gate.age.confirm(&self.envoy, now, age));
+        if let Err(error) = told {
+            log::warn!("{error}: the standing seems older than it is");
         }
     }
 

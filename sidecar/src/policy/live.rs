@@ -48,10 +48,10 @@ impl Follower {
     pub async fn start(
         data: &Data,
         store: &Store,
-        kept: Result<Published, PolicyError>,
         counters: &Arc<Counters>,
     ) -> Result<Self, PolicyError> {
         let (file, pins) = (fingerprint(data), keys::pins(data)?);
+        let kept = Published::current(data);
         let stored = store.policy_in_force().await.unwrap_or_else(|error| {
             error!(error = %error, "Which policy is in force is not known; the file counts");
             None

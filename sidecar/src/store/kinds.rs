@@ -56,6 +56,8 @@ pub struct Pat {
 pub struct Minted<'a> {
     /// Its id.
     pub jti: &'a str,
+    /// Its session.
+    pub sid: &'a str,
     /// Unix seconds.
     pub now: u64,
     /// Unix seconds.

@@ -33,6 +33,8 @@ mod readers;
 mod sequences;
 #[path = "shared/spend.rs"]
 mod spend;
+#[path = "shared/standing.rs"]
+mod standing;
 #[path = "shared/verify.rs"]
 mod verify;
 

@@ -35,6 +35,8 @@ mod policies;
 mod sequences;
 #[path = "shared/spend.rs"]
 mod spend;
+#[path = "shared/standing.rs"]
+mod standing;
 #[path = "shared/verify.rs"]
 mod verify;
 

@@ -5,12 +5,13 @@ use crate::clock;
 use crate::settings::Postgres;
 use contract::audit::{Content, ContentMode, Outcome, Part, Sequence as Number, Text, ToolUse};
 use contract::envelope::hex;
-use contract::standing::Stopped;
+use contract::standing::{Effect, Kind};
 use std::fmt::Write;
 
 mod chains;
 mod claims;
 mod lineages;
+mod measures;
 mod persons;
 mod policies;
 mod rows;

@@ -19,8 +19,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
-    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn lines(output: &Output) -> Fallible<Vec<Value>> {
+    let all = text(&output.stdout).lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    Ok(all)
 }
 
 fn run(place: &Place, arguments: &[&str]) -> Fallible<String> {
@@ -53,13 +54,13 @@ fn the_starting_set_has_no_fault_no_warning_and_a_case_for_every_rule() -> Falli
     for name in STARTING_SET {
         let file = shipped(name).display().to_string();
         let checked = tollgate(&place, &["policy", "check", &file, "--json"])?;
-        let report = lines(&checked).remove(0);
+        let report = lines(&checked)?.remove(0);
         let none = Value::Array(Vec::new());
         assert_eq!((&report["faults"], &report["warnings"]), (&none, &none), "{name}");
 
         let tested = tollgate(&place, &["policy", "test", &file, "--json"])?;
         assert!(tested.status.success(), "{name}: {}", text(&tested.stdout));
-        let sum = lines(&tested).pop().unwrap();
+        let sum = lines(&tested)?.pop().unwrap();
         assert!(sum["cases"].as_u64() >= Some(12), "{name}: {sum}");
         assert_eq!(sum["rules_without_a_case"], Value::Array(vec![]), "{name}");
     }
@@ -97,7 +98,7 @@ fn check_tells_every_fault_with_file_line_and_column() -> Fallible {
     assert!(text(&checked.stdout).contains(&good), "the good one is told too");
 
     let checked = tollgate(&place, &["policy", "check", &bad, "--json"])?;
-    let report = lines(&checked).remove(0);
+    let report = lines(&checked)?.remove(0);
     assert_eq!(
         (report["version"].clone(), report["faults"].as_array().map(Vec::len)),
         (Value::Null, Some(3))
@@ -188,7 +189,7 @@ fn a_policy_is_published_looked_up_compared_and_rolled_back() -> Fallible {
     );
     assert_eq!(run(&place, &["policy", "publish", &two])?, second, "once more is nothing new");
 
-    let history = lines(&tollgate(&place, &["policy", "history", "--json"])?);
+    let history = lines(&tollgate(&place, &["policy", "history", "--json"])?)?;
     let member =
         |name: &str| -> Vec<Value> { history.iter().map(|one| one[name].clone()).collect() };
     assert_eq!(member("version"), [second.as_str(), &first]);

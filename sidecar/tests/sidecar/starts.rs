@@ -32,7 +32,7 @@ pub(crate) const SERVE: [&str; 9] = [
     "text",
 ];
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -293,13 +293,13 @@ async fn no_row_is_passed_over_before_its_dead_letter_is_kept() -> Fallible {
     let mut bench = Bench::sqlite().await?;
     bench.append(0..8).await?;
     let letters = bench.place.data.dead_letters("a");
-    std::fs::create_dir_all(&letters)?;
+    fs::create_dir_all(&letters)?;
     let sidecar = bench.serve(json!([lines_to(&siem.url())])).await?;
 
     let failed = "tollgate_siem_failures_total{sink=\"a\",reason=\"file\"}";
     until(&sidecar, failed, 2).await?;
     assert_eq!(metric(&sidecar, "tollgate_siem_lag_rows{sink=\"a\"}").await?, 8);
-    std::fs::remove_dir(&letters)?;
+    fs::remove_dir(&letters)?;
 
     until(&sidecar, "tollgate_siem_rows_total{sink=\"a\"}", 7).await?;
     assert_eq!(bench.dead_letters("a")[0]["event_id"], "event-3");
@@ -317,7 +317,7 @@ async fn a_sidecar_that_is_killed_in_the_middle_leaves_no_row_out() -> Fallible 
     let mut bench = Bench::sqlite().await?;
     bench.append(0..300).await?;
     let config = bench.place.directory.path().join("siem.json");
-    std::fs::write(&config, json!({ "sinks": [lines_to(&siem.url())] }).to_string())?;
+    fs::write(&config, json!({ "sinks": [lines_to(&siem.url())] }).to_string())?;
     bench.place.siem = Some(config.clone());
     for round in 1..4 {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))

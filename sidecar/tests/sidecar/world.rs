@@ -176,6 +176,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -203,14 +205,17 @@ pub(crate) async fn ask(
         request.extend([name, ": ", value, "\r\n"]);
     }
     request.extend(["\r\n", body]);
-    let text = tokio::task::spawn_blocking(move || -> std::io::Result<String> {
+    let raw = tokio::task::spawn_blocking(move || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(at)?;
         stream.write_all(request.as_bytes())?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        Ok(text)
+        let mut raw = Vec::new();
+        stream.read_to_end(&mut raw)?;
+        Ok(raw)
     })
     .await??;
+    let head = raw.windows(4).position(|end| end == b"\r\n\r\n").ok_or("no head")?;
+    let bytes = raw.get(head + 4..).unwrap_or_default().to_vec();
+    let text = String::from_utf8_lossy(&raw);
 
     let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
     let mut lines = head.lines();
@@ -219,7 +224,7 @@ pub(crate) async fn ask(
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    Ok(Answer { status: status.parse()?, headers, body: body.to_owned() })
+    Ok(Answer { status: status.parse()?, headers, body: body.to_owned(), bytes })
 }
 
 /// One exchange as Envoy tells it, by gRPC and in the spool.

@@ -1,6 +1,41 @@
 //! What a world is made from.
 
+use super::World;
+use anyhow::Result;
 use serde_json::Value;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Another gateway of the same installation: the same keys and policy, and people in one database.
+#[derive(Debug, Clone)]
+pub struct Twin {
+    data: PathBuf,
+    pat: String,
+}
+
+impl Twin {
+    /// One beside this world, which has its database in Postgres.
+    pub fn of(world: &World) -> Self {
+        Self { data: world.place.join("data"), pat: world.pat.clone() }
+    }
+
+    /// Brings keys and policy as an operator would, but for the key that signs the audit table: each
+    /// sidecar has its own. Returns Ann's personal access token.
+    pub fn install(&self, data: &Path) -> Result<String> {
+        DirBuilder::new().recursive(true).mode(0o700).create(data.join("keys/signing"))?;
+        fs::copy(self.data.join("policy.dsse.json"), data.join("policy.dsse.json"))?;
+        for folder in ["keys", "keys/signing"] {
+            for entry in fs::read_dir(self.data.join(folder))?.flatten() {
+                if entry.path().is_file() {
+                    fs::copy(entry.path(), data.join(folder).join(entry.file_name()))?;
+                }
+            }
+        }
+
+        Ok(self.pat.clone())
+    }
+}
 
 /// One change of a configuration file: `from` stands in it exactly once.
 #[derive(Debug, Clone)]
@@ -32,6 +67,8 @@ pub struct Setup {
     pub policy: Value,
     /// The Postgres that the sidecar stores in, instead of a file.
     pub database: Option<String>,
+    /// Another world that this one is a second gateway of.
+    pub beside: Option<Twin>,
     /// Changes of the shipped configuration.
     pub edits: Vec<Edit>,
 }
@@ -48,6 +85,7 @@ impl Setup {
             foreign: false,
             policy: crate::world::policy(),
             database: None,
+            beside: None,
             edits: Vec::new(),
         }
     }

@@ -1,18 +1,34 @@
 //! The sweep without vector instructions.
 
-use super::{BLOCK, Masks, READ, Sets};
+use super::{BLOCK, Behind, Masks, Sets};
 
-pub(super) fn masks(anywhere: &Sets, starts: &Sets, chunk: &[u8; READ]) -> Masks {
+pub(super) fn masks(
+    anywhere: &Sets,
+    starts: &Sets,
+    behind: Behind,
+    blocks: &[[u8; BLOCK]],
+    out: &mut [Masks],
+) {
+    let mut behind = behind;
+    for (block, out) in blocks.iter().zip(out) {
+        *out = block_masks(anywhere, starts, behind, block);
+        behind = Behind(block.last_chunk().copied().unwrap_or_default());
+    }
+}
+
+fn block_masks(anywhere: &Sets, starts: &Sets, behind: Behind, block: &[u8; BLOCK]) -> Masks {
     let mut masks = Masks::default();
-    let (bytes, _) = chunk.split_at(BLOCK);
-    for (index, (byte, next)) in bytes.iter().zip(chunk.windows(3)).enumerate() {
+    let [.., one, two, three, four] = behind.0;
+    let mut before = [one, two, three, four];
+    for (index, byte) in block.iter().enumerate() {
         let bit = 1_u64 << index;
-        let [first, second, third] = *next else { continue };
-        if passes(anywhere, first, second, third) {
-            masks.anywhere |= bit;
-        }
-        if passes(starts, first, second, third) {
-            masks.starts |= bit;
+        let [escape, last, first, second] = before;
+        before = [last, first, second, *byte];
+        let begins = || wordy(first) && (!wordy(last) || escape == b'\\');
+        if passes(anywhere, first, second, *byte)
+            || passes(starts, first, second, *byte) && begins()
+        {
+            masks.anchors |= bit;
         }
         match byte {
             b'\\' => masks.back |= bit,
@@ -20,12 +36,13 @@ pub(super) fn masks(anywhere: &Sets, starts: &Sets, chunk: &[u8; READ]) -> Masks
             b'u' => masks.u |= bit,
             _ => {}
         }
-        if byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80 {
-            masks.wordy |= bit;
-        }
     }
 
     masks
+}
+
+fn wordy(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 fn passes(sets: &Sets, first: u8, second: u8, third: u8) -> bool {

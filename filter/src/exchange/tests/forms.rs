@@ -51,7 +51,7 @@ fn body() -> impl Strategy<Value = Value> {
 fn written(value: &Value, turn: usize, escapes: &[bool]) -> String {
     let mut drawn = escapes.iter().cycle();
     let mut text = |text: &str| -> String {
-        let escaped = text.chars().map(|sign| match sign {
+        let signs = text.chars().map(|sign| match sign {
             '"' | '\\' => format!("\\{sign}"),
             sign if sign.is_ascii() && *drawn.next().unwrap() => {
                 format!("\\u{:04x}", u32::from(sign))
@@ -59,28 +59,30 @@ fn written(value: &Value, turn: usize, escapes: &[bool]) -> String {
             '/' => "\\/".into(),
             sign => sign.into(),
         });
-        format!("\"{}\"", escaped.collect::<String>())
+        format!("\"{}\"", signs.collect::<String>())
     };
-    fn write(value: &Value, turn: usize, text: &mut dyn FnMut(&str) -> String) -> String {
-        match value {
-            Value::Object(map) => {
-                let mut members: Vec<String> = map
-                    .iter()
-                    .map(|(name, value)| format!("{} : {}", text(name), write(value, turn, text)))
-                    .collect();
-                let by = turn % members.len().max(1);
-                members.rotate_left(by);
-                format!("{{ {} }}", members.join(" ,\n"))
-            }
-            Value::Array(list) => {
-                let list: Vec<String> = list.iter().map(|value| write(value, turn, text)).collect();
-                format!("[{}]", list.join(", "))
-            }
-            Value::String(string) => text(string),
-            other => other.to_string(),
-        }
-    }
+
     write(value, turn, &mut text)
+}
+
+fn write(value: &Value, turn: usize, text: &mut dyn FnMut(&str) -> String) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut members: Vec<String> = map
+                .iter()
+                .map(|(name, value)| format!("{} : {}", text(name), write(value, turn, text)))
+                .collect();
+            let by = turn % members.len().max(1);
+            members.rotate_left(by);
+            format!("{{ {} }}", members.join(" ,\n"))
+        }
+        Value::Array(list) => {
+            let list: Vec<String> = list.iter().map(|value| write(value, turn, text)).collect();
+            format!("[{}]", list.join(", "))
+        }
+        Value::String(string) => text(string),
+        other => other.to_string(),
+    }
 }
 
 /// Code, rule and findings of a call.

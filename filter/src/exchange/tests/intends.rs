@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::feed::Document;
-use crate::gate::tests::policy;
+use crate::gate::tests::{policy, standing};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -107,9 +107,8 @@ fn who_is_stopped_while_the_call_is_being_stored_is_stopped() {
     let (host, gate) = before(&token(|_| {}));
     let mut exchange = Exchange::new(Rc::clone(&gate));
     let token = ask(&host, &mut exchange).unwrap();
-    let until = NOW + 1000;
-    let standing = json!({"version": 2, "revoked": [{"kind": "user", "id": "ann@example.com", "until": until}]});
-    gate.take(Document::Standing, standing.to_string().as_bytes()).unwrap();
+    let listed = json!([{"kind": "user", "id": "ann@example.com", "effect": "revoked"}]);
+    gate.take(Document::Standing, &standing(2, &listed)).unwrap();
     host.answer.set(Some(204));
 
     assert_eq!(exchange.call_ended(&host, token), Verdict::Hold);

@@ -139,10 +139,10 @@ fn whoever_was_stopped_is_stopped_at_once_and_by_any_name() {
         ("token", "j-1"),
         ("credential", "pat_1"),
     ] {
-        let revoked = json!([{"kind": kind, "id": id, "until": NOW + 1}]);
+        let revoked = json!([{"kind": kind, "id": id, "effect": "revoked"}]);
         assert_eq!(judge_with(&token(|_| {}), &[], &revoked), Err(Refusal::TokenRevoked), "{kind}");
     }
-    let revoked = json!([{"kind": "session", "id": "another", "until": NOW + 1}]);
+    let revoked = json!([{"kind": "session", "id": "another", "effect": "revoked"}]);
     assert!(judge_with(&token(|_| {}), &[], &revoked).is_ok());
 }
 

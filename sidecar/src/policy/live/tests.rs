@@ -46,8 +46,7 @@ impl Bench {
     }
 
     async fn start(&self) -> Result<Follower, PolicyError> {
-        let kept = Published::current(&self.data);
-        Follower::start(&self.data, &self.store, kept, &self.counters).await
+        Follower::start(&self.data, &self.store, &self.counters).await
     }
 
     /// `outcome what` of every act.

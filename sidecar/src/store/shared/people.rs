@@ -1,12 +1,12 @@
-//! Users, their tokens, and who is stopped.
+//! Users and their tokens.
 
-use super::{Backend, Connection, DbRow, append, dialect};
+use super::{Backend, Connection, DbRow, append, dialect, standing};
 use crate::acts::Act;
 use crate::content::seal;
-use crate::standing::SKEW;
+use crate::store::measures::Measure;
 use crate::store::writer::Writer;
 use crate::store::{Minted, Pat, StoreError, User, signed, unsigned};
-use contract::standing::{Entry, Standing, Stopped};
+use contract::standing::{Effect, Kind};
 use sqlx::Row as _;
 
 const USER: &str = "u.sub, u.user_id, u.name, u.tenant_id, u.department, u.cost_centre, u.groups,
@@ -70,22 +70,16 @@ impl Backend {
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
-        let sub: Option<String> = sqlx::query_scalar(
-            "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE user_id = $2
-             RETURNING sub",
-        )
-        .bind(signed(now))
-        .bind(user_id)
-        .fetch_optional(&mut *write)
-        .await?;
-        let Some(sub) = sub else { return Ok(false) };
-        let latest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE sub = $1")
-                .bind(&sub)
-                .fetch_one(&mut *write)
-                .await?;
-        stop(&mut write, "user", user_id, latest.unwrap_or_default(), now).await?;
-        told(&mut write, &self.writer, act, user_id).await?;
+        let Some(on) = standing::named(&mut write, Kind::User, user_id).await? else {
+            return Ok(false);
+        };
+        sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE user_id = $2")
+            .bind(signed(now))
+            .bind(&on.id)
+            .execute(&mut *write)
+            .await?;
+        standing::lay(&mut write, &ended(Kind::User, "user disable", now, act), &on).await?;
+        standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;
 
         Ok(true)
@@ -97,21 +91,11 @@ impl Backend {
         act: &Act,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
-        let known = sqlx::query("UPDATE users SET disabled_at = NULL WHERE user_id = $1")
-            .bind(user_id)
-            .execute(&mut *write)
-            .await?;
-        if known.rows_affected() == 0 {
+        let Some(on) = standing::named(&mut write, Kind::User, user_id).await? else {
             return Ok(false);
-        }
-        let lifted = sqlx::query("DELETE FROM standing WHERE kind = 'user' AND id = $1")
-            .bind(user_id)
-            .execute(&mut *write)
-            .await?;
-        if lifted.rows_affected() > 0 {
-            rise(&mut write).await?;
-        }
-        told(&mut write, &self.writer, act, user_id).await?;
+        };
+        standing::remove(&mut write, Kind::User, &on.id, Some("revoked")).await?;
+        standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;
 
         Ok(true)
@@ -169,21 +153,19 @@ impl Backend {
         act: &Act,
     ) -> Result<Option<Pat>, StoreError> {
         let mut write = self.write().await?;
+        let Some(on) = standing::named(&mut write, Kind::Credential, id).await? else {
+            return Ok(None);
+        };
         sqlx::query("UPDATE pats SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
             .bind(signed(now))
             .bind(id)
             .execute(&mut *write)
             .await?;
-        let latest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE credential_id = $1")
-                .bind(id)
-                .fetch_one(&mut *write)
-                .await?;
-        stop(&mut write, "credential", id, latest.unwrap_or_default(), now).await?;
+        standing::lay(&mut write, &ended(Kind::Credential, "pat revoke", now, act), &on).await?;
         let sql = format!("SELECT {PAT} FROM pats p JOIN users u USING (sub) WHERE p.id = $1");
         let row = sqlx::query(&sql).bind(id).fetch_optional(&mut *write).await?;
         let Some(revoked) = row.as_ref().map(pat).transpose()? else { return Ok(None) };
-        told(&mut write, &self.writer, act, &revoked.user_id).await?;
+        standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;
 
         Ok(Some(revoked))
@@ -203,71 +185,67 @@ impl Backend {
         sqlx::query(&user).bind(id).fetch_optional(&mut *write).await?;
         let sub: Option<String> = sqlx::query_scalar(
             "UPDATE pats SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL
-                 AND sub IN (SELECT sub FROM users WHERE disabled_at IS NULL) RETURNING sub",
+                 AND sub IN (SELECT sub FROM users WHERE disabled_at IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.effect <> 'throttled'
+                     AND (s.ends_at IS NULL OR s.ends_at > $1)
+                     AND ((s.kind = 'credential' AND s.id = $2) OR (s.kind = 'user' AND s.id =
+                         (SELECT u.user_id FROM users u WHERE u.sub = pats.sub)))) RETURNING sub",
         )
         .bind(signed(minted.now))
         .bind(id)
         .fetch_optional(&mut *write)
         .await?;
         let Some(sub) = sub else { return Ok(false) };
-        sqlx::query(
-            "INSERT INTO tokens (jti, credential_id, sub, expires_at) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(minted.jti)
-        .bind(id)
-        .bind(sub)
-        .bind(signed(minted.expires_at))
-        .execute(&mut *write)
-        .await?;
+        note(&mut write, id, &sub, minted).await?;
         write.commit().await?;
 
         Ok(true)
     }
 
-    pub(in crate::store) async fn standing_version(&self) -> Result<u64, StoreError> {
-        let version = sqlx::query_scalar("SELECT version FROM standing_version")
-            .fetch_one(self.current())
-            .await?;
-
-        Ok(unsigned(version))
-    }
-
-    pub(in crate::store) async fn standing(&self) -> Result<Standing, StoreError> {
-        let mut read = self.snapshot().await?;
-        let version: i64 = sqlx::query_scalar("SELECT version FROM standing_version")
-            .fetch_one(&mut *read)
-            .await?;
-        let rows = sqlx::query("SELECT kind, id, until FROM standing ORDER BY kind, id")
-            .fetch_all(&mut *read)
-            .await?;
-        let mut revoked = Vec::with_capacity(rows.len());
-        for row in rows {
-            revoked.push(Entry {
-                kind: stopped(row.try_get("kind")?),
-                id: row.try_get("id")?,
-                until: unsigned(row.try_get("until")?),
-            });
-        }
-
-        Ok(Standing { version: unsigned(version), revoked })
-    }
-
-    pub(in crate::store) async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
+    pub(in crate::store) async fn note_drill(
+        &self,
+        sub: &str,
+        credential_id: &str,
+        minted: &Minted<'_>,
+    ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        sqlx::query("DELETE FROM tokens WHERE expires_at < $1")
-            .bind(signed(now))
-            .execute(&mut *write)
-            .await?;
-        let gone = sqlx::query("DELETE FROM standing WHERE until < $1")
-            .bind(signed(now))
-            .execute(&mut *write)
-            .await?;
-        if gone.rows_affected() > 0 {
-            rise(&mut write).await?;
-        }
+        note(&mut write, credential_id, sub, minted).await?;
         write.commit().await?;
 
         Ok(())
+    }
+}
+
+/// Notes a token, so that it is known how long it could have to be stopped.
+async fn note(
+    write: &mut Connection,
+    credential_id: &str,
+    sub: &str,
+    minted: &Minted<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO tokens (jti, credential_id, sub, expires_at, sid) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(minted.jti)
+    .bind(credential_id)
+    .bind(sub)
+    .bind(signed(minted.expires_at))
+    .bind(minted.sid)
+    .execute(write)
+    .await
+    .map(drop)
+}
+
+/// What the older commands end, they end until somebody says otherwise.
+fn ended(kind: Kind, why: &str, now: u64, act: &Act) -> Measure {
+    Measure {
+        kind,
+        id: String::new(), // whatever it is laid on has it
+        effect: Effect::Revoked,
+        ends_at: None,
+        set_at: now,
+        set_by: act.who().to_owned(),
+        why: why.to_owned(),
     }
 }
 
@@ -285,41 +263,6 @@ async fn told(
             .await?;
 
     append::add(write, writer, &[seal(&act.row(&tenant.unwrap_or_default()))]).await.map(drop)
-}
-
-/// An entry of the standing, unless nothing it could stop is still alive, by any gate's clock.
-async fn stop(
-    write: &mut Connection,
-    kind: &str,
-    id: &str,
-    until: i64,
-    now: u64,
-) -> Result<(), sqlx::Error> {
-    if until < signed(now.saturating_sub(SKEW)) {
-        return Ok(());
-    }
-    let sql = format!(
-        "INSERT INTO standing (kind, id, until) VALUES ($1, $2, $3)
-         ON CONFLICT (kind, id) DO UPDATE SET until = {}(standing.until, excluded.until)",
-        dialect::GREATEST
-    );
-    sqlx::query(&sql).bind(kind).bind(id).bind(until).execute(&mut *write).await?;
-
-    rise(write).await
-}
-
-async fn rise(write: &mut Connection) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE standing_version SET version = version + 1").execute(write).await.map(drop)
-}
-
-/// Nothing but these words is ever written; what else stands there stops most.
-fn stopped(kind: &str) -> Stopped {
-    match kind {
-        "user" => Stopped::User,
-        "session" => Stopped::Session,
-        "token" => Stopped::Token,
-        _ => Stopped::Credential,
-    }
 }
 
 fn user(row: &DbRow) -> Result<User, StoreError> {

@@ -27,7 +27,7 @@ both! {
         somebody(store).await;
         let before = store.standing().await.unwrap().version;
         for (jti, expires_at) in [("j1", 500), ("j2", 700)] {
-            let minted = Minted { jti, now: 100, expires_at };
+            let minted = Minted { jti, sid: "s", now: 100, expires_at };
             assert!(store.note_mint("pat_1", &minted).await.unwrap());
         }
         assert_eq!(store.pats().await.unwrap()[0].last_used_at, Some(100));
@@ -37,14 +37,14 @@ both! {
         assert_eq!(pat.revoked_at, Some(200));
         let standing = store.standing().await.unwrap();
         assert_eq!(standing.version, before + 1);
-        let entry = &standing.revoked[0];
-        assert_eq!((entry.kind, &*entry.id, entry.until), (Stopped::Credential, "pat_1", 700));
-        let late = Minted { jti: "j3", now: 201, expires_at: 900 };
+        let entry = &standing.entries[0];
+        assert_eq!((entry.kind, &*entry.id, entry.effect), (Kind::Credential, "pat_1", Effect::Revoked));
+        let late = Minted { jti: "j3", sid: "s", now: 201, expires_at: 900 };
         assert!(!store.note_mint("pat_1", &late).await.unwrap(), "nothing is minted after it");
         store.forget_expired(701).await.unwrap();
         let later = store.standing().await.unwrap();
         assert_eq!(
-            (later.revoked.len(), later.version),
+            (later.entries.len(), later.version),
             (0, before + 2),
             "it ends with the last token"
         );
@@ -54,26 +54,26 @@ both! {
     async fn what_has_just_expired_is_stopped_too_for_gates_whose_clocks_are_behind(bench: Bench) {
         let store = &bench.store;
         somebody(store).await;
-        let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
+        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
         store.note_mint("pat_1", &minted).await.unwrap();
 
         store.revoke_pat("pat_1", 1_001, &act()).await.unwrap();
-        assert_eq!(store.standing().await.unwrap().revoked.len(), 0, "long over for everybody");
+        assert_eq!(store.standing().await.unwrap().entries.len(), 0, "long over for everybody");
         store.revoke_pat("pat_1", 705, &act()).await.unwrap();
 
-        assert_eq!(store.standing().await.unwrap().revoked.len(), 1);
+        assert_eq!(store.standing().await.unwrap().entries.len(), 1);
     }
 
     async fn who_is_disabled_is_stopped_whatever_they_hold(bench: Bench) {
         let store = &bench.store;
         somebody(store).await;
-        let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
+        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
         store.note_mint("pat_1", &minted).await.unwrap();
 
         assert!(store.disable_user("ann@example.com", 200, &act()).await.unwrap());
 
-        let entry = &store.standing().await.unwrap().revoked[0];
-        assert_eq!((entry.kind, &*entry.id, entry.until), (Stopped::User, "ann@example.com", 700));
+        let entry = &store.standing().await.unwrap().entries[0];
+        assert_eq!((entry.kind, &*entry.id, entry.until), (Kind::User, "ann@example.com", None));
         assert!(!store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
         assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, Some(200));
         assert!(!store.disable_user("bob@example.com", 200, &act()).await.unwrap());
@@ -82,7 +82,7 @@ both! {
     async fn who_is_enabled_is_let_in_again_but_not_what_was_revoked(bench: Bench) {
         let store = &bench.store;
         somebody(store).await;
-        let minted = Minted { jti: "j1", now: 100, expires_at: 700 };
+        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
         store.note_mint("pat_1", &minted).await.unwrap();
         store.disable_user("ann@example.com", 200, &act()).await.unwrap();
         let before = store.standing().await.unwrap().version;
@@ -90,12 +90,12 @@ both! {
         assert!(store.enable_user("ann@example.com", &act()).await.unwrap());
 
         let standing = store.standing().await.unwrap();
-        assert_eq!((standing.revoked.len(), standing.version), (0, before + 1));
+        assert_eq!((standing.entries.len(), standing.version), (0, before + 1));
         assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, None);
         assert!(store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
         store.revoke_pat("pat_1", 300, &act()).await.unwrap();
         store.enable_user("ann@example.com", &act()).await.unwrap();
-        assert_eq!(store.standing().await.unwrap().revoked[0].kind, Stopped::Credential);
+        assert_eq!(store.standing().await.unwrap().entries[0].kind, Kind::Credential);
         assert!(!store.enable_user("bob@example.com", &act()).await.unwrap());
     }
 

@@ -1,0 +1,95 @@
+//! The store's side of the standing: who is revoked, paused or throttled.
+
+use super::measures::{Laid, Lifted, Measure};
+use super::{Minted, Store, StoreError};
+use crate::acts::Act;
+use contract::standing::{Kind, Standing};
+
+impl Store {
+    /// Notes a token that a drill minted, which must be stopped like any other.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_drill(
+        &self,
+        sub: &str,
+        credential_id: &str,
+        minted: &Minted<'_>,
+    ) -> Result<(), StoreError> {
+        each!(self, db => db.note_drill(sub, credential_id, minted).await)
+    }
+
+    /// Lays a measure on whom or what it names. What the store does not know is refused, unless it
+    /// may be unknown.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lay(
+        &self,
+        measure: &Measure,
+        unknown_too: bool,
+        act: &Act,
+    ) -> Result<Laid, StoreError> {
+        each!(self, db => db.lay(measure, unknown_too, act).await)
+    }
+
+    /// Lifts all measures from somebody or something, or only those of one effect.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lift(
+        &self,
+        kind: Kind,
+        id: &str,
+        only: Option<&'static str>,
+        now: u64,
+        act: &Act,
+    ) -> Result<Lifted, StoreError> {
+        each!(self, db => db.lift(kind, id, only, now, act).await)
+    }
+
+    /// All measures that hold, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn measures(&self, now: u64) -> Result<Vec<Measure>, StoreError> {
+        each!(self, db => db.measures(now).await)
+    }
+
+    /// What keeps somebody from signing in with this credential, if anything does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stop_at_sign_in(
+        &self,
+        user_id: &str,
+        credential_id: &str,
+        now: u64,
+    ) -> Result<Option<Measure>, StoreError> {
+        each!(self, db => db.stop_at_sign_in(user_id, credential_id, now).await)
+    }
+
+    /// The version of who is stopped: rises with each change.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing_version(&self) -> Result<u64, StoreError> {
+        each!(self, db => db.standing_version().await)
+    }
+
+    /// Who is stopped.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        each!(self, db => db.standing().await)
+    }
+
+    /// Forgets minted tokens, and entries of the standing, that have expired.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn forget_expired(&self, now: u64) -> Result<(), StoreError> {
+        each!(self, db => db.forget_expired(now).await)
+    }
+}

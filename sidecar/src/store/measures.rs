@@ -1,0 +1,116 @@
+//! What operators lay on people and on what they hold, as the store takes and gives it.
+
+use contract::standing::{Effect, Kind};
+
+/// One measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// What it is laid on.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// What becomes of it.
+    pub effect: Effect,
+    /// When it ends by itself, Unix seconds.
+    pub ends_at: Option<u64>,
+    /// Since when it holds, Unix seconds.
+    pub set_at: u64,
+    /// Who laid it.
+    pub set_by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Whom it reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// The id as it is kept: a person's address, whatever they were named by.
+    pub id: String,
+    /// Whose it is; `None` if the store does not know it.
+    pub user_id: Option<String>,
+    /// Tokens that are in use, as far as the store knows.
+    pub tokens: u64,
+}
+
+/// What became of laying one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Laid {
+    /// It holds.
+    Done(Reach),
+    /// Nothing has this id.
+    Unknown,
+    /// This one holds already and is stricter. Nothing was changed.
+    Stricter(Measure),
+}
+
+/// What became of lifting some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lifted {
+    /// These hold no more.
+    Done(Reach, Vec<Measure>),
+    /// There was none.
+    None,
+    /// A personal access token that `pat revoke` ended for good.
+    Final,
+}
+
+/// The word of an effect, in the store and on the command line.
+pub fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Revoked => "revoked",
+        Effect::Paused => "paused",
+        Effect::Throttled { .. } => "throttled",
+    }
+}
+
+impl Measure {
+    /// Would laying that one in its place let through what this one does not?
+    pub fn is_stricter_than(&self, other: &Self) -> bool {
+        let sooner = match (self.ends_at, other.ends_at) {
+            (None, Some(_)) => true,
+            (Some(mine), Some(other)) => other < mine,
+            (_, None) => false,
+        };
+        let more = match (self.effect, other.effect) {
+            (Effect::Throttled { per_minute: mine }, Effect::Throttled { per_minute: other }) => {
+                other > mine
+            }
+            _ => false,
+        };
+
+        sooner || more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(effect: Effect, ends_at: Option<u64>) -> Measure {
+        Measure {
+            kind: Kind::User,
+            id: "ann@example.com".into(),
+            effect,
+            ends_at,
+            set_at: 0,
+            set_by: "root".into(),
+            why: "test".into(),
+        }
+    }
+
+    #[test]
+    fn a_measure_is_replaced_only_by_one_that_lets_no_more_through() {
+        let of = |per_minute| Effect::Throttled { per_minute };
+        for (before, after, stricter) in [
+            (measure(Effect::Paused, Some(9)), measure(Effect::Paused, Some(8)), true),
+            (measure(Effect::Paused, Some(9)), measure(Effect::Paused, Some(9)), false),
+            (measure(Effect::Revoked, None), measure(Effect::Revoked, Some(9)), true),
+            (measure(Effect::Revoked, Some(9)), measure(Effect::Revoked, None), false),
+            (measure(of(5), Some(9)), measure(of(6), Some(9)), true),
+            (measure(of(5), Some(9)), measure(of(4), Some(9)), false),
+            (measure(of(5), Some(9)), measure(of(4), Some(8)), true),
+        ] {
+            assert_eq!(before.is_stricter_than(&after), stricter, "{before:?} {after:?}");
+        }
+    }
+}
