@@ -116,8 +116,8 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The bytes a signature covers (DSSE's pre-authentication encoding).
-fn covered(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+/// The bytes a signature covers (DSSE's pre-authentication encoding): what a signer elsewhere gets.
+pub fn covered(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes =
         format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     bytes.extend_from_slice(payload);
@@ -128,13 +128,22 @@ fn covered(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 pub fn seal(payload_type: &str, payload: &[u8], key_id: &str, key: &KeyPair) -> Envelope {
     let signature = key.sk.sign(covered(payload_type, payload), None);
 
+    enclose(payload_type, payload, vec![Signed::new(key_id, signature.as_ref())])
+}
+
+/// A document with signatures made elsewhere. Nothing here says that they verify.
+pub fn enclose(payload_type: &str, payload: &[u8], signatures: Vec<Signed>) -> Envelope {
     Envelope {
         payload_type: payload_type.to_owned(),
         payload: BASE64_STANDARD.encode(payload),
-        signatures: vec![Signed {
-            keyid: key_id.to_owned(),
-            sig: BASE64_STANDARD.encode(signature.as_ref()),
-        }],
+        signatures,
+    }
+}
+
+impl Signed {
+    /// A signature, by the key of this name.
+    pub fn new(key_id: &str, signature: &[u8]) -> Self {
+        Self { keyid: key_id.to_owned(), sig: BASE64_STANDARD.encode(signature) }
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod access;
 mod audit;
 pub mod cost;
+mod policy;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
+pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
 use self::cost::CostCommand;
@@ -72,7 +74,7 @@ pub enum Command {
     /// Who may call for the time being: revoke, pause, throttle, restore, and drill.
     #[command(subcommand, after_help = EXIT_CODES)]
     Access(AccessCommand),
-    /// The policy: check, sign, publish, show.
+    /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
     /// The audit table.
@@ -206,34 +208,6 @@ pub enum PatCommand {
         /// Its id, `pat_…`.
         id: String,
     },
-}
-
-/// `tollgate policy`.
-#[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
-    /// Tell every fault of a policy.
-    Check {
-        /// The policy.
-        file: PathBuf,
-    },
-    /// Sign a policy, where the security team's key is.
-    Sign {
-        /// The policy.
-        file: PathBuf,
-        /// The private key; DATA/keys/policy.key unless said.
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-        /// Where to put the signed policy; standard output unless said.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Put a signed policy in force.
-    Publish {
-        /// The signed policy.
-        file: PathBuf,
-    },
-    /// Show the policy in force.
-    Show,
 }
 
 /// `tollgate keys`.

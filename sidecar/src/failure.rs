@@ -4,6 +4,8 @@ use crate::audit::verify::VerifyError;
 use crate::cost::bill::BillError;
 use crate::keys::KeyError;
 use crate::policy::PolicyError;
+use crate::policy::compile::SourceError;
+use crate::policy::signer::SignerError;
 use crate::settings::FileError;
 use crate::store::StoreError;
 use std::io;
@@ -42,6 +44,15 @@ pub enum Failure {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A policy as it is written.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A signer.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The answer is no, and the answer has said so.
+    #[error("no")]
+    Answered,
     /// A bill.
     #[error(transparent)]
     Bill(#[from] BillError),

@@ -2,8 +2,11 @@
 //!
 //! The sidecar hands on the very bytes that were signed. A policy it cannot verify is refused and
 //! the old one stays; the gate verifies again and believes nobody.
+//!
+//! What was published stands in the store ([`history`]), which all sidecars of a database share; each
+//! follows it ([`live`]) and keeps a copy in its data directory. People write policies in YAML
+//! ([`compile`]), try them ([`cases`], [`explain`], [`diff`]) and sign what was made of them ([`signer`]).
 
-use crate::counters::Counters;
 use crate::document::Document;
 use crate::keys::{self, KeyError};
 use crate::settings::{self, Data, FileError, Fingerprint};
@@ -11,17 +14,21 @@ use contract::envelope::{self, EnvelopeError, POLICY_TYPE, PinnedKey};
 use contract::policy::{Fault, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
-use tokio::time::sleep;
-use tracing::{error, info};
 
+pub mod cases;
 pub mod command;
-
-/// How often the file is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+pub mod compile;
+pub mod diff;
+pub mod explain;
+pub mod history;
+pub mod live;
+pub mod shape;
+pub mod signer;
+pub mod verdict;
+pub mod walk;
+pub mod warnings;
+pub mod yaml;
 
 /// Why a policy was refused.
 #[derive(Debug, Error)]
@@ -85,10 +92,19 @@ impl Published {
             }
             Err(source) => return Err(FileError::Read { path: path.to_owned(), source }.into()),
         };
+
+        Self::open(bytes, path, pins)
+    }
+
+    /// Checks a signed policy, which came from there.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: a policy is accepted whole or not at all.
+    pub fn open(bytes: Vec<u8>, from: &Path, pins: &[PinnedKey]) -> Result<Self, PolicyError> {
         let opened = envelope::open(&bytes, POLICY_TYPE, pins)
-            .map_err(|source| PolicyError::Envelope { path: path.to_owned(), source })?;
+            .map_err(|source| PolicyError::Envelope { path: from.to_owned(), source })?;
         let policy = Policy::parse(opened.payload())
-            .map_err(|faults| PolicyError::Faults { path: path.to_owned(), faults })?;
+            .map_err(|faults| PolicyError::Faults { path: from.to_owned(), faults })?;
 
         Ok(Self {
             version: opened.version(),
@@ -106,57 +122,45 @@ impl Published {
     pub fn current(data: &Data) -> Result<Self, PolicyError> {
         Self::read(&data.policy(), &keys::pins(data)?)
     }
+
+    /// Puts it into the data directory: what a sidecar starts with.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn keep(&self, data: &Data) -> Result<(), FileError> {
+        settings::replace(&data.policy(), self.envelope.body(), 0o644)
+    }
+
+    /// The same bytes, signed by the same keys?
+    pub fn is(&self, other: &Self) -> bool {
+        self.envelope == other.envelope
+    }
 }
 
-/// Puts a signed policy in force: checked, then renamed into place.
+/// A signed policy that could be put in force here.
+///
+/// # Errors
+/// [`PolicyError`].
+pub fn signed(data: &Data, from: &Path) -> Result<Published, PolicyError> {
+    match Published::read(from, &keys::pins(data)?) {
+        Err(PolicyError::None(path)) => {
+            let source = std::io::ErrorKind::NotFound.into();
+            Err(FileError::Read { path, source }.into())
+        }
+        other => other,
+    }
+}
+
+/// Puts a signed policy into the data directory: checked, then renamed into place. The sidecar of the
+/// directory takes it from there.
 ///
 /// # Errors
 /// [`PolicyError`]; the old one then stays.
 pub fn publish(data: &Data, from: &Path) -> Result<Published, PolicyError> {
-    let published = match Published::read(from, &keys::pins(data)?) {
-        Err(PolicyError::None(path)) => {
-            let source = std::io::ErrorKind::NotFound.into();
-            return Err(FileError::Read { path, source }.into());
-        }
-        other => other?,
-    };
-    settings::replace(&data.policy(), published.envelope.body(), 0o644)?;
+    let published = signed(data, from)?;
+    published.keep(data)?;
 
     Ok(published)
-}
-
-/// Keeps the policy as its file is. A file that cannot be believed changes nothing.
-///
-/// `seen` is how the file was before it was read: what was published since is not overlooked.
-pub async fn watch(
-    data: Data,
-    mut seen: Option<Fingerprint>,
-    live: watch::Sender<Arc<Published>>,
-    counters: Arc<Counters>,
-) {
-    loop {
-        sleep(LOOK).await;
-        let now = fingerprint(&data);
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match Published::current(&data) {
-            Ok(published) => {
-                info!(
-                    policy.version = published.version,
-                    policy.name = published.name,
-                    policy.key = published.key_id,
-                    "A policy was published"
-                );
-                live.send_replace(Arc::new(published));
-            }
-            Err(error) => {
-                counters.policy_refused.one();
-                error!(error = %error, "The policy changed and was refused; the old one stays");
-            }
-        }
-    }
 }
 
 /// What tells this version of the file from the next.
@@ -212,24 +216,6 @@ mod tests {
 
         assert!(faults.contains("schema") && faults.contains("rules"), "every fault: {faults}");
         assert_eq!(Published::current(&data).unwrap().version, envelope::version(GOOD));
-    }
-
-    #[tokio::test]
-    async fn what_is_published_while_the_sidecar_starts_is_not_overlooked() {
-        let (_place, data, file) = installed();
-        fs::write(&file, signed(&data, GOOD)).unwrap();
-        publish(&data, &file).unwrap();
-        let seen = fingerprint(&data);
-        let (live, now) = watch::channel(Arc::new(Published::current(&data).unwrap()));
-        let next = String::from_utf8_lossy(GOOD).replace("acme", "next");
-        fs::write(&file, signed(&data, next.as_bytes())).unwrap();
-        publish(&data, &file).unwrap();
-
-        let watching = tokio::spawn(watch(data, seen, live, Arc::default()));
-        sleep(LOOK * 2).await;
-
-        assert_eq!(now.borrow().name, "next");
-        watching.abort();
     }
 
     #[test]

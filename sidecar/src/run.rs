@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::keys::{Live, Ring};
 use crate::operators::Operators;
-use crate::policy::Published;
+use crate::policy::live::Follower;
 use crate::public::SignIn;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings};
@@ -54,6 +54,7 @@ pub fn main(args: &Args) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
+        Err(Failure::Answered) => Failure::Answered.exit_code(),
         Err(failure) => {
             screen.say(&format!("tollgate: {failure}"));
             failure.exit_code()
@@ -164,10 +165,11 @@ impl Sidecar {
 
         data.create()?;
         let lock = lock(data)?;
-        let (keys_seen, policy_seen) = (keys::listing(&data.signing()), policy::fingerprint(data));
+        let keys_seen = keys::listing(&data.signing());
         let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
-        let (policy, policy_now) = watch::channel(Arc::new(Published::current(data)?));
         let store = Store::create(data).await?;
+        let follower = Follower::start(data, &store, &counters).await?;
+        let policy_now = follower.now();
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
         standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
@@ -187,7 +189,7 @@ impl Sidecar {
 
         let mut watching = JoinSet::new();
         watching.spawn(keys::watch(data.signing(), keys_seen, keys, Arc::clone(&counters)));
-        watching.spawn(policy::watch(data.clone(), policy_seen, policy, Arc::clone(&counters)));
+        watching.spawn(follower.follow());
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
         watching.spawn(intents::watch(store.clone(), Arc::clone(&counters)));
         watching.spawn(holes::watch(store.clone(), Arc::clone(&counters)));

@@ -8,7 +8,7 @@ use crate::cost::spend::{Query, Spend};
 use crate::sequences::Sequence;
 use crate::settings::Data;
 use chain::{Block, Head};
-use contract::audit::{self, Event, Heartbeat};
+use contract::audit::{Event, Heartbeat};
 use writer::Writer;
 
 macro_rules! each {
@@ -25,6 +25,7 @@ pub mod chain;
 mod claim;
 mod error;
 mod kinds;
+mod policy;
 pub mod measures;
 mod postgres;
 pub mod row;
@@ -33,7 +34,8 @@ pub mod writer;
 
 pub use self::claim::Claim;
 pub use self::error::StoreError;
-pub use self::kinds::{Appended, Cursor, Filter, Mark, Minted, Pat, Step, User};
+pub use self::kinds::{Appended, Cursor, Filter, Intent, Mark, Minted, Pat, Step, User};
+pub use self::policy::{PolicyVersion, Way};
 pub use self::row::Row;
 
 /// The store. One variant for each database.
@@ -43,17 +45,6 @@ pub enum Store {
     Sqlite(sqlite::Sqlite),
     /// Postgres.
     Postgres(postgres::Postgres),
-}
-
-/// A call that was told before it left, and has not ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Intent {
-    /// Unix microseconds.
-    pub stored_at: u64,
-    /// Its number.
-    pub sequence: audit::Sequence,
-    /// Its record as it was then.
-    pub event: Event<'static>,
 }
 
 impl Store {

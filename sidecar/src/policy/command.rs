@@ -1,18 +1,21 @@
 //! `tollgate policy`.
 
-use super::{PolicyError, Published, publish};
-use crate::acts::Act;
+mod ask;
+mod past;
+mod sign;
+
+use super::compile::{self, Compiled, SourceError};
+use super::walk::Found;
+use super::{Published, history};
 use crate::args::PolicyCommand;
 use crate::failure::Failure;
-use crate::keys;
 use crate::screen::Screen;
-use crate::settings::{self, Data, FileError};
+use crate::settings::Data;
 use crate::store::Store;
-use contract::envelope::{self, POLICY_TYPE};
-use contract::policy::{Document, Fault, Policy};
+use contract::policy::Document;
+use contract::scan::catalogue;
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs one of the commands.
 ///
@@ -20,72 +23,93 @@ use std::path::Path;
 /// [`Failure`].
 pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     match command {
-        PolicyCommand::Check { file } => check(file, screen),
-        PolicyCommand::Sign { file, key, out } => {
-            sign(file, key.as_deref().unwrap_or(&data.policy_key()), out.as_deref(), screen)
+        PolicyCommand::Check { files } => check(files, screen),
+        PolicyCommand::Test { file, cases } => ask::test(file, cases.as_deref(), screen),
+        PolicyCommand::Explain(asked) => ask::explain(asked, data, screen).await,
+        PolicyCommand::Diff { from, to } => ask::diff(from, to.as_deref(), data, screen).await,
+        PolicyCommand::Sign(wanted) => sign::sign(wanted, data, screen).await,
+        PolicyCommand::Publish { file, change } => past::publish(file, change, data, screen).await,
+        PolicyCommand::History { limit } => past::list(*limit, data, screen).await,
+        PolicyCommand::Rollback { version, previous: _, change } => {
+            past::rollback(version.as_deref(), change, data, screen).await
         }
-        PolicyCommand::Publish { file } => {
-            let store = Store::create(data).await?;
-            let published = publish(data, file)?;
-            let act = Act::new(format!("policy publish {}", published.version))?;
-            store.append(&[act.row("")], None).await.map_err(|why| Failure::Untold {
-                done: format!("policy {} is in force", published.version),
-                why,
-            })?;
-            screen
-                .say("In force on this sidecar within half a second, in the gate a second later.");
-            screen.value(&published.version, &summary(&published))
-        }
-        PolicyCommand::Show => show(data, screen),
+        PolicyCommand::Show { version } => show(version.as_deref(), data, screen).await,
+        PolicyCommand::Patterns => patterns(screen),
     }
 }
 
-fn check(file: &Path, screen: &mut Screen) -> Result<(), Failure> {
-    let payload = match document(file) {
-        Err(PolicyError::Faults { path, faults }) if screen.json() => {
-            let listed = faults
-                .iter()
-                .map(|Fault { place, problem }| json!({ "place": place, "problem": problem }));
-            screen.object(&json!({ "version": null, "faults": listed.collect::<Vec<_>>() }))?;
-            return Err(PolicyError::Faults { path, faults }.into());
+fn check(files: &[PathBuf], screen: &mut Screen) -> Result<(), Failure> {
+    let mut good = true;
+    for file in files {
+        match compile::file(file) {
+            Ok(compiled) => passed(file, &compiled, files.len() > 1, screen)?,
+            Err(SourceError::Faults { path, found }) => {
+                good = false;
+                if screen.json() {
+                    screen.object(&report(&path, None, &found, &[]))?;
+                } else {
+                    screen.say(&compile::listed(&path, &found));
+                    screen.say(&counted(found.len(), "fault"));
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
-        other => other?,
-    };
-    let version = envelope::version(&payload);
+    }
+
+    if good { Ok(()) } else { Err(Failure::Answered) }
+}
+
+fn passed(
+    file: &Path,
+    compiled: &Compiled,
+    many: bool,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    if screen.json() {
+        return screen.object(&report(file, Some(&compiled.version), &[], &compiled.warnings));
+    }
+    warn(file, compiled, screen);
+    if many {
+        return screen.print(&format!("{}  {}\n", compiled.version, file.display()));
+    }
     screen.say("No faults.");
 
-    screen.value(&version, &json!({ "version": version, "faults": [] }))
+    screen.print(&format!("{}\n", compiled.version))
 }
 
-/// The bytes of a policy without faults.
-fn document(file: &Path) -> Result<Vec<u8>, PolicyError> {
-    let payload =
-        fs::read(file).map_err(|source| FileError::Read { path: file.to_owned(), source })?;
-    Policy::parse(&payload)
-        .map_err(|faults| PolicyError::Faults { path: file.to_owned(), faults })?;
-
-    Ok(payload)
+/// Says what is no fault, and not meant so.
+fn warn(file: &Path, compiled: &Compiled, screen: &mut Screen) {
+    if !compiled.warnings.is_empty() {
+        screen.say(&compile::listed(file, &compiled.warnings));
+        screen.say(&counted(compiled.warnings.len(), "warning"));
+    }
 }
 
-fn sign(file: &Path, key: &Path, out: Option<&Path>, screen: &mut Screen) -> Result<(), Failure> {
-    let payload = document(file)?;
-    let (key_id, pair) = keys::policy_key(key)?;
-    let envelope = envelope::seal(POLICY_TYPE, &payload, &key_id, &pair);
-    let mut text = serde_json::to_string_pretty(&envelope)?;
-    text.push('\n');
-
-    let Some(out) = out else { return screen.print(&text) };
-    settings::replace(out, text.as_bytes(), 0o644)?;
-    let version = envelope::version(&payload);
-    screen.say(&format!("Signed by {key_id}: {}", out.display()));
-
-    screen.value(&version, &json!({ "version": version, "key_id": key_id }))
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}.") } else { format!("{number} {what}s.") }
 }
 
-fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
-    let published = match Published::current(data) {
-        Err(error @ PolicyError::None(_)) => return Err(Failure::NotFound(error.to_string())),
-        other => other?,
+fn report(file: &Path, version: Option<&str>, faults: &[Found], warnings: &[Found]) -> Value {
+    let each = |list: &[Found]| -> Vec<Value> {
+        list.iter()
+            .map(|found| {
+                json!({ "file": file.display().to_string(), "line": found.at.line,
+                    "column": found.at.column, "place": found.place, "problem": found.problem })
+            })
+            .collect()
+    };
+
+    json!({ "file": file.display().to_string(), "version": version, "faults": each(faults),
+        "warnings": each(warnings) })
+}
+
+async fn show(version: Option<&str>, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+    let published = match version {
+        Some(version) => {
+            let store = Store::open(data).await?;
+            history::again(data, history::find(&store, version).await?)?
+        }
+        None => history::in_force(data).await?,
     };
     if screen.json() {
         let policy: Value = serde_json::from_slice(&published.payload)?;
@@ -100,9 +124,20 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
         || "the list's".to_owned(),
         |sheet| format!("negotiated as of {}, then the list's", sheet.as_of),
     );
+    let sections = [
+        ("tools", policy.tools.len()),
+        ("servers", policy.servers.len()),
+        ("secrets", policy.secrets.len()),
+        ("blocklists", policy.blocklists.len()),
+    ];
+    let others: Vec<String> =
+        sections.iter().map(|(name, count)| format!("{name} {count}")).collect();
     screen.print(&format!(
-        "version  {}\nname     {}\nsigned   {}\nprices   {prices}\n\n",
-        published.version, published.name, published.key_id
+        "version  {}\nname     {}\nsigned   {}\nprices   {prices}\nbeside   {}\n\n",
+        published.version,
+        published.name,
+        published.key_id,
+        others.join(", ")
     ))?;
     let everyone = |names: &[String]| if names.is_empty() { "all".into() } else { names.join(" ") };
     let rows: Vec<Vec<String>> = policy
@@ -113,6 +148,7 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
                 rule.id.clone(),
                 everyone(&rule.who.tenants),
                 everyone(&rule.who.groups),
+                word(Some(rule.effect)),
                 rule.models.join(" "),
                 word(rule.content),
                 word(rule.audit),
@@ -120,7 +156,7 @@ fn show(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
         })
         .collect();
 
-    screen.table(&["RULE", "TENANTS", "GROUPS", "MODELS", "CONTENT", "AUDIT"], &rows)
+    screen.table(&["RULE", "TENANTS", "GROUPS", "EFFECT", "MODELS", "CONTENT", "AUDIT"], &rows)
 }
 
 /// What a rule says, in its own word; nothing where it says nothing.
@@ -134,4 +170,27 @@ fn summary(published: &Published) -> Value {
     json!({
         "version": published.version, "name": published.name, "key_id": published.key_id,
     })
+}
+
+/// The shipped patterns that a rule over secrets may name.
+fn patterns(screen: &mut Screen) -> Result<(), Failure> {
+    let shipped = catalogue();
+    if screen.json() {
+        for pattern in shipped.precise() {
+            let severity = format!("{:?}", pattern.severity).to_lowercase();
+            let (id, provider) = (&pattern.id, &pattern.provider);
+            screen.object(&json!({ "id": id, "provider": provider, "severity": severity }))?;
+        }
+        return Ok(());
+    }
+    screen.say(&format!("As of {}. {}.", shipped.as_of, shipped.source));
+    let rows: Vec<Vec<String>> = shipped
+        .precise()
+        .map(|pattern| {
+            let severity = format!("{:?}", pattern.severity).to_lowercase();
+            vec![pattern.id.clone(), pattern.provider.clone(), severity, pattern.form.join(" or ")]
+        })
+        .collect();
+
+    screen.table(&["PATTERN", "PROVIDER", "SEVERITY", "FORM"], &rows)
 }

@@ -1,5 +1,6 @@
 //! What the store takes and gives.
 
+use contract::audit::{self, Event};
 use std::collections::BTreeMap;
 
 /// Somebody.
@@ -163,4 +164,15 @@ pub struct Step {
     pub bundle_ver: Option<String>,
     /// The tools that its answer called.
     pub tools: Vec<String>,
+}
+
+/// A call that was told before it left, and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Unix microseconds.
+    pub stored_at: u64,
+    /// Its number.
+    pub sequence: audit::Sequence,
+    /// Its record as it was then.
+    pub event: Event<'static>,
 }

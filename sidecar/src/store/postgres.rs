@@ -26,6 +26,8 @@ mod lineage;
 mod links;
 #[path = "shared/people.rs"]
 mod people;
+#[path = "shared/policies.rs"]
+mod policies;
 mod readers;
 #[path = "shared/sequences.rs"]
 mod sequences;

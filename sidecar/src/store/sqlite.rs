@@ -29,6 +29,8 @@ mod lineage;
 mod links;
 #[path = "shared/people.rs"]
 mod people;
+#[path = "shared/policies.rs"]
+mod policies;
 #[path = "shared/sequences.rs"]
 mod sequences;
 #[path = "shared/spend.rs"]

@@ -13,6 +13,7 @@ mod claims;
 mod lineages;
 mod measures;
 mod persons;
+mod policies;
 mod rows;
 mod verifies;
 

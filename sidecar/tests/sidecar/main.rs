@@ -4,6 +4,7 @@
 mod world;
 mod signs_in;
 mod feeds_the_gate;
+mod governs;
 mod access;
 mod keeps_rows;
 mod starts;

@@ -201,6 +201,7 @@ fn every_act_of_an_operator_leaves_a_row() -> Fallible {
     let rows = out.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     let targets: Vec<_> = rows.iter().map(|row| &row["payload"]["target"]).collect();
     let version = contract::envelope::version(crate::world::POLICY);
+    let key = tollgate::keys::pin(&place.data.policy_pin())?.key_id;
     assert_eq!(
         targets,
         [
@@ -209,7 +210,7 @@ fn every_act_of_an_operator_leaves_a_row() -> Fallible {
             &format!("pat revoke {id}"),
             "user disable ann@example.com",
             "user enable ann@example.com",
-            &format!("policy publish {version}"),
+            &format!("policy publish nothing -> {version} (acme, {key})"),
             &format!("keys rotate {}", kid.trim()),
         ]
     );

@@ -6,10 +6,12 @@ use crate::siem::{Bench, TOKEN, ids, lines_to, metric, seen, until};
 use crate::starts::SERVE;
 use crate::world::{Fallible, Place};
 use serde_json::json;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
+use tollgate::settings::Data;
 
 async fn a_bad_day(mut bench: Bench) -> Fallible {
     let mut acts = vec![
@@ -111,6 +113,10 @@ async fn of_two_sidecars_one_sends_and_the_other_goes_on_after_it() -> Fallible 
     let mut first = Bench::postgres().await?;
     let mut other = Place::new()?;
     other.data = other.data.with_postgres(first.place.data.postgres().cloned());
+    // One installation: both believe the same policies.
+    for file in [Data::policy_pin, Data::policy] {
+        fs::copy(file(&first.place.data), file(&other.data))?;
+    }
     first.append(0..20).await?;
     let one = first.serve(json!([lines_to(&siem.url())])).await?;
     siem.until(|asked| seen(asked).len() == 20).await?;
@@ -287,13 +293,13 @@ async fn no_row_is_passed_over_before_its_dead_letter_is_kept() -> Fallible {
     let mut bench = Bench::sqlite().await?;
     bench.append(0..8).await?;
     let letters = bench.place.data.dead_letters("a");
-    std::fs::create_dir_all(&letters)?;
+    fs::create_dir_all(&letters)?;
     let sidecar = bench.serve(json!([lines_to(&siem.url())])).await?;
 
     let failed = "tollgate_siem_failures_total{sink=\"a\",reason=\"file\"}";
     until(&sidecar, failed, 2).await?;
     assert_eq!(metric(&sidecar, "tollgate_siem_lag_rows{sink=\"a\"}").await?, 8);
-    std::fs::remove_dir(&letters)?;
+    fs::remove_dir(&letters)?;
 
     until(&sidecar, "tollgate_siem_rows_total{sink=\"a\"}", 7).await?;
     assert_eq!(bench.dead_letters("a")[0]["event_id"], "event-3");
@@ -311,7 +317,7 @@ async fn a_sidecar_that_is_killed_in_the_middle_leaves_no_row_out() -> Fallible 
     let mut bench = Bench::sqlite().await?;
     bench.append(0..300).await?;
     let config = bench.place.directory.path().join("siem.json");
-    std::fs::write(&config, json!({ "sinks": [lines_to(&siem.url())] }).to_string())?;
+    fs::write(&config, json!({ "sinks": [lines_to(&siem.url())] }).to_string())?;
     bench.place.siem = Some(config.clone());
     for round in 1..4 {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))

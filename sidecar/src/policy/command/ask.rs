@@ -1,0 +1,301 @@
+//! `tollgate policy test`, `explain` and `diff`: what a policy would say.
+
+use crate::args::AskArgs;
+use crate::failure::Failure;
+use crate::policy::cases::{self, Asks, Outcome, Remote, Skilled, Somebody, Wanted};
+use crate::policy::compile::{self, SourceError};
+use crate::policy::diff::{self, Way};
+use crate::policy::explain::{self, Explained};
+use crate::policy::history;
+use crate::policy::verdict::Verdict;
+use crate::screen::{Screen, shown, table};
+use crate::settings::Data;
+use crate::store::{Store, StoreError};
+use crate::users;
+use contract::policy::{Document, Policy};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Judges the author's cases.
+pub(super) fn test(
+    file: &Path,
+    cases_file: Option<&Path>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let compiled = compile::file(file)?;
+    let path = cases_file.map_or_else(|| cases::beside(file), Path::to_owned);
+    let text = compile::read(&path)?;
+    let (cases, places) =
+        cases::parse(&text).map_err(|found| SourceError::Faults { path: path.clone(), found })?;
+    let outcomes = cases.run(&compiled.policy, &compiled.document, &places);
+    for outcome in &outcomes {
+        if screen.json() {
+            screen.object(&object(&path, outcome))?;
+        } else {
+            screen.print(&line(&path, outcome))?;
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| !outcome.differs.is_empty()).count();
+    let undecided = undecided(&compiled.document, &outcomes);
+    if screen.json() {
+        screen.object(&json!({
+            "cases": outcomes.len(), "failed": failed, "version": compiled.version,
+            "rules_without_a_case": undecided,
+        }))?;
+    } else {
+        screen.say(&format!("{} cases, {failed} failed.", outcomes.len()));
+        if !undecided.is_empty() {
+            screen.say(&format!("Rules that no case decided by: {}.", undecided.join(", ")));
+        }
+    }
+
+    if failed == 0 { Ok(()) } else { Err(Failure::Answered) }
+}
+
+fn line(path: &Path, outcome: &Outcome) -> String {
+    let Outcome { name, at, differs, verdict } = outcome;
+    if differs.is_empty() {
+        return format!("ok      {}\n", shown(name));
+    }
+    let mut text =
+        format!("FAILED  {}  {}:{}:{}\n", shown(name), path.display(), at.line, at.column);
+    for (member, expected, got) in differs {
+        text.extend(["        ", member, ": expected ", expected, ", got ", got, "\n"]);
+    }
+    text.extend(["        it says: ", &sentence(verdict), "\n"]);
+
+    text
+}
+
+fn object(path: &Path, outcome: &Outcome) -> Value {
+    let differs: Vec<Value> = outcome
+        .differs
+        .iter()
+        .map(
+            |(member, expected, got)| json!({ "member": member, "expected": expected, "got": got }),
+        )
+        .collect();
+    let Verdict { allowed, rule, why, .. } = &outcome.verdict;
+
+    json!({
+        "name": outcome.name, "file": path.display().to_string(), "line": outcome.at.line,
+        "passed": differs.is_empty(), "differs": differs,
+        "verdict": if *allowed { "allowed" } else { "denied" }, "rule": rule, "why": why,
+    })
+}
+
+/// Rules that decided, noted, found or passed in no case. Servers are told by what they let in.
+fn undecided(document: &Document, outcomes: &[Outcome]) -> Vec<String> {
+    let verdicts = outcomes.iter().map(|outcome| &outcome.verdict);
+    let seen: BTreeSet<&str> = verdicts
+        .flat_map(|verdict| {
+            let noted = verdict.noted.iter().map(|(rule, ..)| rule);
+            let heard = verdict.heard.iter();
+            let more = verdict.passed.iter().chain(&verdict.findings).chain(noted).chain(heard);
+            verdict.rule.iter().chain(more).map(String::as_str)
+        })
+        .collect();
+    let ids = document
+        .rules
+        .iter()
+        .map(|rule| &rule.id)
+        .chain(document.tools.iter().map(|rule| &rule.id))
+        .chain(document.servers.iter().map(|rule| &rule.id))
+        .chain(document.secrets.iter().map(|rule| &rule.id))
+        .chain(document.blocklists.iter().map(|list| &list.id));
+
+    ids.filter(|id| !seen.contains(id.as_str())).cloned().collect()
+}
+
+/// A verdict in one line.
+fn sentence(verdict: &Verdict) -> String {
+    let mut words = vec![if verdict.allowed { "allowed".to_owned() } else { "denied".to_owned() }];
+    if let Some(rule) = &verdict.rule {
+        words.push(format!("by {rule}"));
+    }
+    if let Some(why) = verdict.why {
+        words.push(format!("({why})"));
+    }
+    if let Some(place) = &verdict.place {
+        words.push(format!("at {place}"));
+    }
+
+    words.join(" ")
+}
+
+/// Says which rule decides.
+pub(super) async fn explain(
+    asked: &AskArgs,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let (policy, document, version) = if let Some(file) = &asked.file {
+        let compiled = compile::file(file)?;
+        (compiled.policy, compiled.document, compiled.version)
+    } else {
+        let published = history::in_force(data).await?;
+        let document = serde_json::from_slice(&published.payload)?;
+        let policy = Policy::parse(&published.payload).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::Refused(faults.join("; "))
+        })?;
+        (policy, document, published.version)
+    };
+    let (somebody, known) = somebody(asked, data).await?;
+    let explained = explain::explain(&policy, &document, &somebody, &asks(asked));
+    if screen.json() {
+        return screen.object(&explained.object(&version, known));
+    }
+    if asked.user.is_some() && !known {
+        screen.say("Nobody is known here by that address: only what you said of them counts.");
+    }
+
+    screen.print(&told(&version, &explained))
+}
+
+fn told(version: &str, explained: &Explained) -> String {
+    let verdict = &explained.verdict;
+    let mut text = format!("{}\n", sentence(verdict));
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.extend([format!("{name:<9} {}\n", shown(value))]);
+        }
+    };
+    line("policy", version);
+    line("says", verdict.say.as_deref().unwrap_or_default());
+    line("content", verdict.content.unwrap_or_default());
+    line("audit", verdict.audit.unwrap_or_default());
+    line("labels", &verdict.labels.join(" "));
+    line("passed", &verdict.passed.join(" "));
+    line(
+        "glass",
+        if explained.glass { "broken: the caller has a role that breaks it" } else { "" },
+    );
+    for (rule, word, place) in &verdict.noted {
+        line("noted", &format!("{word} by {rule} at {place}"));
+    }
+    let rows: Vec<Vec<String>> = explained
+        .rules
+        .iter()
+        .map(|asked| {
+            let applies = if asked.applies { "applies" } else { "" };
+            vec![asked.section.into(), asked.id.clone(), applies.into(), asked.words.clone()]
+        })
+        .collect();
+
+    format!("{text}\n{}", table(&["SECTION", "RULE", "", "WHY"], &rows))
+}
+
+/// Who asks: as the store knows them, and as the command line says.
+async fn somebody(asked: &AskArgs, data: &Data) -> Result<(Somebody, bool), Failure> {
+    let known = match &asked.user {
+        Some(email) => match Store::open(data).await {
+            Ok(store) => store.user(&users::address(email)?).await?,
+            Err(StoreError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        },
+        None => None,
+    };
+    let is_known = known.is_some();
+    let known = known.unwrap_or_default();
+    let list = |said: &[String], known: Vec<String>| {
+        if said.is_empty() { known } else { said.to_vec() }
+    };
+    let user = asked.user.clone().unwrap_or_default();
+
+    let somebody = Somebody {
+        tenant: asked.tenant.clone().unwrap_or(known.tenant_id),
+        user: user.to_ascii_lowercase(),
+        groups: list(&asked.groups, known.groups),
+        department: asked.department.clone().or(known.department),
+        roles: list(&asked.roles, known.roles),
+        populations: list(&asked.populations, known.populations),
+        client: asked.client.clone().unwrap_or_default(),
+        agent: asked.agent.clone(),
+        region: asked.region.clone().or(known.region),
+        source: asked.source,
+    };
+
+    Ok((somebody, is_known))
+}
+
+fn asks(asked: &AskArgs) -> Asks {
+    let server = |url: &String| Remote { url: url.clone(), ..Remote::default() };
+    let skill = |skill: &String| {
+        let (kind, id) = skill.split_once('/').unwrap_or(("custom", skill));
+        Skilled { kind: kind.to_owned(), id: id.to_owned() }
+    };
+
+    Asks {
+        model: asked.model.clone(),
+        beside: asked.beside.clone(),
+        tools: asked.tools.iter().cloned().map(Wanted::Name).collect(),
+        servers: asked.servers.iter().map(server).collect(),
+        skills: asked.skills.iter().map(skill).collect(),
+        text: asked.text.clone(),
+    }
+}
+
+/// Says what changes.
+pub(super) async fn diff(
+    from: &str,
+    to: Option<&str>,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let (from, to) = if let Some(to) = to {
+        (named(from, data).await?, named(to, data).await?)
+    } else {
+        let now = history::in_force(data).await?;
+        (serde_json::from_slice(&now.payload)?, named(from, data).await?)
+    };
+    let changes = diff::diff(&from, &to);
+    for change in &changes {
+        if screen.json() {
+            screen.object(&change.object())?;
+        } else {
+            screen.print(&format!("{}\n", shown(&change.to_string())))?;
+        }
+    }
+    let count = |way: Way| changes.iter().filter(|change| change.way == way).count();
+    screen.say(&format!(
+        "{} changes: {} loosen, {} tighten, {} depend on who asks what.",
+        changes.len(),
+        count(Way::Loosens),
+        count(Way::Tightens),
+        count(Way::Depends)
+    ));
+
+    if changes.is_empty() { Ok(()) } else { Err(Failure::Answered) }
+}
+
+/// A policy by its file, signed or not, or by its version.
+async fn named(name: &str, data: &Data) -> Result<Document, Failure> {
+    let path = PathBuf::from(name);
+    if path.exists() {
+        if let Ok(text) = std::fs::read(&path)
+            && let Some(document) = sealed(&text)
+        {
+            return Ok(document);
+        }
+        return Ok(compile::file(&path)?.document);
+    }
+    let plain = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !plain {
+        return Ok(compile::file(&path)?.document);
+    }
+    let store = Store::open(data).await?;
+    let published = history::again(data, history::find(&store, name).await?)?;
+
+    Ok(serde_json::from_slice(&published.payload)?)
+}
+
+/// What a signed file says. Nothing is decided by it: whether the signature is good is not asked.
+fn sealed(bytes: &[u8]) -> Option<Document> {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    let envelope: contract::envelope::Envelope = serde_json::from_slice(bytes).ok()?;
+
+    serde_json::from_slice(&BASE64_STANDARD.decode(envelope.payload).ok()?).ok()
+}
