@@ -5,13 +5,13 @@
 //! it. How the gates learn of it: [`crate::standing`].
 
 use crate::acts::Act;
-use crate::args::access::{AccessCommand, OnArgs, Only, RestoreArgs, What};
+use crate::args::access::{AccessCommand, OnArgs, RestoreArgs, What};
 use crate::clock;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::Store;
-use crate::store::measures::{Laid, Lifted, Measure, Reach, word};
+use crate::store::measures::{Laid, Lifted, Measure, Reach, Which, word};
 use crate::users;
 use contract::standing::{Effect, Kind};
 use serde_json::{Value, json};
@@ -96,8 +96,8 @@ async fn restore(args: &RestoreArgs, store: &Store, screen: &mut Screen) -> Resu
         None => "access restore".to_owned(),
     };
     let act = act(&what, kind, &id, args.why.as_deref().unwrap_or_default())?;
-    let only = args.only.map(Only::effect);
-    match store.lift(kind, &id, only, clock::now(), &act).await? {
+    let which = args.only.map_or(Which::All, |only| Which::Effect(only.effect()));
+    match store.lift(kind, &id, which, clock::now(), &act).await? {
         Lifted::Done(reach, lifted) => {
             screen.say(&format!(
                 "Restored: {} of {} work again within a second, and signing in does.",

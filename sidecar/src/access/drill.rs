@@ -9,7 +9,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::settings::Data;
-use crate::store::measures::{Laid, Lifted, Measure, word};
+use crate::store::measures::{Laid, Lifted, Measure, Which, word};
 use crate::store::{Cursor, Filter, Row, Store, User};
 use crate::users;
 use contract::standing::{Effect, Kind};
@@ -78,14 +78,14 @@ pub async fn run(
     };
     let cursor = store.end().await?;
     let begun = clock::now_micros();
-    revoke(args, &user, store).await?;
+    let laid = revoke(args, &user, store).await?;
     let ended = tokio::select! {
         biased;
         () = signals.any() => Ended::Interrupted,
         ended = watched(args, &user, store, cursor, begun) => ended,
         () = asking(probe.as_ref()) => Ended::Interrupted,
     };
-    restore(&user, store, screen).await?;
+    restore(&laid, store, screen).await?;
     match ended {
         Ended::Seen(seen) => {
             let back = match &probe {
@@ -118,7 +118,7 @@ async fn nothing_laid(user: &User, store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn revoke(args: &DrillArgs, user: &User, store: &Store) -> Result<(), Failure> {
+async fn revoke(args: &DrillArgs, user: &User, store: &Store) -> Result<Measure, Failure> {
     let act = Act::new(format!("access revoke user {} (drill): {}", user.user_id, args.why))?;
     let now = clock::now();
     let measure = Measure {
@@ -131,7 +131,7 @@ async fn revoke(args: &DrillArgs, user: &User, store: &Store) -> Result<(), Fail
         why: format!("drill: {}", args.why),
     };
     match store.lay(&measure, false, &act).await? {
-        Laid::Done(_) => Ok(()),
+        Laid::Done(_) => Ok(measure),
         Laid::Unknown => Err(users::unknown(&user.user_id)),
         Laid::Stricter(_) => Err(Failure::Refused(format!("{} is revoked", user.user_id))),
     }
@@ -182,17 +182,19 @@ async fn asking(probe: Option<&Probe>) {
     }
 }
 
-/// Whatever else happens, this does; if it cannot be done, it ends by itself, and that is said.
-async fn restore(user: &User, store: &Store, screen: &mut Screen) -> Result<(), Failure> {
-    let act = Act::new(format!("access restore user {} (drill)", user.user_id))?;
-    let revoked = Some(word(Effect::Revoked));
+/// Whatever else happens, this does; if it cannot be done, it ends by itself, and that is said. What
+/// somebody else has laid on them meanwhile stays.
+async fn restore(laid: &Measure, store: &Store, screen: &mut Screen) -> Result<(), Failure> {
+    let user_id = &laid.id;
+    let act = Act::new(format!("access restore user {user_id} (drill)"))?;
     let mut failed = None;
     for _ in 0..TRIES {
-        match store.lift(Kind::User, &user.user_id, revoked, clock::now(), &act).await {
+        match store.lift(Kind::User, user_id, Which::This(laid), clock::now(), &act).await {
             Ok(Lifted::Done(..)) => return Ok(()),
-            // Somebody else was faster.
             Ok(Lifted::None | Lifted::Final) => {
-                screen.say("It was restored by somebody else meanwhile.");
+                screen.say(&format!(
+                    "Somebody else has restored or revoked {user_id} meanwhile; that stays as it is."
+                ));
                 return Ok(());
             }
             Err(error) => failed = Some(error),
@@ -200,8 +202,7 @@ async fn restore(user: &User, store: &Store, screen: &mut Screen) -> Result<(), 
         sleep(Duration::from_millis(500)).await;
     }
     screen.say(&format!(
-        "NOT RESTORED: {} stays revoked for some minutes. Run `tollgate access restore user {0}`.",
-        user.user_id
+        "NOT RESTORED: {user_id} stays revoked for some minutes. Run `tollgate access restore user {user_id}`."
     ));
     match failed {
         Some(error) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! The store's side of the standing: who is revoked, paused or throttled.
 
-use super::measures::{Laid, Lifted, Measure};
+use super::measures::{Laid, Lifted, Measure, Which};
 use super::{Minted, Store, StoreError};
 use crate::acts::Act;
 use contract::standing::{Kind, Standing};
@@ -33,7 +33,7 @@ impl Store {
         each!(self, db => db.lay(measure, unknown_too, act).await)
     }
 
-    /// Lifts all measures from somebody or something, or only those of one effect.
+    /// Lifts measures from somebody or something.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -41,11 +41,11 @@ impl Store {
         &self,
         kind: Kind,
         id: &str,
-        only: Option<&'static str>,
+        which: Which<'_>,
         now: u64,
         act: &Act,
     ) -> Result<Lifted, StoreError> {
-        each!(self, db => db.lift(kind, id, only, now, act).await)
+        each!(self, db => db.lift(kind, id, which, now, act).await)
     }
 
     /// All measures that hold, the newest first.

@@ -43,6 +43,36 @@ pub enum Laid {
     Stricter(Measure),
 }
 
+/// Which measures are lifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// All that are laid on it.
+    All,
+    /// Those of this effect, by its word.
+    Effect(&'static str),
+    /// This one, as it was laid: what has taken its place since stays.
+    This(&'a Measure),
+}
+
+impl Which<'_> {
+    /// The effect that all of them have; `None` for any.
+    pub fn effect(self) -> Option<&'static str> {
+        match self {
+            Self::All => None,
+            Self::Effect(word) => Some(word),
+            Self::This(measure) => Some(word(measure.effect)),
+        }
+    }
+
+    /// Is this one of them?
+    pub fn is(self, measure: &Measure) -> bool {
+        match self {
+            Self::This(wanted) => wanted == measure,
+            Self::All | Self::Effect(_) => true,
+        }
+    }
+}
+
 /// What became of lifting some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lifted {

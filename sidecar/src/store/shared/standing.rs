@@ -4,7 +4,7 @@ use super::{Backend, Connection, DbRow, append, dialect};
 use crate::acts::Act;
 use crate::content::seal;
 use crate::standing::{LONGEST_TOKEN, SKEW};
-use crate::store::measures::{Laid, Lifted, Measure, Reach, word};
+use crate::store::measures::{Laid, Lifted, Measure, Reach, Which, word};
 use crate::store::writer::Writer;
 use crate::store::{StoreError, signed, unsigned};
 use contract::standing::{Effect, Entry, Kind, Standing};
@@ -50,21 +50,22 @@ impl Backend {
         &self,
         kind: Kind,
         id: &str,
-        only: Option<&'static str>,
+        which: Which<'_>,
         now: u64,
         act: &Act,
     ) -> Result<Lifted, StoreError> {
         let mut write = self.write().await?;
         let named = named(&mut write, kind, id).await?;
         let named = named.unwrap_or_else(|| Named { id: id.to_owned(), ..Named::default() });
-        let lifted = held(&mut write, kind, &named.id, only, now).await?;
+        let mut lifted = held(&mut write, kind, &named.id, which.effect(), now).await?;
+        lifted.retain(|measure| which.is(measure));
         if kind == Kind::Credential && is_ended(&mut write, &named.id).await? {
             return Ok(Lifted::Final);
         }
         if lifted.is_empty() {
             return Ok(Lifted::None);
         }
-        remove(&mut write, kind, &named.id, only).await?;
+        remove(&mut write, kind, &named.id, which.effect()).await?;
         let (tokens, _) = live(&mut write, kind, &named, now).await?;
         told(&mut write, &self.writer, &act.clone().undoing(&lifted), &named).await?;
         write.commit().await?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::standing::LONGEST_TOKEN;
-use crate::store::measures::{Laid, Lifted, Measure};
+use crate::store::measures::{Laid, Lifted, Measure, Which};
 
 const NOW: u64 = 1_800_000_000;
 const ANN: &str = "ann@example.com";
@@ -66,14 +66,14 @@ both! {
             assert_eq!(told(store).await, [(kind, kept.to_owned())]);
             assert_eq!(minted(store, &format!("{kind:?}{id}"), NOW).await, mints, "{kind:?}");
             assert_eq!(store.stop_at_sign_in(ANN, "pat_1", NOW).await.unwrap().is_some(), !mints);
-            let lifted = store.lift(kind, id, None, NOW, &act()).await.unwrap();
+            let lifted = store.lift(kind, id, Which::All, NOW, &act()).await.unwrap();
             let Lifted::Done(_, lifted) = lifted else { panic!("{kind:?}: {lifted:?}") };
             assert_eq!((lifted.len(), &*lifted[0].why), (1, "test"));
             assert!(told(store).await.is_empty());
             assert!(store.standing_version().await.unwrap() >= before + 2);
         }
         assert!(minted(store, "jti_2", NOW).await);
-        assert_eq!(store.lift(Kind::User, ANN, None, NOW, &act()).await.unwrap(), Lifted::None);
+        assert_eq!(store.lift(Kind::User, ANN, Which::All, NOW, &act()).await.unwrap(), Lifted::None);
     }
 
     async fn who_holds_nothing_is_kept_from_signing_in_and_gates_need_not_know(bench: Bench) {
@@ -144,9 +144,23 @@ both! {
         assert_eq!(before.ends_at, Some(NOW + 3600));
         assert!(matches!(store.lay(&pause(90), false, &act()).await.unwrap(), Laid::Done(_)));
         store.lay(&revoked(Kind::User, ANN), false, &act()).await.unwrap();
-        let lifted = store.lift(Kind::User, ANN, Some("revoked"), NOW, &act()).await.unwrap();
+        let lifted = store.lift(Kind::User, ANN, Which::Effect("revoked"), NOW, &act()).await.unwrap();
         assert!(matches!(lifted, Lifted::Done(_, lifted) if lifted.len() == 1));
         assert_eq!(store.measures(NOW).await.unwrap()[0].ends_at, Some(NOW + 5400));
+    }
+
+    async fn what_a_drill_laid_is_lifted_and_not_what_took_its_place(bench: Bench) {
+        let store = &bench.store;
+        ann(store).await;
+        let drill = measure(Kind::User, ANN, Effect::Revoked, Some(NOW + 60));
+        store.lay(&drill, false, &act()).await.unwrap();
+        let real = Measure { why: "for real".into(), ..revoked(Kind::User, ANN) };
+        store.lay(&real, false, &act()).await.unwrap();
+
+        let lifted = store.lift(Kind::User, ANN, Which::This(&drill), NOW, &act()).await.unwrap();
+        assert_eq!((lifted, told(store).await.len()), (Lifted::None, 1));
+        let lifted = store.lift(Kind::User, ANN, Which::This(&real), NOW, &act()).await.unwrap();
+        assert!(matches!(lifted, Lifted::Done(..)), "{lifted:?}");
     }
 
     async fn disabling_is_a_revocation_and_restoring_enables(bench: Bench) {
@@ -155,12 +169,12 @@ both! {
         store.disable_user(ANN, NOW, &act()).await.unwrap();
         assert_eq!(store.measures(NOW).await.unwrap()[0].why, "user disable");
 
-        store.lift(Kind::User, ANN, None, NOW, &act()).await.unwrap();
+        store.lift(Kind::User, ANN, Which::All, NOW, &act()).await.unwrap();
 
         assert_eq!(store.user(ANN).await.unwrap().unwrap().disabled_at, None);
         assert!(minted(store, "jti_2", NOW).await);
         store.revoke_pat("pat_1", NOW, &act()).await.unwrap();
-        let lifted = store.lift(Kind::Credential, "pat_1", None, NOW, &act()).await.unwrap();
+        let lifted = store.lift(Kind::Credential, "pat_1", Which::All, NOW, &act()).await.unwrap();
         assert_eq!(lifted, Lifted::Final, "that is for good");
         assert!(!minted(store, "jti_3", NOW).await);
     }
@@ -199,7 +213,7 @@ async fn who_signs_in_while_they_are_revoked_gets_nothing_or_gates_are_told() {
         );
         assert!(matches!(laid.unwrap(), Laid::Done(_)));
         one.sql(&latest).await.unwrap_or_else(|error| panic!("minted: {minted}: {error}"));
-        one.store.lift(Kind::User, ANN, None, NOW, &act).await.unwrap();
+        one.store.lift(Kind::User, ANN, Which::All, NOW, &act).await.unwrap();
     }
 }
 
