@@ -101,21 +101,29 @@ impl Follower {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        // Before the store: while that is away, a file is how a policy is changed.
+        // The store first: whoever publishes writes there first, and the file is then no news.
+        let stored = self.by_number().await;
+        // While the store is away, a file is how a policy is changed.
         let file = fingerprint(&self.data);
         if file != self.file {
             self.file = file;
             self.by_file().await;
         }
+        stored?;
+        if self.unrecorded {
+            self.record().await?;
+        }
+
+        Ok(())
+    }
+
+    async fn by_number(&mut self) -> Result<(), StoreError> {
         // A key that was pinned since may be the one that an earlier policy waits for.
         let pins = keys::pins(&self.data).unwrap_or_else(|_| self.pins.clone());
         let number = self.store.policy_number().await?;
         if number != self.number || pins != self.pins {
             self.pins = pins;
             self.by_store().await?;
-        }
-        if self.unrecorded {
-            self.record().await?;
         }
 
         Ok(())

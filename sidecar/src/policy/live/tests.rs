@@ -96,7 +96,16 @@ async fn what_is_published_anywhere_is_in_force_here_and_kept_for_the_next_start
     assert_eq!(name(&follower), "next");
     assert_eq!(Published::current(&bench.data).unwrap().name, "next");
     follower.look().await.unwrap();
-    assert_eq!(bench.store.policy_number().await.unwrap(), 2, "its own copy is no news to it");
+    // As the command does it on this host: the store first, then the file.
+    bench.publish_in_store("last", Way::Publish).await;
+    publish(&bench.data, &bench.signed("last")).unwrap();
+    follower.look().await.unwrap();
+    assert_eq!(name(&follower), "last");
+    publish(&bench.data, &bench.signed("next")).unwrap();
+    bench.publish_in_store("next", Way::Rollback).await;
+    follower.look().await.unwrap();
+    assert_eq!(Published::current(&bench.data).unwrap().name, "next");
+    assert_eq!(bench.store.policy_number().await.unwrap(), 4, "its own copy is no news to it");
 }
 
 #[tokio::test]
