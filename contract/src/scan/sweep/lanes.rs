@@ -173,12 +173,10 @@ fn equal(bytes: v128, byte: u8) -> v128 {
 
 #[inline]
 fn vector(bytes: [u8; 16]) -> v128 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+    let both = u128::from_le_bytes(bytes);
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
 
-    u64x2(
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
-    )
+    u64x2(half(both), half(both >> 64))
 }
 
 #[cfg(test)]
