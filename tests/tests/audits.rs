@@ -280,7 +280,7 @@ fn what_is_no_call_leaves_no_row() {
             (Method::GET, "/readyz", 200),
             (Method::GET, "/v1/auth/cowork/capabilities", 200),
             (Method::GET, "/.well-known/jwks.json", 200),
-            (Method::GET, "/v1/models?limit=1000", 404),
+            (Method::GET, "/v1/models?limit=1000", 401), // who may use which is for callers alone
             (Method::HEAD, "/", 200),
             (Method::HEAD, "/api/hello", 200),
         ] {
