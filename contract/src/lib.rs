@@ -5,8 +5,8 @@
 //! here; changing a form is a migration.
 //!
 //! Read in the order of a call: [`headers`] come in, [`claims`] say who calls, [`model`] and
-//! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`standing`]
-//! says who was stopped since, [`refusal`] is the shape of a no, [`price`] says what it cost, [`audit`] is the row that stays.
+//! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`scan`] finds what
+//! may not leave, [`standing`] says who was stopped since, [`refusal`] is the shape of a no, [`price`] says what it cost, [`audit`] is the row that stays.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,8 @@
 //! JSON's escapes, undone (RFC 8259, section 7). What is no escape stays as it stands; a half of a
 //! surrogate pair becomes U+FFFD.
 
+use memchr::memchr2;
+
 /// The text of a JSON string's bytes, until it has `most` bytes or the string ends. A quote that is
 /// not escaped ends it.
 pub(super) fn unescape(raw: &[u8], most: usize) -> String {
@@ -9,6 +11,10 @@ pub(super) fn unescape(raw: &[u8], most: usize) -> String {
     while bytes.len() < most {
         match rest {
             [] | [b'"', ..] => break,
+            [b'\\'] => {
+                bytes.push(b'\\');
+                break;
+            }
             [b'\\', b'u', after @ ..] => rest = unicode(after, &mut bytes),
             [b'\\', letter, after @ ..] => {
                 match letter {
@@ -21,8 +27,13 @@ pub(super) fn unescape(raw: &[u8], most: usize) -> String {
                 }
                 rest = after;
             }
-            [byte, after @ ..] => {
-                bytes.push(*byte);
+            plain => {
+                // No more than is still wanted: the rest of a body may be long.
+                let wanted = most.saturating_sub(bytes.len()).min(plain.len());
+                let near = plain.get(..wanted).unwrap_or(plain);
+                let length = memchr2(b'\\', b'"', near).unwrap_or(near.len());
+                let (run, after) = plain.split_at_checked(length).unwrap_or((plain, &[]));
+                bytes.extend_from_slice(run);
                 rest = after;
             }
         }
