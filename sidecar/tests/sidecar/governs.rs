@@ -1,13 +1,15 @@
 //! `tollgate policy`: what its authors meet, and the starting set.
 
 use crate::starts::tollgate;
-use crate::world::{Fallible, Place, World};
+use crate::world::{Fallible, Place, World, ask};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 use tollgate::policy::compile;
+use tollgate::run::Sidecar;
+use tollgate::settings::Postgres;
 
 const STARTING_SET: [&str; 3] = ["small-team", "regulated-bank", "agency"];
 
@@ -288,5 +290,40 @@ async fn a_running_sidecar_follows_within_a_second_and_hears_of_a_bad_file() -> 
     let denied = run(&world.place, &["audit", "query", "--outcome", "denied", "--json"])?;
     assert!(denied.contains("policy_refused") && denied.contains("policy.dsse.json"), "{denied}");
     assert!(run(&world.place, &["policy", "show", "--json"])?.contains(&version));
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_sidecars_of_a_database_serve_what_was_published_at_one_of_them() -> Fallible {
+    let (mut one, mut other) = (Place::new()?, Place::new()?);
+    let url = cluster::shared()?.database()?;
+    let postgres = Some(Postgres { url, read_url: None });
+    one.data = one.data.with_postgres(postgres.clone());
+    other.data = other.data.with_postgres(postgres);
+    fs::copy(one.data.policy_pin(), other.data.policy_pin())?;
+    fs::remove_file(other.data.policy())?;
+    let (first, _) = signed(&one, "first")?;
+    run(&one, &["policy", "publish", &first])?;
+    // The second host has no policy of its own: it takes what the database has.
+    let (here, there) =
+        (Sidecar::start(one.settings()).await?, Sidecar::start(other.settings()).await?);
+    let served = async |sidecar: &Sidecar| -> Fallible<String> {
+        Ok(ask(sidecar.addresses().gate, "GET", "/gate/policy", &[], "").await?.body)
+    };
+    let before = served(&here).await?;
+    assert_eq!(served(&there).await?, before);
+
+    let (next, version) = signed(&one, "next")?;
+    run(&one, &["policy", "publish", &next])?;
+
+    let published = Instant::now();
+    while served(&here).await? == before || served(&there).await? == before {
+        assert!(published.elapsed() < Duration::from_secs(2), "not followed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(served(&here).await?, served(&there).await?);
+    assert_eq!(run(&other, &["policy", "diff", &version, &next])?, "", "and the history is one");
+    here.drain().await;
+    there.drain().await;
     Ok(())
 }
