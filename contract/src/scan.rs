@@ -74,7 +74,7 @@ impl Scanner {
         if wanted.len() > MOST_WANTED {
             return Err(vec![Fault { wanted: MOST_WANTED, kind: FaultKind::Many }]);
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder::of(wanted);
         let mut faults = Vec::new();
         for (index, what) in wanted.iter().enumerate() {
             if let Err(kind) = builder.add(index, what) {

@@ -29,9 +29,9 @@ struct Entry {
     anchor: Anchor,
     /// Where in the anchor the bytes stand that it is known by.
     offset: usize,
-    /// The four bytes from there on, letters in lower case, as far as the anchor has them.
+    /// The four bytes from there on, letters in lower case; where the anchor ends before the fourth,
+    /// that is zero, which no byte of a text becomes.
     key: u32,
-    mask: u32,
     /// The next entry of the same hash, plus one.
     next: usize,
 }
@@ -57,6 +57,8 @@ pub(super) struct Index {
     slots: Vec<u16>,
     shift: u32,
     entries: Vec<Entry>,
+    /// Is one of them known by three bytes alone?
+    short: bool,
 }
 
 impl Index {
@@ -73,6 +75,7 @@ impl Index {
             slots: vec![0; 1 << bits],
             shift: 32_u32.saturating_sub(bits),
             entries: Vec::with_capacity(anchors.len()),
+            short: false,
         };
         for anchor in anchors {
             index.add(anchor);
@@ -86,16 +89,16 @@ impl Index {
         let offset = sets.add(&anchor.bytes, anchor.fold, anchor.at_word);
         let known: Vec<u8> = anchor.bytes.iter().skip(offset).take(4).copied().collect();
         let mut four = [0; 4];
-        let mut mask = [0; 4];
-        for ((key, mask), byte) in four.iter_mut().zip(&mut mask).zip(&known) {
-            (*key, *mask) = (byte | 0x20, 0xff);
+        for (key, byte) in four.iter_mut().zip(&known) {
+            *key = byte | 0x20;
         }
-        let (key, mask) = (u32::from_le_bytes(four), u32::from_le_bytes(mask));
+        let key = u32::from_le_bytes(four);
+        self.short |= known.len() < 4;
         let slot = self.slot(key);
         let Ok(number) = u16::try_from(self.entries.len().saturating_add(1)) else { return };
         let Some(slot) = self.slots.get_mut(slot) else { return };
         let next = usize::from(std::mem::replace(slot, number));
-        self.entries.push(Entry { anchor, offset, key, mask, next });
+        self.entries.push(Entry { anchor, offset, key, next });
     }
 
     /// Calls `tell` for each anchor that is known by three bytes of which the last is at `last`.
@@ -103,9 +106,18 @@ impl Index {
     pub(super) fn at(&self, bytes: &[u8], last: usize, mut tell: impl FnMut(Seen)) {
         let Some(at) = last.checked_sub(KNOWN_BY - 1) else { return };
         let four = four(bytes, at) | 0x2020_2020;
-        let mut number = self.slots.get(self.slot(four)).map_or(0, |number| usize::from(*number));
+        self.told(four, bytes, at, &mut tell);
+        if self.short {
+            self.told(four & 0x00ff_ffff, bytes, at, &mut tell);
+        }
+    }
+
+    /// The same for the anchors whose slot is that of `key`.
+    #[inline]
+    fn told(&self, key: u32, bytes: &[u8], at: usize, tell: &mut impl FnMut(Seen)) {
+        let mut number = self.slots.get(self.slot(key)).map_or(0, |number| usize::from(*number));
         while let Some(entry) = number.checked_sub(1).and_then(|index| self.entries.get(index)) {
-            if four & entry.mask == entry.key
+            if entry.key == key
                 && let Some(seen) = entry.seen(bytes, at)
             {
                 tell(seen);
@@ -115,9 +127,9 @@ impl Index {
     }
 
     #[inline]
-    fn slot(&self, four: u32) -> usize {
-        // Multiplicative hashing (Knuth, volume 3, section 6.4) of three bytes.
-        let hash = (four & 0x00ff_ffff).wrapping_mul(0x9e37_79b1);
+    fn slot(&self, key: u32) -> usize {
+        // Multiplicative hashing (Knuth, volume 3, section 6.4) of four bytes, or three.
+        let hash = key.wrapping_mul(0x9e37_79b1);
 
         usize::try_from(hash.checked_shr(self.shift).unwrap_or_default()).unwrap_or_default()
     }

@@ -5,6 +5,7 @@ use super::index::{Anchor, Index, KNOWN_BY};
 use super::rule::{Form, Precision, Rule, Words};
 use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use thiserror::Error;
 
 /// Longest anchor, word or phrase, in bytes.
@@ -102,9 +103,26 @@ pub struct Fault {
 pub(super) struct Builder {
     pub(super) rules: Vec<Rule>,
     anchors: Vec<Anchor>,
+    /// In how many phrases of the caller's list each word stands.
+    common: HashMap<String, usize>,
 }
 
 impl Builder {
+    /// For a list of this.
+    pub(super) fn of(list: &[Wanted]) -> Self {
+        let mut builder = Self::default();
+        for what in list {
+            if let Wanted::Word { text, .. } = what {
+                for word in text.split_whitespace() {
+                    let count = builder.common.entry(word.to_ascii_lowercase()).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
+        }
+
+        builder
+    }
+
     /// Adds what an element of the caller's list asks for.
     pub(super) fn add(&mut self, wanted: usize, what: &Wanted) -> Result<(), FaultKind> {
         match what {
@@ -210,10 +228,12 @@ impl Builder {
             return Err(FaultKind::LongWord);
         }
         let words: Vec<String> = text.split_whitespace().map(ToOwned::to_owned).collect();
-        // A word in front tells most: a phrase is soon seen to go on otherwise. But a rare one.
+        // A word in front tells most: a phrase is soon seen to go on otherwise. But not one that all
+        // phrases of a list have in front: each of them would be tried wherever it stands.
         let pieces = || words.iter().enumerate().map(|(index, word)| (index, word, piece(word)));
         let longest = pieces()
-            .find(|(_, word, (bytes, _))| bytes.len() > 4 && bytes.len() == word.len())
+            .filter(|(_, word, (bytes, _))| bytes.len() > 4 && bytes.len() == word.len())
+            .min_by_key(|(_, word, _)| self.common.get(&word.to_ascii_lowercase()))
             .or_else(|| pieces().max_by_key(|(_, _, (bytes, _))| bytes.len()));
         let Some((index, word, (bytes, lead))) = longest else {
             return Err(FaultKind::Short(text.to_owned()));
