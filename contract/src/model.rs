@@ -25,6 +25,9 @@ pub enum NameError {
     /// A pattern that begins with what names never begin with once they are compared.
     #[error("names are compared without region and vendor: leave the prefix out")]
     Prefix,
+    /// A pattern that ends with what names do not have any more once they are compared.
+    #[error("names are compared without date, version and context: leave the ending out")]
+    Ending,
     /// Something other than the letters, digits and signs that model names are made of.
     #[error("the model's name has a character that model names do not have")]
     Character,
@@ -143,6 +146,11 @@ pub fn normalise_pattern(pattern: &str) -> Result<String, NameError> {
         let lower = pattern.to_ascii_lowercase();
         if REGIONS.iter().chain(&VENDORS).any(|prefix| lower.starts_with(prefix)) {
             return Err(NameError::Prefix);
+        }
+        let tail = lower.rsplit('*').next().unwrap_or_default();
+        let ends = tail.ends_with("[1m]") || without_release(tail) != tail;
+        if ends || without_cloud_version(tail) != tail && tail.contains(':') {
+            return Err(NameError::Ending);
         }
         return Ok(lower);
     }

@@ -207,12 +207,22 @@ pub fn noted<'a>(event: &mut Event<'a>, noted: &'a Noted) {
 
 /// Masks in what is kept whatever the policy looks for, unless it has everything kept as it was said.
 pub fn mask(event: &mut Event<'_>, policy: &Policy) {
-    let Some(content) = &mut event.payload.content else { return };
-    if content.mode == ContentMode::Full || !policy.looks_for_something() {
+    if !policy.looks_for_something() {
         return;
     }
     let mut masked = false;
-    for part in content.input.iter_mut().chain(&mut content.output) {
+    // Where a model is named, anything may have been pasted.
+    for name in [event.model.as_mut(), event.payload.requested_model.as_mut()].into_iter().flatten()
+    {
+        if let Cow::Owned(clean) = policy.mask(name) {
+            *name = Cow::Owned(clean);
+            masked = true;
+        }
+    }
+    let content =
+        event.payload.content.as_mut().filter(|content| content.mode != ContentMode::Full);
+    let parts = content.map(|content| content.input.iter_mut().chain(&mut content.output));
+    for part in parts.into_iter().flatten() {
         let text = match part {
             Part::Text { text } | Part::ToolResult { text, .. } => text,
             Part::ToolUse { input, .. } => input,

@@ -27,6 +27,8 @@ const LONGEST_SENTENCE: usize = 300;
 struct Faults {
     list: Vec<Fault>,
     ids: BTreeSet<String>,
+    /// Of rules that may deny.
+    denying: BTreeSet<String>,
     labels: BTreeSet<String>,
 }
 
@@ -148,6 +150,9 @@ fn models(faults: &mut Faults, index: usize, mut rule: Rule) -> Rule {
     let place = format!("rules[{index}]");
     faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
     faults.words(&place, &rule.labels, rule.say.as_deref());
+    if rule.effect == super::Effect::Deny {
+        faults.denying.insert(rule.id.clone());
+    }
     faults.not_empty(&format!("{place}.models"), &rule.models, "are empty: the rule says nothing");
     if rule.effect == super::Effect::Deny
         && (rule.content.is_some() || rule.audit.is_some() || !rule.labels.is_empty())
@@ -173,6 +178,7 @@ fn tool(faults: &mut Faults, index: usize, mut rule: ToolRule) -> Tools {
     let place = format!("tools[{index}]");
     faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
     faults.words(&place, &rule.labels, rule.say.as_deref());
+    faults.denying.insert(rule.id.clone());
     if rule.tools.is_empty() {
         faults.add(format!("{place}.tools"), "are empty: the rule says nothing");
     }
@@ -205,6 +211,7 @@ fn secret(faults: &mut Faults, index: usize, mut rule: SecretRule) -> SecretRule
     let place = format!("secrets[{index}]");
     faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
     faults.words(&place, &rule.labels, rule.say.as_deref());
+    faults.denying.insert(rule.id.clone());
     faults.not_empty(
         &format!("{place}.patterns"),
         &rule.patterns,
@@ -218,6 +225,7 @@ fn words(faults: &mut Faults, index: usize, mut list: Blocklist) -> Blocklist {
     let place = format!("blocklists[{index}]");
     faults.rule(&place, &list.id, &mut list.who, list.unless.as_mut());
     faults.words(&place, &list.labels, list.say.as_deref());
+    faults.denying.insert(list.id.clone());
     faults.not_empty(&format!("{place}.words"), &list.words, "are empty: nothing is looked for");
 
     list
@@ -266,8 +274,11 @@ fn break_glass(faults: &mut Faults, glass: &BreakGlass) {
     faults.not_empty("break_glass.roles", &glass.roles, "are empty: nobody could break it");
     faults.not_empty("break_glass.passes", &glass.passes, "are empty: it would open nothing");
     for (index, those) in glass.passes.iter().enumerate() {
-        if !faults.ids.iter().any(|id| model::matches(those, id)) {
-            faults.add(format!("break_glass.passes[{index}]"), format!("no rule is {those:?}"));
+        if !faults.denying.iter().any(|id| model::matches(those, id)) {
+            faults.add(
+                format!("break_glass.passes[{index}]"),
+                format!("no rule that may deny is {those:?}"),
+            );
         }
     }
     if glass.keep_days == 0 {

@@ -168,8 +168,8 @@ impl Concerned<'_> {
             self.rules.iter().filter_map(said).collect()
         };
         match &self.set {
-            Some(set) => memo.with(set, &name, ask, then),
-            None => then(&ask()),
+            Some(set) if name.len() <= memo::LONGEST => memo.with(set, &name, ask, then),
+            _ => then(&ask()),
         }
     }
 }
@@ -255,6 +255,7 @@ impl<'a> Judgement<'a, '_> {
             Word::Blocked => why,
         };
         if self.passes(&rule.id) {
+            self.grant.labels.extend(rule.labels.iter().map(String::as_str));
             self.note(&rule.id, word, place);
             return Ok(());
         }
@@ -270,18 +271,38 @@ impl<'a> Judgement<'a, '_> {
     /// A server has to be one that is managed, for this caller; then its tools are judged.
     fn server(&mut self, rules: &Concerned<'a>, server: &'a Server) -> Result<(), Denial<'a>> {
         let address = servers::normalise(&server.url).ok();
+        let address = address.as_deref().unwrap_or_default();
         let managed = |rule: &&ServerRule| {
             concerns(&rule.who, rule.unless.as_ref(), self.subject)
-                && address.as_deref().is_some_and(|address| servers::matches(&rule.url, address))
+                && servers::matches(&rule.url, address)
         };
-        let Some(managed) = self.policy.servers.iter().find(managed) else {
+        if address.is_empty() || !self.policy.servers.iter().any(|rule| managed(&rule)) {
             return Err(Denial {
                 why: Why::Server,
                 rule_id: None,
                 say: None,
                 place: server.place.to_string(),
             });
+        }
+        // It may be meant by several, a folder and what is in it: its tools are judged by each name.
+        let bare = address.split('?').next().unwrap_or_default();
+        let policy = self.policy;
+        let named = |rule: &&ServerRule| {
+            servers::matches(&rule.url, address) || servers::matches(&rule.url, bare)
         };
+        for managed in policy.servers.iter().filter(named) {
+            self.server_tools(rules, managed, server)?;
+        }
+
+        Ok(())
+    }
+
+    fn server_tools(
+        &mut self,
+        rules: &Concerned<'a>,
+        managed: &'a ServerRule,
+        server: &'a Server,
+    ) -> Result<(), Denial<'a>> {
         for (tool, _) in server.tools.named.iter().filter(|(_, to_be_had)| **to_be_had) {
             self.tool(rules, &of_server(&managed.id, tool), server.place, Why::Tool)?;
         }
@@ -290,12 +311,8 @@ impl<'a> Judgement<'a, '_> {
         }
         let beginning = of_server(&managed.id, "");
         let beginning = comparable(&beginning);
-        let named: BTreeSet<String> = server
-            .tools
-            .named
-            .keys()
-            .map(|tool| comparable(&of_server(&managed.id, tool)).into_owned())
-            .collect();
+        let named: BTreeSet<String> =
+            server.tools.named.keys().map(|tool| of_server(&managed.id, tool)).collect();
         for (_, tools) in &rules.rules {
             if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
                 self.word(tools, word, server.place, Why::Tool)?;

@@ -14,6 +14,9 @@ pub(super) type RuleSet = [u64; WORDS];
 /// Words of a [`RuleSet`]: rules beyond 256 have no place in it.
 const WORDS: usize = 4;
 
+/// Longest name that is remembered, bytes. Real ones have under 128.
+pub(super) const LONGEST: usize = 256;
+
 /// Most names that are remembered of all sets together; then it begins anew.
 const MOST: usize = 8192;
 

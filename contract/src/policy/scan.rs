@@ -289,8 +289,14 @@ impl Policy {
         }
         if scanned.found.len() < MOST_FOUND {
             scanned.found.push(found);
-        } else {
-            scanned.cut = true;
+            return;
+        }
+        scanned.cut = true;
+        // What it is refused for is among what is told.
+        let told = scanned.found.iter().any(|other| other.action == Action::Deny);
+        if found.action == Action::Deny && !told {
+            scanned.found.pop();
+            scanned.found.push(found);
         }
     }
 

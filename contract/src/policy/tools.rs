@@ -137,7 +137,8 @@ impl Tool {
     /// which is its type without the date.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let family = self.kind.as_deref().filter(|kind| *kind != "custom").map(family);
-        let named = (!self.name.is_empty()).then_some(self.name.as_str());
+        // One without either is judged too: a pattern may mean all there are.
+        let named = (!self.name.is_empty() || family.is_none()).then_some(self.name.as_str());
 
         named.into_iter().chain(family.filter(|family| named != Some(family)))
     }
@@ -174,10 +175,17 @@ pub(super) fn comparable(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// What is said of a name, and how the rule spells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Exact {
+    word: Word,
+    spellings: Vec<String>,
+}
+
 /// The names and patterns of one rule, ready to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
-    exact: BTreeMap<String, Word>,
+    exact: BTreeMap<String, Exact>,
     patterns: Vec<(String, Word)>,
 }
 
@@ -187,12 +195,15 @@ impl Words {
     pub fn new(tools: &BTreeMap<String, Word>) -> Self {
         let mut words = Self::default();
         for (name, word) in tools {
+            let spelling = name;
             let name = comparable(name).into_owned();
             if name.contains('*') {
                 words.patterns.push((name, *word));
             } else {
-                let stands = words.exact.entry(name).or_insert(*word);
-                *stands = (*stands).max(*word);
+                let new = || Exact { word: *word, spellings: Vec::new() };
+                let stands = words.exact.entry(name).or_insert_with(new);
+                stands.word = stands.word.max(*word);
+                stands.spellings.push(spelling.clone());
             }
         }
 
@@ -201,16 +212,20 @@ impl Words {
 
     /// What is said of a name, given by its [`comparable`] form.
     pub fn of(&self, name: &str) -> Option<Word> {
-        self.exact.get(name).copied().or_else(|| self.by_pattern(|p| model::matches(p, name)))
+        self.exact
+            .get(name)
+            .map(|exact| exact.word)
+            .or_else(|| self.by_pattern(|p| model::matches(p, name)))
     }
 
-    /// The strictest that is said of any name that begins so, but of these.
+    /// The strictest that is said of any name that begins so, but of those that are spelled like
+    /// these: names are told apart by their case where they are, so another spelling is another tool.
     pub fn of_any(&self, beginning: &str, but: &dyn Fn(&str) -> bool) -> Option<Word> {
         let exact = self.exact.range(beginning.to_owned()..);
         let exact = exact
             .take_while(|(name, _)| name.starts_with(beginning))
-            .filter(|(name, _)| !but(name))
-            .map(|(_, word)| *word);
+            .filter(|(_, exact)| !exact.spellings.iter().all(|spelling| but(spelling)))
+            .map(|(_, exact)| exact.word);
         let could = |pattern: &str| {
             let literal = pattern.split('*').next().unwrap_or_default();
             literal.starts_with(beginning) || beginning.starts_with(literal)

@@ -107,7 +107,9 @@ impl Who {
             fits("tenants", one(tenants, Some(subject.tenant)))?;
             fits("groups", any(groups, subject.groups))?;
             fits("departments", one(departments, subject.department))?;
-            fits("users", one(users, Some(subject.user)))?;
+            // Addresses are in lower case; a `sub` may not be, and a rule's words are.
+            let same = |name: &String| name.eq_ignore_ascii_case(subject.user);
+            fits("users", users.is_empty() || users.iter().any(same))?;
             fits("populations", any(populations, subject.populations))?;
             fits("roles", any(roles, subject.roles))?;
             fits("clients", one(clients, Some(subject.client)))?;

@@ -5,6 +5,7 @@
 //! tells, may be there once.
 
 mod beside;
+mod bounded;
 mod declared;
 mod turn;
 
@@ -104,12 +105,13 @@ impl<'a> Found<'a> {
             "container" => Some(&mut self.declared.container),
             _ => None,
         };
+        let declaring = declares.is_some();
         self.twice |= match declares {
             Some(member) => member.replace(value).is_some(),
             None => OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)),
         };
 
-        beside::search(self, name.eq_ignore_ascii_case("fallbacks"), value)
+        beside::search(self, name.eq_ignore_ascii_case("fallbacks"), declaring, value)
     }
 }
 

@@ -176,6 +176,14 @@ impl Follower {
     /// Has the store know what a file put in force.
     async fn record(&mut self) -> Result<(), StoreError> {
         let published = Arc::clone(&self.live.borrow());
+        // While the store was away nobody could say that it was in force before.
+        if self.store.is_policy_known(&published.version, published.envelope.body()).await? {
+            warn!(
+                policy.version = published.version,
+                "A policy of earlier was put back as a file, and is not in force any more"
+            );
+            return self.by_store().await;
+        }
         if let Some(number) = history::record_file(&self.store, &published).await? {
             self.number = number;
         }

@@ -20,6 +20,7 @@ const MOST: usize = 32;
 pub(super) fn search<'de>(
     found: &mut Found<'de>,
     of_models: bool,
+    declares: bool,
     member: &'de str,
 ) -> Result<(), serde_json::Error> {
     let holds = member.starts_with(['[', '{']) || (of_models && member.starts_with('"'));
@@ -28,13 +29,32 @@ pub(super) fn search<'de>(
     }
     let mut reader = serde_json::Deserializer::from_str(member);
 
-    Search { found, of_models, inside: false }.deserialize(&mut reader)
+    Search { found, of_models, declares, inside: false }.deserialize(&mut reader)
+}
+
+/// Members that a declaration is judged by.
+const JUDGED: [&str; 8] = [
+    "name",
+    "type",
+    "url",
+    "mcp_server_name",
+    "default_config",
+    "configs",
+    "tool_configuration",
+    "skills",
+];
+
+/// Is it one of these in another case?
+fn is_variant(name: &str) -> bool {
+    JUDGED.iter().any(|ours| name.eq_ignore_ascii_case(ours) && name != *ours)
 }
 
 struct Search<'a, 'de> {
     found: &'a mut Found<'de>,
     /// The member is a list of models: a bare string in it is one too.
     of_models: bool,
+    /// The member declares something: a name of ours in another case is a second one to some servers.
+    declares: bool,
     /// In the member itself, or already in one of its elements?
     inside: bool,
 }
@@ -80,6 +100,7 @@ impl<'de> Visitor<'de> for Search<'_, 'de> {
                 let value = map.next_value()?;
                 self.names(value)?;
             } else {
+                self.found.twice |= self.declares && is_variant(&name);
                 map.next_value::<IgnoredAny>()?;
             }
         }
@@ -88,12 +109,15 @@ impl<'de> Visitor<'de> for Search<'_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { found, of_models, inside } = self;
+        let Self { found, of_models, declares, inside } = self;
         if inside {
             while list.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());
         }
-        while list.next_element_seed(Search { found, of_models, inside: true })?.is_some() {}
+        while list
+            .next_element_seed(Search { found: &mut *found, of_models, declares, inside: true })?
+            .is_some()
+        {}
 
         Ok(())
     }

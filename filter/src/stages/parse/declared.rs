@@ -3,12 +3,14 @@
 //! Read by the members that the Messages API gives them; members we do not know pass. Whatever has
 //! not the form of a declaration is refused: what we could not read the policy could not judge.
 
+use super::bounded::{Configs, List, Name};
 use contract::policy::{Declared, Place, Selection, Server, Skill, Tool};
 use serde::Deserialize;
+use serde::de::Error;
 use std::collections::BTreeMap;
 
-/// Most declarations of a kind. Clients with many MCP servers declare some hundreds.
-const MOST: usize = 4096;
+/// Longest address of a server, bytes.
+const LONGEST_ADDRESS: usize = 2048;
 
 /// The members of a body that declare something, as they stand there.
 #[derive(Default)]
@@ -24,15 +26,15 @@ const TOOLSET: &str = "mcp_toolset";
 #[derive(Deserialize)]
 struct RawTool {
     #[serde(default)]
-    name: Option<String>,
+    name: Option<Name>,
     #[serde(default, rename = "type")]
-    kind: Option<String>,
+    kind: Option<Name>,
     #[serde(default)]
-    mcp_server_name: Option<String>,
+    mcp_server_name: Option<Name>,
     #[serde(default)]
     default_config: Option<Config>,
     #[serde(default)]
-    configs: Option<BTreeMap<String, Config>>,
+    configs: Configs<Config>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +48,7 @@ struct RawServer {
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
-    name: Option<String>,
+    name: Option<Name>,
     #[serde(default)]
     tool_configuration: Option<ToolConfiguration>,
 }
@@ -57,21 +59,21 @@ struct ToolConfiguration {
     #[serde(default)]
     enabled: Option<bool>,
     #[serde(default)]
-    allowed_tools: Option<Vec<String>>,
+    allowed_tools: Option<List<Name>>,
 }
 
 #[derive(Deserialize)]
 struct Container {
     #[serde(default)]
-    skills: Option<Vec<RawSkill>>,
+    skills: List<RawSkill>,
 }
 
 #[derive(Deserialize)]
 struct RawSkill {
     #[serde(default, rename = "type")]
-    kind: Option<String>,
+    kind: Option<Name>,
     #[serde(default)]
-    skill_id: Option<String>,
+    skill_id: Option<Name>,
 }
 
 /// Reads the declarations.
@@ -79,26 +81,26 @@ struct RawSkill {
 /// # Errors
 /// For what has not their form.
 pub(super) fn read(raw: &Raw<'_>) -> Result<Declared, serde_json::Error> {
-    let tools: Vec<RawTool> = list(raw.tools)?;
-    let servers: Vec<RawServer> = list(raw.servers)?;
+    let List(tools): List<RawTool> = list(raw.tools)?;
+    let List(servers): List<RawServer> = list(raw.servers)?;
     let mut toolsets: BTreeMap<String, Selection> = BTreeMap::new();
     let mut declared = Declared::default();
     for (index, tool) in tools.into_iter().enumerate() {
-        if tool.kind.as_deref() == Some(TOOLSET) {
-            let name = tool.mcp_server_name.unwrap_or_default();
+        let kind = tool.kind.map(|Name(kind)| kind);
+        if kind.as_deref() == Some(TOOLSET) {
+            let Name(server) = tool.mcp_server_name.unwrap_or_default();
             let selected = selection(tool.default_config.as_ref(), tool.configs);
-            let both = match toolsets.remove(&name) {
-                Some(before) => before.or(&selected),
-                None => selected,
-            };
-            toolsets.insert(name, both);
+            // A server has one toolset (Messages API, MCP connector).
+            if toolsets.insert(server, selected).is_some() {
+                return Err(serde_json::Error::custom("two toolsets of one server"));
+            }
         } else {
-            let name = tool.name.unwrap_or_default();
-            declared.tools.push(Tool { name, kind: tool.kind, place: Place::Tool(index) });
+            let Name(name) = tool.name.unwrap_or_default();
+            declared.tools.push(Tool { name, kind, place: Place::Tool(index) });
         }
     }
     for (index, server) in servers.into_iter().enumerate() {
-        let name = server.name.unwrap_or_default();
+        let Name(name) = server.name.unwrap_or_default();
         let tools = match (toolsets.remove(&name), server.tool_configuration) {
             (Some(by_toolset), None) => by_toolset,
             (Some(by_toolset), Some(own)) => by_toolset.or(&of_configuration(own)),
@@ -106,7 +108,11 @@ pub(super) fn read(raw: &Raw<'_>) -> Result<Declared, serde_json::Error> {
             (None, None) => Selection::all(),
         };
         let place = Place::Server(index);
-        declared.servers.push(Server { url: server.url.unwrap_or_default(), name, tools, place });
+        let url = server.url.unwrap_or_default();
+        if url.len() > LONGEST_ADDRESS {
+            return Err(serde_json::Error::custom("an address that is too long"));
+        }
+        declared.servers.push(Server { url, name, tools, place });
     }
     // Tools of a server that is not there: wherever the provider would find it, it is not managed.
     let lost = toolsets.into_iter().enumerate().map(|(index, (name, tools))| Server {
@@ -122,9 +128,9 @@ pub(super) fn read(raw: &Raw<'_>) -> Result<Declared, serde_json::Error> {
     Ok(declared)
 }
 
-fn selection(default: Option<&Config>, named: Option<BTreeMap<String, Config>>) -> Selection {
+fn selection(default: Option<&Config>, Configs(named): Configs<Config>) -> Selection {
     let others = default.and_then(|config| config.enabled).unwrap_or(true);
-    let named = named.unwrap_or_default().into_iter();
+    let named = named.into_iter();
 
     Selection {
         others,
@@ -137,9 +143,10 @@ fn of_configuration(own: ToolConfiguration) -> Selection {
     match own.allowed_tools {
         _ if !on => Selection::default(),
         None => Selection::all(),
-        Some(tools) => {
-            Selection { others: false, named: tools.into_iter().map(|tool| (tool, true)).collect() }
-        }
+        Some(List(tools)) => Selection {
+            others: false,
+            named: tools.into_iter().map(|Name(tool)| (tool, true)).collect(),
+        },
     }
 }
 
@@ -148,32 +155,19 @@ fn skills(container: Option<&str>) -> Result<Vec<Skill>, serde_json::Error> {
     let Some(container) = container.filter(|text| text.starts_with('{')) else {
         return Ok(Vec::new());
     };
-    let Container { skills } = serde_json::from_str(container)?;
-    let skills = skills.unwrap_or_default();
-    bounded(&skills)?;
+    let Container { skills: List(skills) } = serde_json::from_str(container)?;
+    let name = |name: Option<Name>| name.unwrap_or_default().0;
     let read = skills.into_iter().enumerate().map(|(index, skill)| Skill {
-        kind: skill.kind.unwrap_or_default(),
-        id: skill.skill_id.unwrap_or_default(),
+        kind: name(skill.kind),
+        id: name(skill.skill_id),
         place: Place::Skill(index),
     });
 
     Ok(read.collect())
 }
 
-fn list<'a, T: Deserialize<'a>>(raw: Option<&'a str>) -> Result<Vec<T>, serde_json::Error> {
-    let list: Option<Vec<T>> = raw.map(serde_json::from_str).transpose()?.flatten();
-    let list = list.unwrap_or_default();
-    bounded(&list)?;
-
-    Ok(list)
-}
-
-fn bounded<T>(list: &[T]) -> Result<(), serde_json::Error> {
-    if list.len() > MOST {
-        return Err(serde::de::Error::custom("too many"));
-    }
-
-    Ok(())
+fn list<'a, T: Deserialize<'a>>(raw: Option<&'a str>) -> Result<List<T>, serde_json::Error> {
+    Ok(raw.map(serde_json::from_str).transpose()?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -252,8 +246,38 @@ mod tests {
             ("null", r#"{"url":"a"}"#, "null"),
             ("null", "null", r#"{"skills":{"skill_id":"a"}}"#),
             ("null", "null", r#"{"skills":[],"skills":[]}"#),
+            (
+                r#"[{"type":"mcp_toolset","mcp_server_name":"a"},{"type":"mcp_toolset","mcp_server_name":"a"}]"#,
+                "null",
+                "null",
+            ),
+            (
+                r#"[{"type":"mcp_toolset","configs":{"a":{"enabled":false},"a":{}}}]"#,
+                "null",
+                "null",
+            ),
         ] {
             assert!(of(tools, servers, container).is_err(), "{tools} {servers} {container}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_body_is_bounded() {
+        let long = "x".repeat(257);
+        let many = format!("[{}{{}}]", "{},".repeat(4096));
+        let names = (0..=4096).map(|n| format!("\"t{n}\":{{}}")).collect::<Vec<_>>().join(",");
+
+        for tools in [
+            format!(r#"[{{"name":"{long}"}}]"#),
+            format!(r#"[{{"type":"{long}"}}]"#),
+            format!(r#"[{{"type":"mcp_toolset","configs":{{{names}}}}}]"#),
+            many.clone(),
+        ] {
+            assert!(of(&tools, "null", "null").is_err(), "{}", tools.len());
+        }
+        assert!(of("null", &many, "null").is_err());
+        let url = format!(r#"[{{"url":"https://a.example/{}"}}]"#, "x".repeat(LONGEST_ADDRESS));
+        assert!(of("null", &url, "null").is_err());
+        assert!(of("null", "null", &format!(r#"{{"skills":{many}}}"#)).is_err());
     }
 }
