@@ -1,4 +1,5 @@
 use super::*;
+mod bypasses;
 mod properties;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

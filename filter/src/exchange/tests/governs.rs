@@ -128,6 +128,13 @@ fn each_no_of_the_policy_has_its_code_and_its_rule() {
             "declaration_malformed",
         ),
         (bank(), body(&json!({"tools": [], "Tools": []})), 400, "body_duplicate", "body_duplicate"),
+        (
+            bank(),
+            body(&json!({"tools": [{"name": "Read", "Name": "Bash"}]})),
+            400,
+            "body_duplicate",
+            "body_duplicate",
+        ),
     ] {
         let (host, forwarded) = under(policy, &token(|_| {}), &call);
 
