@@ -51,18 +51,23 @@ pub async fn publish(
     Err(Failure::Refused("others publish at the same time, over and over: try again".into()))
 }
 
-/// Records what came as a file; its number, or none if somebody else was first.
+/// Records what came as a file, behind the entry that is known here; its number, or none if somebody
+/// else was first: whoever published meanwhile did not know of the file, and their word is the later.
 pub(super) async fn record_file(
     store: &Store,
     published: &Published,
+    known: u64,
 ) -> Result<Option<u64>, StoreError> {
     let before = store.policy_in_force().await?;
+    if before.as_ref().map_or(0, |before| before.number) != known {
+        return Ok(None);
+    }
     let from = before.as_ref().map(|before| before.version.as_str());
     let change = ChangeArgs::default();
     let act = Act::new(what(published, BY_FILE, from, &change))?;
     // The first was in force before this database had a history, and has its row from then.
     let row = before.is_some().then_some(&act);
-    let number = before.as_ref().map_or(0, |before| before.number).saturating_add(1);
+    let number = known.saturating_add(1);
     let new = version(published, number, BY_FILE, &change, &act);
 
     Ok(store.publish_policy(&new, row).await?.then_some(number))

@@ -184,9 +184,14 @@ impl Follower {
             );
             return self.by_store().await;
         }
-        if let Some(number) = history::record_file(&self.store, &published).await? {
-            self.number = number;
-        }
+        let Some(number) = history::record_file(&self.store, &published, self.number).await? else {
+            warn!(
+                policy.version = published.version,
+                "A policy came as a file while another was published, which is the one in force"
+            );
+            return self.by_store().await;
+        };
+        self.number = number;
         self.unrecorded = false;
 
         Ok(())

@@ -289,6 +289,7 @@ async fn a_running_sidecar_follows_and_hears_of_a_bad_file() -> Fallible {
     let mut denied = String::new();
     while !denied.contains("policy_refused") {
         assert!(put.elapsed() < Duration::from_secs(20), "not written down");
+        tokio::time::sleep(Duration::from_millis(50)).await; // the sidecar runs in this thread
         denied = run(&world.place, &["audit", "query", "--outcome", "denied", "--json"])?;
     }
 
