@@ -21,7 +21,7 @@ fn code(answer: &Answer) -> Fallible<String> {
     Ok(acted.rule_id.unwrap_or_default())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn who_is_revoked_and_signs_in_again_gets_nothing_until_restored() -> Fallible {
     let world = World::start().await?;
     let (pat, id) = world.pat(600).await?;
@@ -51,7 +51,7 @@ async fn who_is_revoked_and_signs_in_again_gets_nothing_until_restored() -> Fall
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn who_is_paused_cannot_sign_in_and_can_when_it_is_over() -> Fallible {
     let world = World::start().await?;
     let (pat, _) = world.pat(600).await?;
@@ -67,7 +67,7 @@ async fn who_is_paused_cannot_sign_in_and_can_when_it_is_over() -> Fallible {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn who_is_throttled_signs_in_and_gates_are_told() -> Fallible {
     let world = World::start().await?;
     let (pat, _) = world.pat(600).await?;
@@ -88,7 +88,7 @@ async fn who_is_throttled_signs_in_and_gates_are_told() -> Fallible {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn every_act_is_listed_with_who_and_why_and_leaves_a_row_that_says_what_it_undid() -> Fallible
 {
     let world = World::start().await?;
@@ -126,7 +126,7 @@ async fn every_act_is_listed_with_who_and_why_and_leaves_a_row_that_says_what_it
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn what_is_not_there_is_not_found_unless_it_may_be_unknown() -> Fallible {
     let world = World::start().await?;
     let (_, id) = world.pat(600).await?;
@@ -154,7 +154,7 @@ async fn what_is_not_there_is_not_found_unless_it_may_be_unknown() -> Fallible {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn while_the_database_is_away_the_standing_says_how_old_it_is() -> Fallible {
     let world = World::start().await?;
     world.sql("ALTER TABLE standing_version RENAME TO away").await?;
@@ -173,7 +173,7 @@ async fn while_the_database_is_away_the_standing_says_how_old_it_is() -> Fallibl
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn a_drill_that_sees_nobody_restores_them_and_one_of_somebody_stopped_is_none() -> Fallible {
     let world = World::start().await?;
     let (pat, _) = world.pat(600).await?;

@@ -266,7 +266,7 @@ fn a_signer_elsewhere_signs_what_is_published_and_a_second_signature_is_added() 
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn a_running_sidecar_follows_and_hears_of_a_bad_file() -> Fallible {
     let world = World::start().await?;
     let (next, version) = signed(&world.place, "next")?;
@@ -299,7 +299,7 @@ async fn a_running_sidecar_follows_and_hears_of_a_bad_file() -> Fallible {
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn all_sidecars_of_a_database_serve_what_was_published_at_one_of_them() -> Fallible {
     let (mut one, mut other) = (Place::new()?, Place::new()?);
     let url = cluster::shared()?.database()?;
