@@ -38,13 +38,14 @@ pub mod servers;
 mod tools;
 mod who;
 
+pub use crate::scan::Severity;
 pub use document::{
     Action, Audit, Blocklist, BreakGlass, CustomPattern, Document, Effect, Offered, Rule, SCHEMA,
-    SecretRule, ServerRule, Severity, StandingTerms, ToolRule,
+    SecretRule, ServerRule, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
-pub use scan::{Found, Scanned};
-pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words, of_server};
+pub use scan::{FindRule, Found, Scanned};
+pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words};
 pub use who::{Subject, Who, concerns};
 
 use crate::audit::ContentMode;
@@ -99,8 +100,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     tools: Vec<Tools>,
     servers: Vec<ServerRule>,
-    secrets: Vec<SecretRule>,
-    blocklists: Vec<Blocklist>,
+    /// The rules over secrets and words.
+    finds: Vec<FindRule>,
     watch: Option<scan::Watch>,
     memo: memo::Memo,
     /// The document's list, or the build's.
@@ -150,6 +151,26 @@ impl Policy {
     /// The rate card with the negotiated prices, if the policy has any; else the build's own counts.
     pub fn rates(&self) -> Option<&RateCard> {
         self.rates.as_ref()
+    }
+
+    /// The rules over models, their patterns in the form that names are compared in.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rules over tools, each with its words ready to be asked.
+    pub fn tools(&self) -> impl Iterator<Item = (&ToolRule, &Words)> {
+        self.tools.iter().map(|tools| (&tools.rule, &tools.words))
+    }
+
+    /// The remote MCP servers, their addresses in their one spelling.
+    pub fn servers(&self) -> &[ServerRule] {
+        &self.servers
+    }
+
+    /// The rules over secrets, then those over words.
+    pub fn finds(&self) -> &[FindRule] {
+        &self.finds
     }
 
     /// Beyond this age of the last news of who is stopped calls are refused; none: never.

@@ -6,7 +6,7 @@ use crate::stages::authenticate::Caller;
 use crate::stages::authorise::Noted;
 use crate::stages::meter::{Meter, Reading};
 use crate::stages::said::{Answered, Asked};
-use contract::audit::{self, Acted, ContentMode, Event, FineUsage, Kind, Part};
+use contract::audit::{self, Acted, Content, ContentMode, Event, FineUsage, Kind};
 use contract::policy::Policy;
 use contract::price::RateCard;
 use std::borrow::Cow;
@@ -219,21 +219,9 @@ pub fn mask(event: &mut Event<'_>, policy: &Policy) {
             masked = true;
         }
     }
-    let content =
-        event.payload.content.as_mut().filter(|content| content.mode != ContentMode::Full);
-    let parts = content.map(|content| content.input.iter_mut().chain(&mut content.output));
-    for part in parts.into_iter().flatten() {
-        let text = match part {
-            Part::Text { text } | Part::ToolResult { text, .. } => text,
-            Part::ToolUse { input, .. } => input,
-            Part::Thinking { .. } | Part::Blob { .. } | Part::Unknown => continue,
-        };
-        for piece in [Some(&mut text.text), text.tail.as_mut()].into_iter().flatten() {
-            if let Cow::Owned(clean) = policy.mask(piece) {
-                *piece = Cow::Owned(clean);
-                masked = true;
-            }
-        }
+    let kept = event.payload.content.as_mut().filter(|kept| kept.mode != ContentMode::Full);
+    for text in kept.into_iter().flat_map(Content::texts_mut) {
+        masked |= text.mask(|text| policy.mask(text));
     }
     if masked {
         event.payload.flags.push(audit::MASKED.into());

@@ -5,6 +5,7 @@
 //! rule's text or anything of the caller's.
 
 use crate::host::HostError;
+use contract::policy::Why;
 use contract::refusal::ErrorType;
 
 macro_rules! table {
@@ -101,9 +102,7 @@ impl Refusal {
     pub fn is_failure(self) -> bool {
         self.status() >= 500
     }
-}
 
-impl Refusal {
     /// Does a rule of the policy say this no, where it is named?
     pub fn is_by_rule(self) -> bool {
         matches!(
@@ -115,6 +114,22 @@ impl Refusal {
                 | Self::SecretFound
                 | Self::WordBlocked
         )
+    }
+}
+
+impl From<Why> for Refusal {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::ModelNotAllowed => Self::ModelNotAllowed,
+            Why::ModelDenied => Self::ModelDenied,
+            Why::ModelUnknown => Self::ModelUnknown,
+            Why::Tool => Self::ToolBlocked,
+            Why::Approval => Self::ApprovalRequired,
+            Why::Server => Self::ServerNotManaged,
+            Why::Skill => Self::SkillBlocked,
+            Why::Secret => Self::SecretFound,
+            Why::Word => Self::WordBlocked,
+        }
     }
 }
 
@@ -138,6 +153,13 @@ mod tests {
         let codes: BTreeSet<_> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
 
         assert_eq!(codes.len(), Refusal::ALL.len());
+    }
+
+    #[test]
+    fn what_the_policy_denies_has_the_code_that_its_authors_read() {
+        for why in Why::ALL {
+            assert_eq!(Refusal::from(why).code(), why.code());
+        }
     }
 
     #[test]

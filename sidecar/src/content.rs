@@ -1,15 +1,12 @@
 //! What was said, made fit to be kept: secrets masked, and the rest named by its digest, so that it
 //! can be erased later while the row stands.
 
-use contract::audit::{Content, ContentMode, Event, Part, Text};
+use contract::audit::{Content, ContentMode, Event, MASKED, Text};
 use contract::envelope::hex;
 use contract::scan::Scanner;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
-
-/// Flag of a row in whose content a secret was masked.
-const MASKED: &str = "secrets_masked";
 
 /// Most bytes of a word that a cut may have gone through.
 const LONGEST_WORD: usize = 512;
@@ -46,7 +43,8 @@ fn close(event: &mut Event<'static>) {
     if content.mode == ContentMode::None {
         return;
     }
-    if content.mode == ContentMode::Redacted && redact(&mut content) {
+    let flagged = event.payload.flags.iter().any(|flag| flag == MASKED);
+    if content.mode == ContentMode::Redacted && redact(&mut content) && !flagged {
         event.payload.flags.push(MASKED.into());
     }
     if let Ok(text) = serde_json::to_vec(&content) {
@@ -57,16 +55,7 @@ fn close(event: &mut Event<'static>) {
 
 /// Masks the secrets of a turn and its answer; were there any?
 fn redact(content: &mut Content<'static>) -> bool {
-    let mut found = false;
-    for part in content.input.iter_mut().chain(&mut content.output) {
-        match part {
-            Part::Text { text } | Part::ToolResult { text, .. } => found |= redact_text(text),
-            Part::ToolUse { input, .. } => found |= redact_text(input),
-            Part::Thinking { .. } | Part::Blob { .. } | Part::Unknown => {}
-        }
-    }
-
-    found
+    content.texts_mut().fold(false, |found, text| redact_text(text) | found)
 }
 
 fn redact_text(text: &mut Text<'static>) -> bool {
@@ -84,15 +73,8 @@ fn redact_text(text: &mut Text<'static>) -> bool {
         text.text.to_mut().truncate(kept);
         text.tail = tail.map(Cow::Owned);
     }
-    let mut found = false;
-    for part in [Some(&mut text.text), text.tail.as_mut()].into_iter().flatten() {
-        if let Cow::Owned(masked) = SECRETS.mask(part) {
-            *part = Cow::Owned(masked);
-            found = true;
-        }
-    }
 
-    found
+    text.mask(|text| SECRETS.mask(text))
 }
 
 fn without_last_word(text: &str) -> &str {
@@ -112,7 +94,7 @@ fn without_first_word(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::audit::Payload;
+    use contract::audit::{Part, Payload};
 
     fn text(text: &str) -> Part<'static> {
         Part::Text { text: Text { text: text.to_owned().into(), ..Text::default() } }
@@ -187,6 +169,17 @@ mod tests {
             omitted: 100 + 11 + 9,
         };
         assert_eq!(payload.content.unwrap().input, [Part::Text { text: kept }]);
+    }
+
+    #[test]
+    fn what_the_gate_has_masked_is_flagged_once() {
+        let mut event = Event::default();
+        event.payload.flags = vec![MASKED.into()];
+        let input = vec![text("password: correct-horse")];
+        event.payload.content =
+            Some(Content { mode: ContentMode::Redacted, input, ..Content::default() });
+
+        assert_eq!(seal(&event).event().payload.flags, [MASKED]);
     }
 
     #[test]

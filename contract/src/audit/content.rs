@@ -25,6 +25,17 @@ pub enum Mode {
     Full,
 }
 
+impl Mode {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Redacted => "redacted",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// The turn that is new, and the answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -56,6 +67,33 @@ pub struct History {
     /// XXH3-128 of these bytes, hex. Tells one history from another; it is no proof against
     /// somebody who makes two on purpose, the chain of rows is.
     pub xxh3: String,
+}
+
+impl<'a> Content<'a> {
+    /// All texts that are kept.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text<'a>> {
+        self.input.iter_mut().chain(&mut self.output).filter_map(|part| match part {
+            Part::Text { text }
+            | Part::ToolResult { text, .. }
+            | Part::ToolUse { input: text, .. } => Some(text),
+            Part::Thinking { .. } | Part::Blob { .. } | Part::Unknown => None,
+        })
+    }
+}
+
+impl Text<'_> {
+    /// Masks it, head and tail; was there anything to be masked?
+    pub fn mask(&mut self, mask: impl for<'t> Fn(&'t str) -> Cow<'t, str>) -> bool {
+        let mut found = false;
+        for piece in [Some(&mut self.text), self.tail.as_mut()].into_iter().flatten() {
+            if let Cow::Owned(masked) = mask(piece) {
+                *piece = Cow::Owned(masked);
+                found = true;
+            }
+        }
+
+        found
+    }
 }
 
 /// A part of a turn.

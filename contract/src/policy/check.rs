@@ -1,17 +1,16 @@
 //! A document → a [`Policy`], or every fault of it.
 
 use super::document::{
-    Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SCHEMA, SecretRule, ServerRule,
+    Blocklist, BreakGlass, Document, Effect, Offered, Rule, SCHEMA, SecretRule, ServerRule,
     ToolRule,
 };
 use super::memo::Memo;
 use super::scan::Watch;
 use super::tools::Words;
-use super::who::Who;
 use super::{Fault, Policy, Tools, servers};
 use crate::model;
 use crate::price::{RateCard, Sheet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest id of a rule, and longest label: they travel in headers.
 const LONGEST_ID: usize = 64;
@@ -26,9 +25,8 @@ const LONGEST_SENTENCE: usize = 300;
 #[derive(Default)]
 struct Faults {
     list: Vec<Fault>,
-    ids: BTreeSet<String>,
-    /// Of rules that may deny.
-    denying: BTreeSet<String>,
+    /// Of rules, and may they deny?
+    ids: BTreeMap<String, bool>,
     labels: BTreeSet<String>,
 }
 
@@ -38,7 +36,7 @@ impl Faults {
     }
 
     /// What every rule has.
-    fn rule(&mut self, place: &str, id: &str, who: &mut Who, unless: Option<&mut Who>) {
+    fn rule(&mut self, place: &str, id: &str, denies: bool) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
         if id.is_empty() {
             self.add(format!("{place}.id"), "is empty: a row could not name it");
@@ -47,15 +45,11 @@ impl Faults {
                 format!("{place}.id"),
                 format!("{id:?} must be up to {LONGEST_ID} letters, digits and - _ . / :"),
             );
-        } else if !self.ids.insert(id.to_owned()) {
+        } else if self.ids.insert(id.to_owned(), denies).is_some() {
             self.add(
                 format!("{place}.id"),
                 format!("{id:?} is used before: a row could not tell the two apart"),
             );
-        }
-        // People are compared by their addresses in lower case.
-        for those in [Some(who), unless].into_iter().flatten() {
-            those.users.iter_mut().for_each(|user| user.make_ascii_lowercase());
         }
     }
 
@@ -80,9 +74,9 @@ impl Faults {
         }
     }
 
-    fn not_empty<T>(&mut self, place: &str, list: &[T], why: &str) {
+    fn not_empty<T>(&mut self, place: &str, member: &str, list: &[T], so: &str) {
         if list.is_empty() {
-            self.add(place, why);
+            self.add(format!("{place}.{member}"), format!("are empty: {so}"));
         }
     }
 }
@@ -102,9 +96,9 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     let rules = each(document.rules, |index, rule| models(&mut faults, index, rule));
     let tools = each(document.tools, |index, rule| tool(&mut faults, index, rule));
     let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
-    own_patterns(&mut faults, &document.patterns);
-    let secrets = each(document.secrets, |index, rule| secret(&mut faults, index, rule));
-    let blocklists = each(document.blocklists, |index, list| words(&mut faults, index, list));
+    let (secrets, blocklists) = (document.secrets, document.blocklists);
+    secrets.iter().enumerate().for_each(|(index, rule)| secret(&mut faults, index, rule));
+    blocklists.iter().enumerate().for_each(|(index, list)| words(&mut faults, index, list));
     let watch = Watch::new(&secrets, &blocklists, &document.patterns, &mut faults.list);
     let (offered, names) = offers(&mut faults, document.models);
     if let Some(glass) = &document.break_glass {
@@ -129,8 +123,11 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         rules,
         tools,
         servers,
-        secrets,
-        blocklists,
+        finds: secrets
+            .into_iter()
+            .map(Into::into)
+            .chain(blocklists.into_iter().map(Into::into))
+            .collect(),
         watch,
         memo: Memo::default(),
         offered,
@@ -148,15 +145,11 @@ fn each<A, B>(list: Vec<A>, mut check: impl FnMut(usize, A) -> B) -> Vec<B> {
 /// The rule with its patterns in the form names are compared in.
 fn models(faults: &mut Faults, index: usize, mut rule: Rule) -> Rule {
     let place = format!("rules[{index}]");
-    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    let denies = rule.effect == Effect::Deny;
+    faults.rule(&place, &rule.id, denies);
     faults.words(&place, &rule.labels, rule.say.as_deref());
-    if rule.effect == super::Effect::Deny {
-        faults.denying.insert(rule.id.clone());
-    }
-    faults.not_empty(&format!("{place}.models"), &rule.models, "are empty: the rule says nothing");
-    if rule.effect == super::Effect::Deny
-        && (rule.content.is_some() || rule.audit.is_some() || !rule.labels.is_empty())
-    {
+    faults.not_empty(&place, "models", &rule.models, "the rule says nothing");
+    if denies && (rule.content.is_some() || rule.audit.is_some() || !rule.labels.is_empty()) {
         faults.add(
             format!("{place}.effect"),
             "denies: content, audit and labels are for rules that allow",
@@ -174,11 +167,10 @@ fn models(faults: &mut Faults, index: usize, mut rule: Rule) -> Rule {
     rule
 }
 
-fn tool(faults: &mut Faults, index: usize, mut rule: ToolRule) -> Tools {
+fn tool(faults: &mut Faults, index: usize, rule: ToolRule) -> Tools {
     let place = format!("tools[{index}]");
-    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.rule(&place, &rule.id, true);
     faults.words(&place, &rule.labels, rule.say.as_deref());
-    faults.denying.insert(rule.id.clone());
     if rule.tools.is_empty() {
         faults.add(format!("{place}.tools"), "are empty: the rule says nothing");
     }
@@ -198,7 +190,7 @@ fn tool(faults: &mut Faults, index: usize, mut rule: ToolRule) -> Tools {
 
 fn server(faults: &mut Faults, index: usize, mut rule: ServerRule) -> ServerRule {
     let place = format!("servers[{index}]");
-    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.rule(&place, &rule.id, false);
     match servers::normalise_pattern(&rule.url) {
         Ok(url) => rule.url = url,
         Err(error) => faults.add(format!("{place}.url"), format!("{:?}: {error}", rule.url)),
@@ -207,37 +199,18 @@ fn server(faults: &mut Faults, index: usize, mut rule: ServerRule) -> ServerRule
     rule
 }
 
-fn secret(faults: &mut Faults, index: usize, mut rule: SecretRule) -> SecretRule {
+fn secret(faults: &mut Faults, index: usize, rule: &SecretRule) {
     let place = format!("secrets[{index}]");
-    faults.rule(&place, &rule.id, &mut rule.who, rule.unless.as_mut());
+    faults.rule(&place, &rule.id, true);
     faults.words(&place, &rule.labels, rule.say.as_deref());
-    faults.denying.insert(rule.id.clone());
-    faults.not_empty(
-        &format!("{place}.patterns"),
-        &rule.patterns,
-        "are empty: nothing is looked for",
-    );
-
-    rule
+    faults.not_empty(&place, "patterns", &rule.patterns, "nothing is looked for");
 }
 
-fn words(faults: &mut Faults, index: usize, mut list: Blocklist) -> Blocklist {
+fn words(faults: &mut Faults, index: usize, list: &Blocklist) {
     let place = format!("blocklists[{index}]");
-    faults.rule(&place, &list.id, &mut list.who, list.unless.as_mut());
+    faults.rule(&place, &list.id, true);
     faults.words(&place, &list.labels, list.say.as_deref());
-    faults.denying.insert(list.id.clone());
-    faults.not_empty(&format!("{place}.words"), &list.words, "are empty: nothing is looked for");
-
-    list
-}
-
-fn own_patterns(faults: &mut Faults, patterns: &[CustomPattern]) {
-    let mut seen = BTreeSet::new();
-    for (index, pattern) in patterns.iter().enumerate() {
-        if pattern.id.is_empty() || !seen.insert(&pattern.id) {
-            faults.add(format!("patterns[{index}].id"), "is empty, or used before");
-        }
-    }
+    faults.not_empty(&place, "words", &list.words, "nothing is looked for");
 }
 
 /// The models that are offered, and their names where the document lists them.
@@ -271,10 +244,10 @@ struct Shipped {
 }
 
 fn break_glass(faults: &mut Faults, glass: &BreakGlass) {
-    faults.not_empty("break_glass.roles", &glass.roles, "are empty: nobody could break it");
-    faults.not_empty("break_glass.passes", &glass.passes, "are empty: it would open nothing");
+    faults.not_empty("break_glass", "roles", &glass.roles, "nobody could break it");
+    faults.not_empty("break_glass", "passes", &glass.passes, "it would open nothing");
     for (index, those) in glass.passes.iter().enumerate() {
-        if !faults.denying.iter().any(|id| model::matches(those, id)) {
+        if !faults.ids.iter().any(|(id, denies)| *denies && model::matches(those, id)) {
             faults.add(
                 format!("break_glass.passes[{index}]"),
                 format!("no rule that may deny is {those:?}"),

@@ -5,7 +5,9 @@
 use super::tools::Word;
 use super::who::Who;
 use crate::audit::ContentMode;
+use crate::model;
 use crate::price::Sheet;
+use crate::scan::Severity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -116,6 +118,16 @@ pub enum Audit {
     Before,
 }
 
+impl Audit {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::After => "after",
+            Self::Before => "before",
+        }
+    }
+}
+
 /// What becomes of tools, by their names. Within a rule an exact name beats a pattern, and of
 /// patterns the strictest counts; of several rules the strictest counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,31 +179,12 @@ pub enum Action {
     Deny,
 }
 
-/// How bad it is, for whoever reads the rows.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth a look some day.
-    Low,
-    /// Worth a look.
-    #[default]
-    Medium,
-    /// Worth a look today.
-    High,
-    /// Worth waking somebody.
-    Critical,
-}
-
-impl Severity {
+impl Action {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
+            Self::Flag => "flag",
+            Self::Deny => "deny",
         }
     }
 }
@@ -291,6 +284,13 @@ pub struct BreakGlass {
     pub passes: Vec<String>,
     /// How long the rows are to be kept, days.
     pub keep_days: u32,
+}
+
+impl BreakGlass {
+    /// Does a rule not deny any more?
+    pub fn passes(&self, rule_id: &str) -> bool {
+        self.passes.iter().any(|those| model::matches(those, rule_id))
+    }
 }
 
 /// What becomes of calls when the news of who is stopped does not come any more.

@@ -4,9 +4,9 @@
 //! denies beats all that allow; a tool is what the strictest of all rules for this caller says; a
 //! server needs one rule that allows it.
 
-use super::document::{BreakGlass, Offered, Rule, ServerRule};
+use super::document::{BreakGlass, Offered, Rule};
 use super::memo::{self, Memo, RuleSet, Said};
-use super::tools::{Declared, Place, Server, Word, comparable, of_server};
+use super::tools::{Declared, Place, Server, Word, comparable};
 use super::who::{Subject, concerns};
 use super::{Effect, Policy, Terms, Tools, servers};
 use crate::model;
@@ -70,6 +70,36 @@ pub enum Why {
     Secret,
     /// There is a blocked word in it.
     Word,
+}
+
+impl Why {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::ModelNotAllowed,
+        Self::ModelDenied,
+        Self::ModelUnknown,
+        Self::Tool,
+        Self::Approval,
+        Self::Server,
+        Self::Skill,
+        Self::Secret,
+        Self::Word,
+    ];
+
+    /// The code of the refusal that the client gets.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelDenied => "model_denied",
+            Self::ModelUnknown => "model_unknown",
+            Self::Tool => "tool_blocked",
+            Self::Approval => "approval_required",
+            Self::Server => "server_not_managed",
+            Self::Skill => "skill_blocked",
+            Self::Secret => "secret_found",
+            Self::Word => "word_blocked",
+        }
+    }
 }
 
 /// A no.
@@ -271,51 +301,26 @@ impl<'a> Judgement<'a, '_> {
     /// A server has to be one that is managed, for this caller; then its tools are judged.
     fn server(&mut self, rules: &Concerned<'a>, server: &'a Server) -> Result<(), Denial<'a>> {
         let address = servers::normalise(&server.url).ok();
-        let address = address.as_deref().unwrap_or_default();
-        let managed = |rule: &&ServerRule| {
-            concerns(&rule.who, rule.unless.as_ref(), self.subject)
-                && servers::matches(&rule.url, address)
-        };
-        if address.is_empty() || !self.policy.servers.iter().any(|rule| managed(&rule)) {
+        let managed = address.as_deref().filter(|address| {
+            let rules = self.policy.servers.iter();
+            rules
+                .filter(|rule| servers::matches(&rule.url, address))
+                .any(|rule| concerns(&rule.who, rule.unless.as_ref(), self.subject))
+        });
+        let Some(address) = managed else {
             return Err(Denial {
                 why: Why::Server,
                 rule_id: None,
                 say: None,
                 place: server.place.to_string(),
             });
-        }
-        // It may be meant by several, a folder and what is in it: its tools are judged by each name.
-        let bare = address.split('?').next().unwrap_or_default();
-        let policy = self.policy;
-        let named = |rule: &&ServerRule| {
-            servers::matches(&rule.url, address) || servers::matches(&rule.url, bare)
         };
-        for managed in policy.servers.iter().filter(named) {
-            self.server_tools(rules, managed, server)?;
-        }
-
-        Ok(())
-    }
-
-    fn server_tools(
-        &mut self,
-        rules: &Concerned<'a>,
-        managed: &'a ServerRule,
-        server: &'a Server,
-    ) -> Result<(), Denial<'a>> {
-        for (tool, _) in server.tools.named.iter().filter(|(_, to_be_had)| **to_be_had) {
-            self.tool(rules, &of_server(&managed.id, tool), server.place, Why::Tool)?;
-        }
-        if !server.tools.others {
-            return Ok(());
-        }
-        let beginning = of_server(&managed.id, "");
-        let beginning = comparable(&beginning);
-        let named: BTreeSet<String> =
-            server.tools.named.keys().map(|tool| of_server(&managed.id, tool)).collect();
-        for (_, tools) in &rules.rules {
-            if let Some(word) = tools.words.of_any(&beginning, &|name| named.contains(name)) {
-                self.word(tools, word, server.place, Why::Tool)?;
+        // It may be meant by several, a folder and what is in it: its tools are judged by each name.
+        for named in self.policy.servers.iter().filter(|rule| servers::names(&rule.url, address)) {
+            for (_, tools) in &rules.rules {
+                for (_, word) in server.said(&named.id, &tools.words) {
+                    self.word(tools, word, server.place, Why::Tool)?;
+                }
             }
         }
 
@@ -323,9 +328,7 @@ impl<'a> Judgement<'a, '_> {
     }
 
     fn passes(&mut self, rule_id: &'a str) -> bool {
-        let passes = self
-            .glass
-            .is_some_and(|glass| glass.passes.iter().any(|those| model::matches(those, rule_id)));
+        let passes = self.glass.is_some_and(|glass| glass.passes(rule_id));
         if passes {
             self.grant.passed.insert(rule_id);
         }

@@ -4,12 +4,12 @@
 //! counts by the rules that are for this caller. What is told of a find is its rule, its place and a
 //! digest, never its text.
 
-use super::document::{Action, Blocklist, CustomPattern, SecretRule, Severity};
+use super::document::{Action, Blocklist, BreakGlass, CustomPattern, SecretRule};
 use super::judge::{Denial, Why};
 use super::who::{Subject, Who, concerns};
 use super::{Fault, Policy};
 use crate::model;
-use crate::scan::{Hits, Scanner, Wanted, catalogue};
+use crate::scan::{Hit, Hits, Scanner, Severity, Wanted, catalogue};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,15 +20,46 @@ const MOST_FOUND: usize = 16;
 #[derive(Debug)]
 pub(super) struct Watch {
     scanner: Scanner,
-    /// What each thing wanted is called, and which rules want it.
-    wanted: Vec<(String, Vec<Section>)>,
+    /// What each thing wanted is called, and which rules want it, by their place among all of them.
+    wanted: Vec<(String, Vec<usize>)>,
 }
 
-/// A rule that wants something found, by its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Secrets(usize),
-    Blocklists(usize),
+/// A rule over secrets or words, without what it looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindRule {
+    /// Stands in the row of every call it decided.
+    pub id: String,
+    /// Whom it is for.
+    pub who: Who,
+    /// Whom of these it is not for.
+    pub unless: Option<Who>,
+    /// What is done.
+    pub action: Action,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Words that routes can match on.
+    pub labels: Vec<String>,
+    /// What the person is told where it denies.
+    pub say: Option<String>,
+    /// [`Why::Secret`] or [`Why::Word`].
+    pub why: Why,
+}
+
+impl From<SecretRule> for FindRule {
+    fn from(rule: SecretRule) -> Self {
+        let SecretRule { id, who, unless, patterns: _, except: _, action, severity, labels, say } =
+            rule;
+
+        Self { id, who, unless, action, severity, labels, say, why: Why::Secret }
+    }
+}
+
+impl From<Blocklist> for FindRule {
+    fn from(list: Blocklist) -> Self {
+        let Blocklist { id, who, unless, words: _, action, severity, labels, say } = list;
+
+        Self { id, who, unless, action, severity, labels, say, why: Why::Word }
+    }
 }
 
 /// A find, and the rule by which it counts.
@@ -63,18 +94,6 @@ pub struct Scanned<'a> {
     pub denial: Option<Denial<'a>>,
 }
 
-/// What rules of both kinds have.
-struct Terms<'a> {
-    id: &'a str,
-    who: &'a Who,
-    unless: Option<&'a Who>,
-    action: Action,
-    severity: Severity,
-    labels: &'a [String],
-    say: Option<&'a str>,
-    why: Why,
-}
-
 impl Watch {
     /// Makes ready what these rules look for; none if they look for nothing.
     pub(super) fn new(
@@ -89,7 +108,7 @@ impl Watch {
             gathered.secrets(index, rule, faults);
         }
         for (index, list) in blocklists.iter().enumerate() {
-            gathered.words(index, list);
+            gathered.words(secrets.len().saturating_add(index), index, list);
         }
         let Gathered { names, list, .. } = gathered;
         if list.is_empty() {
@@ -117,7 +136,7 @@ impl Watch {
 struct Gathered {
     /// Where each thing stands in the document, for faults.
     names: Vec<String>,
-    list: Vec<(Wanted, (String, Vec<Section>))>,
+    list: Vec<(Wanted, (String, Vec<usize>))>,
     own: BTreeMap<String, (usize, Wanted)>,
     seen: BTreeMap<String, usize>,
 }
@@ -126,6 +145,10 @@ impl Gathered {
     fn own(&mut self, own: &[CustomPattern], faults: &mut Vec<Fault>) {
         for (index, pattern) in own.iter().enumerate() {
             let CustomPattern { id, anchors, pattern } = pattern;
+            if id.is_empty() || self.own.contains_key(id) {
+                let problem = "is empty, or used before".to_owned();
+                faults.push(Fault { place: format!("patterns[{index}].id"), problem });
+            }
             if catalogue().get(id).is_some() {
                 let problem = format!("{id:?} is the name of a shipped pattern");
                 faults.push(Fault { place: format!("patterns[{index}].id"), problem });
@@ -134,10 +157,9 @@ impl Gathered {
                 Wanted::Custom { id: id.clone(), anchors: anchors.clone(), regex: pattern.clone() };
             // It has to be good even if no rule uses it.
             if let Err(found) = Scanner::new(std::slice::from_ref(&wanted)) {
-                let problem = |fault: crate::scan::Fault| fault.kind.to_string();
                 faults.extend(found.into_iter().map(|fault| Fault {
                     place: format!("patterns[{index}]"),
-                    problem: problem(fault),
+                    problem: fault.kind.to_string(),
                 }));
                 continue;
             }
@@ -150,11 +172,9 @@ impl Gathered {
             let any = |list: &[String]| list.iter().any(|those| model::matches(those, id));
             any(&rule.patterns) && !any(&rule.except)
         };
-        let shipped = catalogue().precise().map(|pattern| pattern.id.as_str());
-        let shipped: Vec<&str> = shipped.filter(|id| meant(id)).collect();
-        for id in shipped {
-            let wanted = Wanted::Shipped(id.to_owned());
-            self.want(id.to_owned(), wanted, format!("secrets[{index}]"), Section::Secrets(index));
+        for pattern in catalogue().precise().filter(|pattern| meant(&pattern.id)) {
+            let wanted = Wanted::Shipped(pattern.id.clone());
+            self.want(&pattern.id, wanted, format!("secrets[{index}]"), index);
         }
         let own: Vec<(String, usize, Wanted)> = self
             .own
@@ -163,7 +183,7 @@ impl Gathered {
             .map(|(id, (place, wanted))| (id.clone(), *place, wanted.clone()))
             .collect();
         for (id, place, wanted) in own {
-            self.want(id, wanted, format!("patterns[{place}]"), Section::Secrets(index));
+            self.want(&id, wanted, format!("patterns[{place}]"), index);
         }
         for (member, list) in [("patterns", &rule.patterns), ("except", &rule.except)] {
             for (position, those) in list.iter().enumerate() {
@@ -181,29 +201,29 @@ impl Gathered {
         }
     }
 
-    fn words(&mut self, index: usize, list: &Blocklist) {
+    fn words(&mut self, rule: usize, index: usize, list: &Blocklist) {
         for (position, word) in list.words.iter().enumerate() {
             let wanted = Wanted::Word { text: word.clone(), case: false, part: false };
             let place = format!("blocklists[{index}].words[{position}]");
             // The row names it by its number: the word itself may be what must not be seen.
             let name = format!("word {}", position.saturating_add(1));
             self.names.push(place);
-            self.list.push((wanted, (name, vec![Section::Blocklists(index)])));
+            self.list.push((wanted, (name, vec![rule])));
         }
     }
 
     /// A pattern that several rules want is looked for once.
-    fn want(&mut self, id: String, wanted: Wanted, place: String, section: Section) {
-        let known = self.seen.get(&id).and_then(|at| self.list.get_mut(*at));
+    fn want(&mut self, id: &str, wanted: Wanted, place: String, rule: usize) {
+        let known = self.seen.get(id).and_then(|at| self.list.get_mut(*at));
         if let Some((_, (_, rules))) = known {
-            if !rules.contains(&section) {
-                rules.push(section);
+            if !rules.contains(&rule) {
+                rules.push(rule);
             }
             return;
         }
-        self.seen.insert(id.clone(), self.list.len());
+        self.seen.insert(id.to_owned(), self.list.len());
         self.names.push(place);
-        self.list.push((wanted, (id, vec![section])));
+        self.list.push((wanted, (id.to_owned(), vec![rule])));
     }
 }
 
@@ -230,98 +250,69 @@ impl Policy {
 
     fn scanned(&self, subject: &Subject<'_>, scan: impl FnOnce(&Scanner) -> Hits) -> Scanned<'_> {
         let Some(watch) = &self.watch else { return Scanned::default() };
-        let concerned = |section: &Section| {
-            self.terms(*section).is_some_and(|terms| concerns(terms.who, terms.unless, subject))
-        };
-        let secrets = (0..self.secrets.len()).map(Section::Secrets);
-        let rules = secrets.chain((0..self.blocklists.len()).map(Section::Blocklists));
-        let rules: Vec<Section> = rules.filter(concerned).collect();
-        if rules.is_empty() {
+        let concerned = |rule: &FindRule| concerns(&rule.who, rule.unless.as_ref(), subject);
+        let rules: Vec<Option<&FindRule>> =
+            self.finds.iter().map(|rule| concerned(rule).then_some(rule)).collect();
+        if rules.iter().all(Option::is_none) {
             return Scanned::default();
         }
         let hits = scan(&watch.scanner);
-        let mut scanned = Scanned { cut: hits.cut, ..Scanned::default() };
-        let mut gravest = None;
+        let mut count =
+            Count { glass: self.breaks(subject), gravest: None, scanned: Scanned::default() };
+        count.scanned.cut = hits.cut;
         for hit in hits.list {
             let Some((what, wanting)) = watch.wanted.get(hit.wanted) else { continue };
-            for section in wanting.iter().filter(|section| rules.contains(section)) {
-                let Some(terms) = self.terms(*section) else { continue };
-                let found = Found {
-                    rule_id: terms.id,
-                    action: terms.action,
-                    severity: terms.severity,
-                    what,
-                    place: hit.place.clone(),
-                    digest: hit.digest.clone(),
-                };
-                self.count(&mut scanned, &mut gravest, subject, &terms, found);
+            for rule in wanting.iter().filter_map(|at| rules.get(*at).copied().flatten()) {
+                count.enter(rule, what, &hit);
             }
         }
 
-        scanned
+        count.scanned
     }
+}
 
+/// What the finds come to.
+struct Count<'a> {
+    glass: Option<&'a BreakGlass>,
+    gravest: Option<Severity>,
+    scanned: Scanned<'a>,
+}
+
+impl<'a> Count<'a> {
     /// Enters a find.
-    fn count<'a>(
-        &'a self,
-        scanned: &mut Scanned<'a>,
-        gravest: &mut Option<Severity>,
-        subject: &Subject<'_>,
-        terms: &Terms<'a>,
-        mut found: Found<'a>,
-    ) {
-        scanned.labels.extend(terms.labels.iter().map(String::as_str));
-        let glass = self.breaks(subject);
-        let passes = glass
-            .is_some_and(|glass| glass.passes.iter().any(|those| model::matches(those, terms.id)));
-        if found.action == Action::Deny && passes {
-            scanned.passed.insert(terms.id);
-            found.action = Action::Flag;
+    fn enter(&mut self, rule: &'a FindRule, what: &'a str, hit: &Hit) {
+        let Self { glass, gravest, scanned } = self;
+        scanned.labels.extend(rule.labels.iter().map(String::as_str));
+        let mut action = rule.action;
+        if action == Action::Deny && glass.is_some_and(|glass| glass.passes(&rule.id)) {
+            scanned.passed.insert(&rule.id);
+            action = Action::Flag;
         }
-        if found.action == Action::Deny && gravest.is_none_or(|before| before < found.severity) {
-            *gravest = Some(found.severity);
+        if action == Action::Deny && gravest.is_none_or(|before| before < rule.severity) {
+            *gravest = Some(rule.severity);
             scanned.denial = Some(Denial {
-                why: terms.why,
-                rule_id: Some(terms.id),
-                say: terms.say,
-                place: found.place.clone(),
+                why: rule.why,
+                rule_id: Some(&rule.id),
+                say: rule.say.as_deref(),
+                place: hit.place.clone(),
             });
         }
-        if scanned.found.len() < MOST_FOUND {
-            scanned.found.push(found);
-            return;
-        }
-        scanned.cut = true;
-        // What it is refused for is among what is told.
-        let told = scanned.found.iter().any(|other| other.action == Action::Deny);
-        if found.action == Action::Deny && !told {
+        if scanned.found.len() >= MOST_FOUND {
+            scanned.cut = true;
+            // What it is refused for is among what is told.
+            let told = scanned.found.iter().any(|other| other.action == Action::Deny);
+            if action == Action::Flag || told {
+                return;
+            }
             scanned.found.pop();
-            scanned.found.push(found);
         }
-    }
-
-    fn terms(&self, section: Section) -> Option<Terms<'_>> {
-        match section {
-            Section::Secrets(index) => self.secrets.get(index).map(|rule| Terms {
-                id: &rule.id,
-                who: &rule.who,
-                unless: rule.unless.as_ref(),
-                action: rule.action,
-                severity: rule.severity,
-                labels: &rule.labels,
-                say: rule.say.as_deref(),
-                why: Why::Secret,
-            }),
-            Section::Blocklists(index) => self.blocklists.get(index).map(|list| Terms {
-                id: &list.id,
-                who: &list.who,
-                unless: list.unless.as_ref(),
-                action: list.action,
-                severity: list.severity,
-                labels: &list.labels,
-                say: list.say.as_deref(),
-                why: Why::Word,
-            }),
-        }
+        scanned.found.push(Found {
+            rule_id: &rule.id,
+            action,
+            severity: rule.severity,
+            what,
+            place: hit.place.clone(),
+            digest: hit.digest.clone(),
+        });
     }
 }

@@ -112,6 +112,14 @@ pub fn matches(pattern: &str, address: &str) -> bool {
     pattern.get(..bare(pattern)) == address.get(..bare(address))
 }
 
+/// Are the tools of the server at a normalised address named by a rule with this normalised pattern?
+/// A query makes no other server of it, as far as its tools go.
+pub fn names(pattern: &str, address: &str) -> bool {
+    let bare = address.split('?').next().unwrap_or_default();
+
+    matches(pattern, address) || matches(pattern, bare)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

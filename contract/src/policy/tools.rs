@@ -110,6 +110,29 @@ impl Selection {
     }
 }
 
+impl Server {
+    /// What a rule says of its tools, where the server is known by this id: of each that is to be had by
+    /// its name, and of all others together, as `mcp__ID__*`.
+    pub fn said(&self, id: &str, words: &Words) -> Vec<(String, Word)> {
+        let beginning = of_server(id, "");
+        let on = self.tools.named.iter().filter(|(_, to_be_had)| **to_be_had);
+        let mut said: Vec<(String, Word)> = on
+            .map(|(tool, _)| format!("{beginning}{tool}"))
+            .filter_map(|name| words.of(&comparable(&name)).map(|word| (name, word)))
+            .collect();
+        if self.tools.others {
+            let named = |name: &str| {
+                name.strip_prefix(&beginning)
+                    .is_some_and(|tool| self.tools.named.contains_key(tool))
+            };
+            let others = words.of_any(&comparable(&beginning), &named);
+            said.extend(others.map(|word| (format!("{beginning}*"), word)));
+        }
+
+        said
+    }
+}
+
 /// A skill as `container.skills[]` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skill {
@@ -162,7 +185,7 @@ fn family(kind: &str) -> &str {
 }
 
 /// The name of a server's tool.
-pub fn of_server(server: &str, tool: &str) -> String {
+fn of_server(server: &str, tool: &str) -> String {
     format!("mcp__{server}__{tool}")
 }
 

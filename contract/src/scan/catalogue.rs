@@ -1,6 +1,6 @@
 //! The shipped patterns: dated data.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
 /// The shipped patterns, by the day they were read off their sources.
@@ -15,16 +15,33 @@ pub struct Catalogue {
     pub patterns: Vec<Pattern>,
 }
 
-/// How bad it is that a secret of this kind is out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// How bad it is that something was found.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// One thing can be done with it, such as posting to one channel.
+    /// Worth a look some day.
+    Low,
+    /// Worth a look; of a secret, that one thing can be done with it, such as posting to one channel.
+    #[default]
     Medium,
-    /// One service's data is open.
+    /// Worth a look today; of a secret, that one service's data is open.
     High,
-    /// An account, a supply chain or a machine is.
+    /// Worth waking somebody; of a secret, that an account, a supply chain or a machine is open.
     Critical,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// What a pattern may be used for.

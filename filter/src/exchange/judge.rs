@@ -43,14 +43,13 @@ impl Exchange {
         attempt.leave(host)?;
 
         let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
-        let permit = cleared.permit();
-        self.rule_id = Some(permit.rule_id().to_owned());
-        self.call = Some(permit.call().clone());
-        self.noted = permit.noted().clone();
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared);
+        let way = intend::way(&cleared);
+        let (call, rule_id, noted) = cleared.into_parts();
+        (self.call, self.rule_id, self.noted) = (Some(call), Some(rule_id), noted);
         self.asked = asked;
         self.take_room(host, &caller, now)?;
-        let governed = route::dispatch(surface, &self.head, &caller, &cleared);
-        match intend::way(&cleared) {
+        match way {
             Way::Open(recorded) => Ok(Verdict::Forward(self.forward(host, governed, recorded)?)),
             Way::First(intent) => {
                 let record = self.intent(host)?;
@@ -122,10 +121,11 @@ fn read(
     bundle: &Bundle,
     subject: &Subject<'_>,
 ) -> Result<(Cleared, Asked), Box<Denied>> {
-    let request = parse::request(body).map_err(|refusal| Box::new(refusal.into()))?;
-    let permit = authorise::permit(bundle, subject, &request)?;
+    let parse::Request { call, declared, turn } =
+        parse::request(body).map_err(|refusal| Box::new(refusal.into()))?;
+    let permit = authorise::permit(bundle, subject, call, &declared)?;
     let cleared = scan::clear(bundle, subject, permit, body)?;
-    let asked = said::asked(&request.turn, body, cleared.permit().terms().content());
+    let asked = said::asked(&turn, body, cleared.permit().terms().content());
 
     Ok((cleared, asked))
 }

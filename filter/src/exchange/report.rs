@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::stages::decode::Surface;
 use crate::stages::said::Asked;
 use crate::stages::{authenticate, authorise};
-use contract::audit::{EVENT_ID_STATE, Event, Kind, Outcome, PROPERTY, Payload};
+use contract::audit::{BREAK_GLASS, EVENT_ID_STATE, Event, Kind, Outcome, PROPERTY, Payload};
 use std::borrow::Cow;
 
 impl Exchange {
@@ -121,9 +121,9 @@ impl Exchange {
         }
 
         record::noted(&mut event, &self.noted);
-        if self.breaks_glass().is_some() {
-            event.payload.flags.push(contract::audit::BREAK_GLASS.into());
-            event.payload.keep_days = self.breaks_glass();
+        event.payload.keep_days = self.breaks_glass();
+        if event.payload.keep_days.is_some() {
+            event.payload.flags.push(BREAK_GLASS.into());
         }
 
         event

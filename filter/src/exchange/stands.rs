@@ -1,7 +1,7 @@
 //! What the standing says of an exchange: may its caller still call, and how often?
 
 use super::{Exchange, seconds};
-use crate::host::{Host, HostError};
+use crate::host::Host;
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use crate::stages::authenticate::{self, Caller};
@@ -60,10 +60,10 @@ impl Exchange {
         caller: &Caller,
         now: u64,
     ) -> Result<(), Refusal> {
-        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
         // All are looked at before any is counted: of two throttles the roomy one keeps its room. If
         // another worker is faster in between, one counts a call too many.
         self.has_room(host, caller, now)?;
+        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
         for (key, per_minute) in latest.board.throttles(&caller.marks, seconds(now)) {
             if throttle::take(host, key, per_minute, now)?.is_some() {
                 return Err(Refusal::Throttled);
@@ -74,8 +74,8 @@ impl Exchange {
     }
 
     /// How long until all throttles have room, nanoseconds; `None` if they have.
-    fn wait(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<Option<u64>, HostError> {
-        let Some(latest) = self.gate.snapshot() else { return Ok(None) };
+    fn wait(&self, host: &impl Host, caller: &Caller, now: u64) -> Result<Option<u64>, Refusal> {
+        let latest = self.gate.snapshot().ok_or(Refusal::NotReady)?;
         let mut longest = None;
         for (key, per_minute) in latest.board.throttles(&caller.marks, seconds(now)) {
             longest = longest.max(throttle::wait(host, key, per_minute, now)?);

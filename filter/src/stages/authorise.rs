@@ -1,12 +1,13 @@
-//! 4. [`Caller`] and [`Request`] → [`Permit`]: may they?
+//! 4. [`Caller`] and [`Call`] → [`Permit`]: may they?
 
 use super::authenticate::{self, Caller};
 use super::decode::Head;
-use super::parse::{Call, Request};
+use super::parse::Call;
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use contract::audit::Finding;
-use contract::policy::{Asked, Denial, Grant, Subject, Terms, Why};
+use contract::policy::{Asked, Declared, Denial, Grant, Subject, Terms, Why};
+use std::collections::BTreeSet;
 
 /// A call that the rules over models, tools, servers and skills allow. Only [`permit`] makes one.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,14 +53,28 @@ impl From<Refusal> for Denied {
 }
 
 impl Permit {
+    /// It is denied after all: what was known by then stays known.
+    pub(super) fn denied(self, denial: &Denial<'_>) -> Box<Denied> {
+        let Denial { why, rule_id, say, place: _ } = *denial;
+
+        Box::new(Denied {
+            refusal: why.into(),
+            call: Some(self.call),
+            rule_id: rule_id.map(ToOwned::to_owned),
+            say: say.map(ToOwned::to_owned),
+            // A call that goes nowhere has no route to match labels on.
+            noted: Noted { labels: Vec::new(), ..self.noted },
+        })
+    }
+
+    /// What the exchange keeps of it: what was asked for, the rule that allows it, what the row tells.
+    pub(super) fn into_parts(self) -> (Call, String, Noted) {
+        (self.call, self.rule_id, self.noted)
+    }
+
     /// What was asked for.
     pub fn call(&self) -> &Call {
         &self.call
-    }
-
-    /// The rule that allows it.
-    pub fn rule_id(&self) -> &str {
-        &self.rule_id
     }
 
     /// What the rules that allow it say of it.
@@ -103,24 +118,27 @@ pub fn subject<'a>(head: &'a Head, caller: &'a Caller) -> Subject<'a> {
 pub fn permit(
     bundle: &Bundle,
     subject: &Subject<'_>,
-    request: &Request<'_>,
+    call: Call,
+    declared: &Declared,
 ) -> Result<Permit, Box<Denied>> {
-    let Request { call, declared, turn: _ } = request;
     let asked = Asked { model: &call.model, beside: &call.beside, declared };
-    match bundle.policy.judge(subject, asked) {
-        Ok(grant) => Ok(Permit {
-            call: call.clone(),
-            rule_id: grant.rule_id.to_owned(),
-            terms: grant.terms,
-            noted: noted(grant),
-        }),
-        Err(denial) => Err(Box::new(denied(call, denial))),
+    let judged = match bundle.policy.judge(subject, asked) {
+        Ok(grant) => Ok((grant.rule_id.to_owned(), grant.terms, noted(grant))),
+        Err(denial) => Err(told(&denial)),
+    };
+    match judged {
+        Ok((rule_id, terms, noted)) => Ok(Permit { call, rule_id, terms, noted }),
+        Err((mut denied, model)) => {
+            let model = model.unwrap_or_else(|| call.model.clone());
+            denied.call = Some(Call { model, ..call });
+            Err(denied)
+        }
     }
 }
 
 fn noted(grant: Grant<'_>) -> Noted {
     let Grant { rule_id: _, terms: _, labels, notes, passed } = grant;
-    let owned = |words: Vec<&str>| words.into_iter().map(ToOwned::to_owned).collect();
+    let owned = |words: BTreeSet<&str>| words.into_iter().map(ToOwned::to_owned).collect();
     let findings = notes.into_iter().map(|note| Finding {
         rule_id: note.rule_id.to_owned().into(),
         action: note.word.into(),
@@ -128,45 +146,28 @@ fn noted(grant: Grant<'_>) -> Noted {
         ..Finding::default()
     });
 
-    Noted {
-        findings: findings.collect(),
-        labels: owned(labels.into_iter().collect()),
-        passed: owned(passed.into_iter().collect()),
-        cut: false,
-    }
+    Noted { findings: findings.collect(), labels: owned(labels), passed: owned(passed), cut: false }
 }
 
-fn denied(call: &Call, denial: Denial<'_>) -> Denied {
+/// A no without the call, and the model that is denied, if one is.
+fn told(denial: &Denial<'_>) -> (Box<Denied>, Option<String>) {
     let Denial { why, rule_id, say, place } = denial;
-    let (refusal, word) = match why {
-        Why::ModelNotAllowed => (Refusal::ModelNotAllowed, None),
-        Why::ModelDenied => (Refusal::ModelDenied, None),
-        Why::ModelUnknown => (Refusal::ModelUnknown, None),
-        Why::Tool => (Refusal::ToolBlocked, Some("blocked")),
-        Why::Approval => (Refusal::ApprovalRequired, Some("approve")),
-        Why::Server => (Refusal::ServerNotManaged, Some("blocked")),
-        Why::Skill => (Refusal::SkillBlocked, Some("blocked")),
-        Why::Secret => (Refusal::SecretFound, Some("deny")),
-        Why::Word => (Refusal::WordBlocked, Some("deny")),
+    let mut denied = Box::new(Denied::from(Refusal::from(*why)));
+    denied.rule_id = rule_id.map(ToOwned::to_owned);
+    denied.say = say.map(ToOwned::to_owned);
+    let action = match why {
+        Why::ModelNotAllowed | Why::ModelDenied | Why::ModelUnknown => {
+            return (denied, Some(place.clone()));
+        }
+        Why::Approval => "approve",
+        Why::Tool | Why::Server | Why::Skill | Why::Secret | Why::Word => "blocked",
     };
-    let mut call = call.clone();
-    let mut noted = Noted::default();
-    match word {
-        // The place is what is denied: where in the body, or which of the models.
-        Some(word) => noted.findings.push(Finding {
-            rule_id: rule_id.unwrap_or_else(|| refusal.code()).to_owned().into(),
-            action: word.into(),
-            place: place.into(),
-            ..Finding::default()
-        }),
-        None => call.model = place,
-    }
+    denied.noted.findings.push(Finding {
+        rule_id: rule_id.unwrap_or_else(|| why.code()).to_owned().into(),
+        action: action.into(),
+        place: place.clone().into(),
+        ..Finding::default()
+    });
 
-    Denied {
-        refusal,
-        call: Some(call),
-        rule_id: rule_id.map(ToOwned::to_owned),
-        say: say.map(ToOwned::to_owned),
-        noted,
-    }
+    (denied, None)
 }

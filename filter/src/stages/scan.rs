@@ -4,10 +4,10 @@
 //! place and digest; its text goes nowhere.
 
 use super::authorise::{Denied, Noted, Permit};
-use crate::refusal::Refusal;
+use super::parse::Call;
 use crate::snapshot::Bundle;
 use contract::audit::Finding;
-use contract::policy::{Action, Found, Scanned, Subject, Why};
+use contract::policy::{Found, Scanned, Subject};
 
 /// A call that may leave as far as its words go. Only [`clear`] makes one.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +17,11 @@ impl Cleared {
     /// What the rules say of it, with what was found.
     pub fn permit(&self) -> &Permit {
         &self.0
+    }
+
+    /// What the exchange keeps of it: what was asked for, the rule that allows it, what the row tells.
+    pub fn into_parts(self) -> (Call, String, Noted) {
+        self.0.into_parts()
     }
 }
 
@@ -36,20 +41,11 @@ pub fn clear(
     noted.findings.extend(found.into_iter().map(finding));
     add(&mut noted.labels, labels);
     add(&mut noted.passed, passed);
-    let Some(denial) = denial else { return Ok(Cleared(permit)) };
 
-    Err(Box::new(Denied {
-        refusal: if denial.why == Why::Secret {
-            Refusal::SecretFound
-        } else {
-            Refusal::WordBlocked
-        },
-        call: Some(permit.call().clone()),
-        rule_id: denial.rule_id.map(ToOwned::to_owned),
-        say: denial.say.map(ToOwned::to_owned),
-        // A call that goes nowhere has no route to match labels on.
-        noted: Noted { labels: Vec::new(), ..permit.noted().clone() },
-    }))
+    match denial {
+        None => Ok(Cleared(permit)),
+        Some(denial) => Err(permit.denied(&denial)),
+    }
 }
 
 /// More words, sorted, each once.
@@ -64,7 +60,7 @@ fn finding(found: Found<'_>) -> Finding<'static> {
 
     Finding {
         rule_id: rule_id.to_owned().into(),
-        action: if action == Action::Deny { "deny" } else { "flag" }.into(),
+        action: action.as_str().into(),
         what: Some(what.to_owned().into()),
         place: place.into(),
         severity: Some(severity.as_str().into()),

@@ -10,9 +10,7 @@ use super::walk::{Found, walk};
 use super::yaml::{self, At};
 use contract::audit::CallSource;
 use contract::model;
-use contract::policy::{
-    Asked, Declared, Document, Place, Policy, Selection, Server, Skill, Subject, Tool,
-};
+use contract::policy::{Asked, Declared, Place, Policy, Selection, Server, Skill, Subject, Tool};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -218,7 +216,7 @@ pub fn parse(text: &str) -> Result<(Cases, Vec<At>), Vec<Found>> {
 
 impl Cases {
     /// Judges them all.
-    pub fn run(&self, policy: &Policy, document: &Document, places: &[At]) -> Vec<Outcome> {
+    pub fn run(&self, policy: &Policy, places: &[At]) -> Vec<Outcome> {
         let places = places.iter().copied().chain(std::iter::repeat(At::START));
         self.list
             .iter()
@@ -229,8 +227,7 @@ impl Cases {
                     Whom::Name(name) => self.people.get(name).unwrap_or(&nobody),
                     Whom::Somebody(somebody) => somebody,
                 };
-                let Explained { mut verdict, rules, .. } =
-                    explain(policy, document, somebody, &case.asks);
+                let Explained { mut verdict, rules, .. } = explain(policy, somebody, &case.asks);
                 if verdict.allowed {
                     let applied = rules.into_iter().filter(|asked| asked.applies);
                     verdict.heard = applied.map(|asked| asked.id).collect();

@@ -4,7 +4,8 @@ use super::cases::{Asks, Somebody, judge};
 use super::verdict::Verdict;
 use contract::model;
 use contract::policy::{
-    Document, Effect, Policy, Server, Skill, Subject, Tool, Who, Words, of_server, servers,
+    Declared, Effect, Policy, Server, ServerRule, Skill, Subject, Tool, Who, Why, Word, Words,
+    servers,
 };
 use serde_json::{Value, json};
 
@@ -33,22 +34,15 @@ pub struct Asked {
 }
 
 /// Explains what a policy says to somebody who asks.
-pub fn explain(
-    policy: &Policy,
-    document: &Document,
-    somebody: &Somebody,
-    asks: &Asks,
-) -> Explained {
+pub fn explain(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Explained {
     let verdict = judge(policy, somebody, asks);
-    let lower = Somebody { user: somebody.user.to_ascii_lowercase(), ..somebody.clone() };
-    let subject = lower.subject();
-    let mut rules = Vec::new();
-    models(document, &subject, asks, &mut rules);
+    let subject = somebody.subject();
     let declared = asks.declared();
-    tools(document, &subject, &declared.tools, &declared.skills, &declared.servers, &mut rules);
-    remotes(document, &subject, &declared.servers, &mut rules);
+    let mut rules = models(policy, &subject, asks);
+    rules.extend(tools(policy, &subject, &declared));
+    rules.extend(remotes(policy, &subject, &declared.servers));
     if let Some(text) = &asks.text {
-        said(policy, document, &subject, text, &mut rules);
+        rules.extend(finds(policy, &subject, text));
     }
 
     Explained { verdict, rules, glass: policy.breaks(&subject).is_some() }
@@ -85,175 +79,117 @@ impl Explained {
 
 /// Why a rule with this audience is not for somebody; none if it is.
 fn missed(who: &Who, unless: Option<&Who>, subject: &Subject<'_>) -> Option<String> {
-    if let Some(member) = who_of(who).misses(subject) {
+    if let Some(member) = who.misses(subject) {
         return Some(format!("who.{member} does not fit"));
     }
-    let except = unless.map(who_of).is_some_and(|unless| unless.includes(subject));
 
-    except.then(|| "unless fits".to_owned())
+    unless.is_some_and(|unless| unless.includes(subject)).then(|| "unless fits".to_owned())
 }
 
-/// With addresses in lower case, as they are compared.
-fn who_of(who: &Who) -> Who {
-    let users = who.users.iter().map(|user| user.to_ascii_lowercase()).collect();
+/// What became of a rule: it is not for them, or it has nothing to say, or this.
+fn asked(section: &'static str, id: &str, missed: Option<String>, said: Said) -> Asked {
+    let Said { words, nothing } = said;
+    let missed = missed.or_else(|| words.is_empty().then(|| nothing.to_owned()));
 
-    Who { users, ..who.clone() }
+    Asked {
+        section,
+        id: id.to_owned(),
+        applies: missed.is_none(),
+        words: missed.unwrap_or_else(|| words.join(", ")),
+    }
 }
 
-fn models(document: &Document, subject: &Subject<'_>, asks: &Asks, asked: &mut Vec<Asked>) {
+/// What a rule says of what is asked for.
+struct Said {
+    words: Vec<String>,
+    /// What it is told as if there is none.
+    nothing: &'static str,
+}
+
+fn models(policy: &Policy, subject: &Subject<'_>, asks: &Asks) -> Vec<Asked> {
     let names: Vec<String> = [&asks.model]
         .into_iter()
         .chain(&asks.beside)
         .map(|name| model::normalise(name).map_or_else(|_| name.clone(), Into::into))
         .collect();
-    for rule in &document.rules {
-        let fits = |name: &String| {
-            rule.models.iter().any(|pattern| {
-                model::normalise_pattern(pattern).is_ok_and(|one| model::matches(&one, name))
-            })
-        };
-        let fitting: Vec<&str> =
-            names.iter().filter(|name| fits(name)).map(String::as_str).collect();
-        let missed = missed(&rule.who, rule.unless.as_ref(), subject)
-            .or_else(|| fitting.is_empty().then(|| "models do not fit".to_owned()));
+    let rules = policy.rules().iter().map(|rule| {
+        let fits = |name: &&String| rule.models.iter().any(|those| model::matches(those, name));
         let effect = if rule.effect == Effect::Allow { "allows" } else { "denies" };
-        asked.push(Asked {
-            section: "rules",
-            id: rule.id.clone(),
-            applies: missed.is_none(),
-            words: missed.unwrap_or_else(|| format!("{effect} {}", fitting.join(", "))),
-        });
-    }
+        let fitting: Vec<&str> = names.iter().filter(fits).map(String::as_str).collect();
+        let words = if fitting.is_empty() {
+            Vec::new()
+        } else {
+            vec![format!("{effect} {}", fitting.join(", "))]
+        };
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        asked("rules", &rule.id, missed, Said { words, nothing: "models do not fit" })
+    });
+
+    rules.collect()
 }
 
-fn tools(
-    document: &Document,
-    subject: &Subject<'_>,
-    tools: &[Tool],
-    skills: &[Skill],
-    remote: &[Server],
-    asked: &mut Vec<Asked>,
-) {
-    let plain = tools.iter().flat_map(Tool::names).map(ToOwned::to_owned);
-    let names: Vec<String> = plain.chain(skills.iter().map(Skill::name)).collect();
-    if names.is_empty() && remote.is_empty() {
-        return;
+fn tools(policy: &Policy, subject: &Subject<'_>, declared: &Declared) -> Vec<Asked> {
+    let plain = declared.tools.iter().flat_map(Tool::names).map(ToOwned::to_owned);
+    let names: Vec<String> = plain.chain(declared.skills.iter().map(Skill::name)).collect();
+    if names.is_empty() && declared.servers.is_empty() {
+        return Vec::new();
     }
-    for rule in &document.tools {
-        let words = Words::new(&rule.tools);
-        let mut said: Vec<String> = names
+    let rules = policy.tools().map(|(rule, words)| {
+        let plain = names
             .iter()
-            .filter_map(|name| {
-                let word = words.of(&name.to_ascii_lowercase())?;
-                Some(format!("{name}: {}", word.as_str()))
-            })
-            .collect();
-        for server in remote {
-            said.extend(of_remote(document, subject, server, &words));
-        }
-        let missed = missed(&rule.who, rule.unless.as_ref(), subject)
-            .or_else(|| said.is_empty().then(|| "tools do not fit".to_owned()));
-        asked.push(Asked {
-            section: "tools",
-            id: rule.id.clone(),
-            applies: missed.is_none(),
-            words: missed.unwrap_or_else(|| said.join(", ")),
-        });
-    }
+            .filter_map(|name| Some((name.clone(), words.of(&name.to_ascii_lowercase())?)));
+        let remote = declared.servers.iter().flat_map(|server| of_remote(policy, server, words));
+        let words =
+            plain.chain(remote).map(|(name, word)| format!("{name}: {}", word.as_str())).collect();
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        asked("tools", &rule.id, missed, Said { words, nothing: "tools do not fit" })
+    });
+
+    rules.collect()
 }
 
-/// What a rule says of the tools of a server.
-fn of_remote(
-    document: &Document,
-    subject: &Subject<'_>,
-    server: &Server,
-    words: &Words,
-) -> Option<String> {
-    let managed = document.servers.iter().find(|rule| {
-        missed(&rule.who, rule.unless.as_ref(), subject).is_none() && is_at(&rule.url, &server.url)
-    })?;
-    let named = server.tools.named.keys().map(|tool| of_server(&managed.id, tool));
-    let said: Vec<String> = named
-        .filter_map(|name| {
-            Some(format!("{name}: {}", words.of(&name.to_ascii_lowercase())?.as_str()))
-        })
-        .collect();
-    let all = of_server(&managed.id, "").to_ascii_lowercase();
-    let others = words
-        .of_any(&all, &|name| {
-            server
-                .tools
-                .named
-                .keys()
-                .any(|tool| of_server(&managed.id, tool).eq_ignore_ascii_case(name))
-        })
-        .filter(|_| server.tools.others)
-        .map(|word| format!("{all}*: {}", word.as_str()));
-    let said: Vec<String> = said.into_iter().chain(others).collect();
-
-    (!said.is_empty()).then(|| said.join(", "))
-}
-
-fn is_at(pattern: &str, url: &str) -> bool {
-    let (Ok(pattern), Ok(url)) = (servers::normalise_pattern(pattern), servers::normalise(url))
-    else {
-        return false;
+/// What a rule says of the tools of a server, by each name that the policy has for it.
+fn of_remote(policy: &Policy, server: &Server, words: &Words) -> Vec<(String, Word)> {
+    let Ok(address) = servers::normalise(&server.url) else {
+        return Vec::new();
     };
+    let named = policy.servers().iter().filter(|rule| servers::names(&rule.url, &address));
 
-    servers::matches(&pattern, &url)
+    named.flat_map(|rule| server.said(&rule.id, words)).collect()
 }
 
-fn remotes(document: &Document, subject: &Subject<'_>, remote: &[Server], asked: &mut Vec<Asked>) {
+fn remotes(policy: &Policy, subject: &Subject<'_>, remote: &[Server]) -> Vec<Asked> {
     if remote.is_empty() {
-        return;
+        return Vec::new();
     }
-    for rule in &document.servers {
-        let at: Vec<&str> = remote
-            .iter()
-            .filter(|server| is_at(&rule.url, &server.url))
-            .map(|server| server.url.as_str())
-            .collect();
-        let missed = missed(&rule.who, rule.unless.as_ref(), subject)
-            .or_else(|| at.is_empty().then(|| "url does not fit".to_owned()));
-        asked.push(Asked {
-            section: "servers",
-            id: rule.id.clone(),
-            applies: missed.is_none(),
-            words: missed.unwrap_or_else(|| format!("allows {}", at.join(", "))),
-        });
-    }
+    let at = |rule: &ServerRule| -> Vec<String> {
+        let fits = |url: &str| {
+            servers::normalise(url).is_ok_and(|address| servers::matches(&rule.url, &address))
+        };
+        let fitting = remote.iter().map(|server| server.url.as_str()).filter(|url| fits(url));
+        fitting.map(|url| format!("allows {url}")).collect()
+    };
+    let rules = policy.servers().iter().map(|rule| {
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        asked("servers", &rule.id, missed, Said { words: at(rule), nothing: "url does not fit" })
+    });
+
+    rules.collect()
 }
 
-fn said(
-    policy: &Policy,
-    document: &Document,
-    subject: &Subject<'_>,
-    text: &str,
-    asked: &mut Vec<Asked>,
-) {
+fn finds(policy: &Policy, subject: &Subject<'_>, text: &str) -> Vec<Asked> {
     let scanned = policy.scan_text(subject, text);
-    let secrets = document.secrets.iter().map(|one| ("secrets", &one.id, &one.who, &one.unless));
-    let lists =
-        document.blocklists.iter().map(|one| ("blocklists", &one.id, &one.who, &one.unless));
-    for (section, id, who, unless) in secrets.chain(lists) {
-        let found: Vec<String> = scanned
-            .found
-            .iter()
-            .filter(|found| found.rule_id == id)
-            .map(|found| {
-                format!("found {} ({:?}, {})", found.what, found.action, found.severity.as_str())
-                    .to_lowercase()
-            })
-            .collect();
-        let missed = missed(who, unless.as_ref(), subject)
-            .or_else(|| found.is_empty().then(|| "nothing found".to_owned()));
-        asked.push(Asked {
-            section,
-            id: id.clone(),
-            applies: missed.is_none(),
-            words: missed.unwrap_or_else(|| found.join(", ")),
+    let rules = policy.finds().iter().map(|rule| {
+        let words = scanned.found.iter().filter(|found| found.rule_id == rule.id).map(|found| {
+            let (action, severity) = (found.action.as_str(), found.severity.as_str());
+            format!("found {} ({action}, {severity})", found.what)
         });
-    }
+        let section = if rule.why == Why::Secret { "secrets" } else { "blocklists" };
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        asked(section, &rule.id, missed, Said { words: words.collect(), nothing: "nothing found" })
+    });
+
+    rules.collect()
 }
 
 #[cfg(test)]
@@ -282,7 +218,7 @@ blocklists:
 
     fn told(somebody: &Somebody, asks: &Asks) -> (Verdict, Vec<String>) {
         let compiled = compile(POLICY).unwrap();
-        let explained = explain(&compiled.policy, &compiled.document, somebody, asks);
+        let explained = explain(&compiled.policy, somebody, asks);
         let rule = |asked: &Asked| {
             let sign = if asked.applies { '+' } else { '-' };
             format!("{sign}{} {}", asked.id, asked.words)

@@ -1,7 +1,6 @@
 //! A verdict of the policy, in the words of cases and commands.
 
-use contract::audit::ContentMode;
-use contract::policy::{Asked, Audit, Denial, Grant, Policy, Scanned, Subject, Why};
+use contract::policy::{Asked, Denial, Grant, Policy, Scanned, Subject};
 
 /// What a policy says, in the words of `expects`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,15 +55,8 @@ fn granted(grant: &Grant<'_>, scanned: &Scanned<'_>) -> Verdict {
     Verdict {
         allowed: true,
         rule: Some(grant.rule_id.to_owned()),
-        content: Some(match grant.terms.content() {
-            ContentMode::None => "none",
-            ContentMode::Redacted => "redacted",
-            ContentMode::Full => "full",
-        }),
-        audit: Some(match grant.terms.audit() {
-            Audit::After => "after",
-            Audit::Before => "before",
-        }),
+        content: Some(grant.terms.content().as_str()),
+        audit: Some(grant.terms.audit().as_str()),
         labels: owned(grant.labels.union(&scanned.labels).collect()),
         noted: noted
             .map(|note| (note.rule_id.to_owned(), note.word, note.place.to_string()))
@@ -78,24 +70,9 @@ fn denied(denial: &Denial<'_>) -> Verdict {
     Verdict {
         allowed: false,
         rule: denial.rule_id.map(ToOwned::to_owned),
-        why: Some(word(denial.why)),
+        why: Some(denial.why.code()),
         place: Some(denial.place.clone()).filter(|place| !place.is_empty()),
         say: denial.say.map(ToOwned::to_owned),
         ..Verdict::default()
-    }
-}
-
-/// The word for it: the code of its refusal.
-pub fn word(why: Why) -> &'static str {
-    match why {
-        Why::ModelNotAllowed => "model_not_allowed",
-        Why::ModelDenied => "model_denied",
-        Why::ModelUnknown => "model_unknown",
-        Why::Tool => "tool_blocked",
-        Why::Approval => "approval_required",
-        Why::Server => "server_not_managed",
-        Why::Skill => "skill_blocked",
-        Why::Secret => "secret_found",
-        Why::Word => "word_blocked",
     }
 }

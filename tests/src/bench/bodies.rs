@@ -61,7 +61,7 @@ const LINES: [&str; 24] = [
     "    <div className=\"flex items-center gap-2 text-sm text-gray-500\">{t('settings.keys')}</div>\n",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  dist/app.js\n",
     "def test_login_refuses_unknown_user(client):\n    assert client.post(\"/login\").status_code == 401\n",
-    "// TODO: the disk-cache should honour max-age; right now it is kept until the process ends.\n",
+    "// Later: the disk-cache should honour max-age; right now it is kept until the process ends.\n",
     "    \"@types/node\": \"^22.1.0\", \"eslint\": \"^9.9.0\", \"typescript\": \"~5.6.2\",\n",
     "Project plans are due on Friday; falcon-like speed is not needed, but please keep the heron calm.\n",
 ];

@@ -28,7 +28,7 @@ pub(super) fn test(
     let text = compile::read(&path)?;
     let (cases, places) =
         cases::parse(&text).map_err(|found| SourceError::Faults { path: path.clone(), found })?;
-    let outcomes = cases.run(&compiled.policy, &compiled.document, &places);
+    let outcomes = cases.run(&compiled.policy, &places);
     for outcome in &outcomes {
         if screen.json() {
             screen.object(&object(&path, outcome))?;
@@ -130,20 +130,19 @@ pub(super) async fn explain(
     data: &Data,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let (policy, document, version) = if let Some(file) = &asked.file {
+    let (policy, version) = if let Some(file) = &asked.file {
         let compiled = compile::file(file)?;
-        (compiled.policy, compiled.document, compiled.version)
+        (compiled.policy, compiled.version)
     } else {
         let published = history::in_force(data).await?;
-        let document = serde_json::from_slice(&published.payload)?;
         let policy = Policy::parse(&published.payload).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             Failure::Refused(faults.join("; "))
         })?;
-        (policy, document, published.version)
+        (policy, published.version)
     };
     let (somebody, known) = somebody(asked, data).await?;
-    let explained = explain::explain(&policy, &document, &somebody, &asks(asked));
+    let explained = explain::explain(&policy, &somebody, &asks(asked));
     if screen.json() {
         return screen.object(&explained.object(&version, known));
     }
