@@ -54,17 +54,17 @@ impl From<Refusal> for Denied {
 
 impl Permit {
     /// It is denied after all: what was known by then stays known.
-    pub(super) fn denied(self, denial: &Denial<'_>) -> Box<Denied> {
+    pub(super) fn denied(self, denial: &Denial<'_>) -> Denied {
         let Denial { why, rule_id, say, place: _ } = *denial;
 
-        Box::new(Denied {
+        Denied {
             refusal: why.into(),
             call: Some(self.call),
             rule_id: rule_id.map(ToOwned::to_owned),
             say: say.map(ToOwned::to_owned),
             // A call that goes nowhere has no route to match labels on.
             noted: Noted { labels: Vec::new(), ..self.noted },
-        })
+        }
     }
 
     /// What the exchange keeps of it: what was asked for, the rule that allows it, what the row tells.

@@ -44,7 +44,7 @@ pub fn clear(
 
     match denial {
         None => Ok(Cleared(permit)),
-        Some(denial) => Err(permit.denied(&denial)),
+        Some(denial) => Err(Box::new(permit.denied(&denial))),
     }
 }
 
