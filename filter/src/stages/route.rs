@@ -55,10 +55,13 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, cleared: &Cleare
 
 /// A call of the sidecar's own surfaces: it sees the credential and nothing that is forged.
 pub fn sidecar(head: &Head) -> Dispatch {
+    // Signing in goes through pages, and these know a browser again by its cookie.
+    let cookies_stay = head.surface == Some(Surface::Sidecar);
     let ours = |name: &&String| {
         name.starts_with(headers::RESERVED_PREFIX)
             || headers::IDENTITY.contains(&name.as_str())
-            || *name == "cookie"
+            || (*name == "cookie" && !cookies_stay)
+            || *name == "x-forwarded-client-cert"
     };
 
     Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }

@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// The files that Envoy reads.
-pub const FILES: [&str; 7] = [
+pub const FILES: [&str; 8] = [
     "envoy.yaml",
     "routes.yaml",
     "clusters.yaml",
@@ -20,6 +20,7 @@ pub const FILES: [&str; 7] = [
     "gate.yaml",
     "secrets/anthropic.yaml",
     "secrets/tls.yaml",
+    "secrets/clients.yaml",
 ];
 
 /// Makes `run/` in a world's directory.
