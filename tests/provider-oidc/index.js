@@ -1,5 +1,7 @@
-// The real oidc-provider for the end-to-end tests: index.js CONFIG.json
+// The real oidc-provider for the end-to-end tests: index.js CONFIG.json MODULES
 //
+//   MODULES: the node_modules that tools/prepare made from package-lock.json
+//   CONFIG.json:
 //   { "port", "control", "accounts": [{ "user", "password", "claims": { "sub", … } }],
 //     "clients": [oidc-provider's client metadata], "claims": [names that no account has yet] }
 //
@@ -8,11 +10,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import Provider from 'oidc-provider';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { control } from './control.js';
 import { Keys, answer } from './lies.js';
 import { login } from './login.js';
 
+const { default: Provider } = await import(pathToFileURL(join(process.argv[3], 'oidc-provider/lib/index.js')));
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const issuer = `http://127.0.0.1:${config.port}`;
 
