@@ -13,6 +13,7 @@ const ACTS = {
     account.claims = { ...account.claims, ...claims };
     for (const [name, value] of Object.entries(claims)) if (value === null) delete account.claims[name];
   },
+  '/redirect': (state, { uri }) => { state.redirects.add(uri); },
   '/lie': (state, lie) => {
     if (lie.sign && !signers.includes(lie.sign)) fail(`no signer ${lie.sign}: ${signers}`);
     state.lie = { times: 1, ...lie };

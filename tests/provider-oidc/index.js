@@ -31,6 +31,7 @@ export const state = {
   secrets: new Map(config.clients.map((it) => [it.client_id, it.client_secret])),
   lie: null, // what the next answers say instead: lies.js
   endpoints: new Map(), // by oidc-provider's route name: { status } or { hang: true }
+  redirects: new Set(), // where clients may redirect to besides what they are registered with
   settings: { refresh_tokens: true, userinfo_only: [] },
   seen: [],
   listening: null, // set below: (on) => Promise
@@ -74,6 +75,11 @@ const provider = new Provider(issuer, {
     return grant;
   },
 });
+
+const registered = provider.Client.prototype.redirectUriAllowed;
+provider.Client.prototype.redirectUriAllowed = function allowed(uri) {
+  return state.redirects.has(uri) || registered.call(this, uri);
+};
 
 provider.on('server_error', (_ctx, error) => console.error(error));
 provider.on('grant.error', (_ctx, error) => console.error('token:', error.message, error.error_detail ?? ''));
