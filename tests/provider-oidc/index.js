@@ -7,15 +7,18 @@
 //
 // It listens on 127.0.0.1 without TLS; issuer http://127.0.0.1:PORT. On the control port tests change accounts, break
 // endpoints and have it lie (control.js, lies.js). Nothing is kept when it ends.
-import { randomBytes } from 'node:crypto';
+import { generateKeyPair, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { control } from './control.js';
 import { Keys, answer } from './lies.js';
 import { login } from './login.js';
 
+// Found while the modules load.
+const pair = promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
 const { default: Provider } = await import(pathToFileURL(join(process.argv[3], 'oidc-provider/lib/index.js')));
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const issuer = `http://127.0.0.1:${config.port}`;
@@ -27,7 +30,7 @@ const OTHERS = ['groups', 'roles', 'department', 'tid', 'oid', 'hd', 'custom'];
 export const state = {
   issuer,
   accounts: new Map(config.accounts.map((it) => [it.user, { disabled: false, overage: false, ...it }])),
-  keys: new Keys(),
+  keys: new Keys(await pair),
   secrets: new Map(config.clients.map((it) => [it.client_id, it.client_secret])),
   lie: null, // what the next answers say instead: lies.js
   endpoints: new Map(), // by oidc-provider's route name: { status } or { hang: true }

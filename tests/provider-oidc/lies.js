@@ -2,12 +2,11 @@
 //
 // A lie: { "times": how many answers, "header": {…}, "claims": {… null removes}, "userinfo": {…}, "tokens": {…},
 //          "sign": one of SIGNERS, "callback": {query parameters of the redirect to the client; null removes} }
-import { createHmac, createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 
 const base64 = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
-function key() {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+function key({ privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })) {
   const names = { kid: randomUUID(), use: 'sig', alg: 'RS256' };
   return {
     kid: names.kid,
@@ -19,10 +18,9 @@ function key() {
 }
 
 export class Keys {
-  constructor() {
-    this.current = key();
+  constructor(pair) {
+    this.current = key(pair);
     this.published = [this.current];
-    this.first = this.current; // oidc-provider itself always signs with this one
   }
 
   rotate(keep) {
@@ -31,7 +29,7 @@ export class Keys {
   }
 }
 
-const rs256 = (input, with_) => sign('RSA-SHA256', Buffer.from(input), createPrivateKey(with_.privateKey.export({ type: 'pkcs8', format: 'pem' }))).toString('base64url');
+const rs256 = (input, { privateKey }) => sign('RSA-SHA256', Buffer.from(input), privateKey).toString('base64url');
 const hs256 = (input, secret) => createHmac('sha256', secret).update(input).digest('base64url');
 
 // Each returns [changes of the header, (input) => signature].

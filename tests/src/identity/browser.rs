@@ -1,4 +1,4 @@
-//! A real browser: Debian's Chromium without a window, driven over WebDriver.
+//! A real browser: Debian's Chromium without a window, driven over `WebDriver`.
 //!
 //! ```ignore
 //! let browser = browser::shared().await;
@@ -251,7 +251,7 @@ impl Browser {
         file
     }
 
-    /// The name that assistive technology reads for an element: WebDriver §12.4.10.
+    /// The name that assistive technology reads for an element: `WebDriver` §12.4.10.
     async fn label(&self, element: &Element) -> Option<String> {
         let path = format!("element/{}/computedlabel", element.element_id().as_ref());
         let said = self.client.issue_cmd(Raw { method: Method::GET, path, body: None }).await;

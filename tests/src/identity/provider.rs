@@ -1,4 +1,4 @@
-//! An enterprise's OpenID provider: the real `oidc-provider` (`tests/provider-oidc`), with controls.
+//! An enterprise's `OpenID` provider: the real `oidc-provider` (`tests/provider-oidc`), with controls.
 //!
 //! What it says is true until a test asks for a [`Lie`] or a [`Fault`] ([`lies`]).
 
@@ -11,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use url::Url;
@@ -82,12 +83,12 @@ impl OidcProvider {
         });
         let file = place.join("config.json");
         fs::write(&file, config.to_string())?;
-        let modules = prepared("--oidc-modules")?;
+        let (node, modules) = programs()?;
         ensure!(modules.exists(), "{} is not there: tools/prepare --tests", modules.display());
         let script = repository().join("tests/provider-oidc/index.js").display().to_string();
         let arguments = [&script, &file.display().to_string(), &modules.display().to_string()];
         let process = Process::start(
-            &prepared("--node-folder")?.join("node"),
+            &node,
             &arguments.map(String::as_str),
             &place,
             &place.join("logs/oidc.log"),
@@ -278,6 +279,18 @@ impl OidcProvider {
 
         Agent::new().send(&self.url("/token"), form.client(CLIENT, SECRET)).await
     }
+}
+
+/// Node, and the modules of the provider. Asked for once.
+fn programs() -> Result<(PathBuf, PathBuf)> {
+    static FOUND: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
+    let mut found = FOUND.lock().unwrap();
+    if let Some(found) = found.as_ref() {
+        return Ok(found.clone());
+    }
+    let paths = (prepared("--node-folder")?.join("node"), prepared("--oidc-modules")?);
+
+    Ok(found.insert(paths).clone())
 }
 
 /// A parameter of an address's query.

@@ -1,4 +1,4 @@
-//! What an OpenID provider must not do, and does.
+//! What an `OpenID` provider must not do, and does.
 
 use serde_json::{Value, json};
 
@@ -51,29 +51,29 @@ pub struct Lie(Value);
 
 impl Lie {
     /// These claims stand in the `id_token` instead; `null` leaves one out.
-    pub fn claims(claims: Value) -> Self {
+    pub fn claims(claims: &Value) -> Self {
         Self(json!({ "claims": claims }))
     }
 
     /// A nonce nobody sent.
     pub fn wrong_nonce() -> Self {
-        Self::claims(json!({ "nonce": "not-the-one-you-sent" }))
+        Self::claims(&json!({ "nonce": "not-the-one-you-sent" }))
     }
 
     /// Another issuer in the `id_token`.
     pub fn wrong_issuer() -> Self {
-        Self::claims(json!({ "iss": "http://127.0.0.1:1" }))
+        Self::claims(&json!({ "iss": "http://127.0.0.1:1" }))
     }
 
     /// An `id_token` for another client.
     pub fn wrong_audience() -> Self {
-        Self::claims(json!({ "aud": "somebody-else" }))
+        Self::claims(&json!({ "aud": "somebody-else" }))
     }
 
     /// An `id_token` that ended an hour ago.
     pub fn expired() -> Self {
         let now = crate::world::tokens::now();
-        Self::claims(json!({ "iat": now - 7200, "exp": now - 3600 }))
+        Self::claims(&json!({ "iat": now - 7200, "exp": now - 3600 }))
     }
 
     /// An `id_token` signed in another way.
@@ -89,17 +89,17 @@ impl Lie {
     }
 
     /// These parameters in the redirect back to the client; `null` leaves one out (`iss`: RFC 9207).
-    pub fn callback(parameters: Value) -> Self {
+    pub fn callback(parameters: &Value) -> Self {
         Self(json!({ "callback": parameters }))
     }
 
     /// These claims at the userinfo endpoint (a foreign `sub`, say).
-    pub fn userinfo(claims: Value) -> Self {
+    pub fn userinfo(claims: &Value) -> Self {
         Self(json!({ "userinfo": claims }))
     }
 
     /// These members of the token answer: `id_token: null`, say.
-    pub fn tokens(members: Value) -> Self {
+    pub fn tokens(members: &Value) -> Self {
         Self(json!({ "tokens": members }))
     }
 
