@@ -19,7 +19,8 @@ const ACTS = {
     state.lie = { times: 1, ...lie };
   },
   '/truth': (state) => { state.lie = null; },
-  // { name: authorization | token | userinfo | jwks | discovery | revocation, status? | hang? }; neither: it works again
+  // { name: authorization | token | userinfo | jwks | discovery | revocation, status? | hang? }
+  // neither: it works again
   '/endpoint': (state, { name, ...fault }) => {
     if (fault.status || fault.hang) state.endpoints.set(name, fault);
     else state.endpoints.delete(name);

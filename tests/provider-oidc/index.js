@@ -23,6 +23,7 @@ const { default: Provider } = await import(pathToFileURL(join(process.argv[3], '
 const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const issuer = `http://127.0.0.1:${config.port}`;
 
+const DAY = 86400; // seconds
 const EMAIL = ['email', 'email_verified'];
 const PROFILE = ['name', 'preferred_username', 'given_name', 'family_name'];
 const OTHERS = ['groups', 'roles', 'department', 'tid', 'oid', 'hd', 'custom'];
@@ -64,7 +65,10 @@ const provider = new Provider(issuer, {
   issueRefreshToken: async (_ctx, client) => state.settings.refresh_tokens && client.grantTypeAllowed('refresh_token'),
   expiresWithSession: async () => false,
   rotateRefreshToken: true,
-  ttl: { AccessToken: 600, AuthorizationCode: 60, IdToken: 600, RefreshToken: 86400, Session: 86400, Interaction: 600, Grant: 86400 },
+  ttl: {
+    AccessToken: 600, AuthorizationCode: 60, IdToken: 600, Interaction: 600,
+    Grant: DAY, RefreshToken: DAY, Session: DAY,
+  },
   interactions: { url: (_ctx, interaction) => `/login/${interaction.uid}` },
   async findAccount(_ctx, sub) {
     const account = bySub(sub);
@@ -72,7 +76,8 @@ const provider = new Provider(issuer, {
   },
   // Consent is given by the enterprise, for everybody.
   async loadExistingGrant(ctx) {
-    const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
+    const { client, session } = ctx.oidc;
+    const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
     grant.addOIDCScope('openid offline_access email profile');
     await grant.save();
     return grant;

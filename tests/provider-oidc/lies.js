@@ -1,7 +1,7 @@
 // What oidc-provider would never do. It signs and answers as ever; this stands before it and changes the answer.
 //
-// A lie: { "times": how many answers, "header": {…}, "claims": {… null removes}, "userinfo": {…}, "tokens": {…},
-//          "sign": one of SIGNERS, "callback": {query parameters of the redirect to the client; null removes} }
+// A lie: { "times": how many answers, "header": {…}, "claims": {…}, "userinfo": {…}, "tokens": {…}, "sign": one of
+//          SIGNERS, "callback": {query parameters of the redirect to the client} }; everywhere null removes
 import { createHmac, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 
 const base64 = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
@@ -39,8 +39,8 @@ const SIGNERS = {
   hs256_secret: (_state, secret) => [{ alg: 'HS256', kid: undefined }, (input) => hs256(input, secret)],
   hs256_public_key: ({ keys }) => [{ alg: 'HS256', kid: keys.current.kid }, (input) => hs256(input, keys.current.pem)],
   // A key that nobody published, under the name of one that is, and under its own.
-  unpublished: ({ keys }) => { const other = key(); return [{ kid: keys.current.kid }, (input) => rs256(input, other)]; },
-  unknown_kid: () => { const other = key(); return [{ kid: other.kid }, (input) => rs256(input, other)]; },
+  unpublished: ({ keys }) => [{ kid: keys.current.kid }, (input) => rs256(input, key())],
+  unknown_kid: () => [{ kid: randomUUID() }, (input) => rs256(input, key())],
   broken: ({ keys }) => [{ kid: keys.current.kid }, (input) => rs256(`${input} `, keys.current)],
 };
 export const signers = Object.keys(SIGNERS);
@@ -55,7 +55,8 @@ function overage(state, claims) {
   const account = [...state.accounts.values()].find((it) => it.claims.sub === claims.sub);
   if (!account?.overage) return claims;
   const endpoint = `${state.issuer}/lookup/${encodeURIComponent(account.user)}/getMemberObjects`;
-  return { ...changed(claims, { groups: null }), _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint } } };
+  const elsewhere = { _claim_names: { groups: 'src1' }, _claim_sources: { src1: { endpoint } } };
+  return changed(claims, { groups: null, ...elsewhere });
 }
 
 function id_token(state, jwt, secret, lie) {
@@ -76,7 +77,14 @@ function callback(url, changes) {
   return to.href;
 }
 
-const ROUTES = { '/auth': 'authorization', '/token': 'token', '/me': 'userinfo', '/jwks': 'jwks', '/.well-known/openid-configuration': 'discovery', '/token/revocation': 'revocation' };
+const ROUTES = {
+  '/auth': 'authorization',
+  '/token': 'token',
+  '/token/revocation': 'revocation',
+  '/me': 'userinfo',
+  '/jwks': 'jwks',
+  '/.well-known/openid-configuration': 'discovery',
+};
 
 // Who asks, by client_secret_basic or client_secret_post: names only, no secret.
 const client = (ctx) => ctx.oidc?.client?.clientId;

@@ -1,7 +1,8 @@
 // The page where people sign in: user name and password, nothing from elsewhere.
 const escaped = (text) => String(text ?? '').replace(/[&<>"']/g, (it) => `&#${it.charCodeAt(0)};`);
 
-const page = (user, fault) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in at the enterprise</title>
+const page = (user, fault) => `<!doctype html><html lang="en"><meta charset="utf-8">
+<title>Sign in at the enterprise</title>
 <h1>Sign in at the enterprise</h1>${fault ? `<p role="alert">${fault}</p>` : ''}
 <form method="post"><p><label>User name <input name="user" value="${escaped(user)}" required></label>
 <p><label>Password <input name="password" type="password" required></label>

@@ -39,7 +39,7 @@ const PRESSED: &str = "button, a, input[type=submit], input[type=button], [role=
 const FILLED: &str = "input, textarea";
 
 /// As root in a container; nothing of its own on the network; no place outside this computer exists.
-const ARGUMENTS: [&str; 12] = [
+const ARGUMENTS: [&str; 13] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -49,6 +49,7 @@ const ARGUMENTS: [&str; 12] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE [::1]",
     // It ends when its driver does, however that ends: the pipe closes.
     "--remote-debugging-pipe",
