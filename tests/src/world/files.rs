@@ -50,6 +50,9 @@ pub fn write(
     fs::write(run.join("tls/cert.pem"), front.cert)?;
     fs::write(run.join("tls/key.pem"), front.key)?;
     fs::write(run.join("tls/ca.pem"), authority.pem())?;
+    for (path, text) in &setup.files {
+        fs::write(place.join(path), text)?;
+    }
     let module = repository().join("target/wasm").join(format!("{}.wasm", setup.module));
     ensure!(module.exists(), "{} is not there: tools/build-wasm", module.display());
     symlink(module, run.join("tollgate_filter.wasm"))?;
