@@ -8,7 +8,8 @@ use crate::world::setup::{Edit, Setup};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// The files that Envoy reads.
@@ -51,13 +52,26 @@ pub fn write(
     fs::write(run.join("tls/key.pem"), front.key)?;
     fs::write(run.join("tls/ca.pem"), authority.pem())?;
     for (path, text) in &setup.files {
-        fs::write(place.join(path), text)?;
+        secret(&place.join(path), text)?;
     }
     let module = repository().join("target/wasm").join(format!("{}.wasm", setup.module));
     ensure!(module.exists(), "{} is not there: tools/build-wasm", module.display());
     symlink(module, run.join("tollgate_filter.wasm"))?;
 
     Ok(())
+}
+
+/// Takes a file or a directory from everybody but its owner.
+pub fn close(path: &Path) -> Result<()> {
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o700))?)
+}
+
+/// Writes a file that only its owner can read.
+fn secret(path: &Path, text: &str) -> Result<()> {
+    let mut options = fs::File::options();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+
+    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// A file's text after the edits that are meant for it.
