@@ -37,6 +37,7 @@ pub(crate) struct Place {
     pub(crate) siem: Option<PathBuf>,
     pub(crate) identity: Option<PathBuf>,
     pub(crate) token_signer: Option<TokenSigner>,
+    pub(crate) socket: Option<PathBuf>,
 }
 
 impl Place {
@@ -45,7 +46,8 @@ impl Place {
         let data = Data::new(directory.path().join("data"));
         data.create()?;
         keys::init(&data)?;
-        let place = Self { data, directory, siem: None, identity: None, token_signer: None };
+        let place =
+            Self { data, directory, siem: None, identity: None, token_signer: None, socket: None };
         place.publish(POLICY)?;
         Ok(place)
     }
@@ -79,7 +81,7 @@ impl Place {
             siem: self.siem.clone(),
             identity: self.identity.clone(),
             token_signer: self.token_signer.clone(),
-            operator_socket: None,
+            operator_socket: self.socket.clone(),
             operator_socket_mode: 0o666,
         }
     }
