@@ -3,6 +3,8 @@
 
 mod world;
 mod signs_in;
+mod operates;
+mod operates_here;
 mod feeds_the_gate;
 mod governs;
 mod access;
