@@ -6,6 +6,7 @@ use crate::keys::{self, KeyError};
 use crate::store::measures::{Measure, word};
 use contract::audit::{Event, Kind, Outcome, Payload};
 use contract::envelope::hex;
+use serde_json::Value;
 use std::fs;
 
 /// The client that operators' acts come from.
@@ -22,6 +23,8 @@ pub struct Act {
     who: String,
     what: String,
     credential_id: Option<String>,
+    before: Option<Value>,
+    after: Option<Value>,
 }
 
 impl Act {
@@ -36,6 +39,8 @@ impl Act {
             who: operator(),
             what: what.into(),
             credential_id: None,
+            before: None,
+            after: None,
         })
     }
 
@@ -43,6 +48,18 @@ impl Act {
     #[must_use]
     pub fn on(self, credential_id: &str) -> Self {
         Self { credential_id: Some(credential_id.to_owned()), ..self }
+    }
+
+    /// By somebody else: a directory, a list of revoked certificates.
+    #[must_use]
+    pub fn by(self, who: &str) -> Self {
+        Self { who: who.to_owned(), ..self }
+    }
+
+    /// With what it changed, before and after.
+    #[must_use]
+    pub fn changing(self, before: Option<Value>, after: Option<Value>) -> Self {
+        Self { before, after, ..self }
     }
 
     /// Who acts.
@@ -76,7 +93,12 @@ impl Act {
             outcome: Outcome::Allowed,
             credential_id: self.credential_id.clone().map(Into::into),
             complete: true,
-            payload: Payload { target: Some(self.what.clone().into()), ..Payload::default() },
+            payload: Payload {
+                target: Some(self.what.clone().into()),
+                before: self.before.clone(),
+                after: self.after.clone(),
+                ..Payload::default()
+            },
             ..Event::default()
         }
     }

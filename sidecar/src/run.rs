@@ -6,9 +6,12 @@
 
 use crate::access_log::Receiver;
 use crate::args::{Args, Command, LogFormat, ServeArgs};
+use crate::attempts::Attempts;
 use crate::counters::Counters;
+use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::identity::Identity;
 use crate::keys::{Live, Ring};
 use crate::operators::Operators;
 use crate::policy::live::Follower;
@@ -19,7 +22,7 @@ use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
     access, audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy,
-    public, siem, standing, users,
+    public, scim, siem, standing, users,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -74,6 +77,7 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         Command::User(command) => users::run(command, &data, screen).await,
         Command::Pat(command) => pats::run(command, &data, screen).await,
         Command::Access(command) => access::run(command, &data, screen).await,
+        Command::Scim(command) => scim::command::run(command, &data, screen).await,
         Command::Audit(command) => audit::run(command, &data, screen).await,
         Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
@@ -175,6 +179,8 @@ impl Sidecar {
         let counters = Arc::new(Counters::default());
 
         data.create()?;
+        let identity = settings.identity.as_deref().map(Identity::read).transpose()?;
+        let identity = Arc::new(identity.unwrap_or_default());
         let lock = lock(data)?;
         let keys_seen = keys::listing(&data.signing());
         let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
@@ -185,15 +191,7 @@ impl Sidecar {
         standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
-        let public = listen(settings.public, "public").await?;
-        let gate = listen(settings.gate, "gate").await?;
-        let operators = listen(settings.operators, "operators").await?;
-        let addresses = Addresses {
-            public: public.local_addr()?,
-            gate: gate.local_addr()?,
-            operators: operators.local_addr()?,
-        };
-
+        let (listeners, addresses) = Listeners::open(&settings).await?;
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
@@ -214,7 +212,9 @@ impl Sidecar {
             settings: Arc::clone(&settings),
             counters: Arc::clone(&counters),
             away: Arc::default(),
+            attempts: Arc::new(Attempts::new(&identity.attempts)),
         };
+        let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
             policy: policy_now,
             keys: keys_now,
@@ -228,9 +228,9 @@ impl Sidecar {
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        served.spawn(answer(public, public::routes(sign_in), drain.clone()));
-        served.spawn(answer(gate, gate::routes(documents, receiver), drain.clone()));
-        served.spawn(answer(operators, operators::routes(about), drain));
+        served.spawn(answer(listeners.public, public::routes(sign_in, directory), drain.clone()));
+        served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
+        served.spawn(answer(listeners.operators, operators::routes(about), drain));
         announce(&settings, &addresses);
 
         let data = settings.data.clone();
@@ -289,6 +289,28 @@ fn lock(data: &Data) -> Result<File> {
     }
 
     Ok(file)
+}
+
+/// What listens.
+struct Listeners {
+    public: TcpListener,
+    gate: TcpListener,
+    operators: TcpListener,
+}
+
+impl Listeners {
+    async fn open(settings: &Settings) -> Result<(Self, Addresses)> {
+        let public = listen(settings.public, "public").await?;
+        let gate = listen(settings.gate, "gate").await?;
+        let operators = listen(settings.operators, "operators").await?;
+        let addresses = Addresses {
+            public: public.local_addr()?,
+            gate: gate.local_addr()?,
+            operators: operators.local_addr()?,
+        };
+
+        Ok((Self { public, gate, operators }, addresses))
+    }
 }
 
 async fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {

@@ -32,6 +32,11 @@ pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Res
         UserCommand::Enable { email } => {
             let store = Store::open(data).await?;
             let user_id = address(email)?;
+            if store.is_deprovisioned(&user_id).await? {
+                return Err(Failure::Refused(format!(
+                    "the directory has ended {user_id}: activate them there, and they are enabled here"
+                )));
+            }
             let act = Act::new(format!("user enable {user_id}"))?;
             if !store.enable_user(&user_id, &act).await? {
                 return Err(unknown(&user_id));
@@ -135,7 +140,10 @@ pub fn address(email: &str) -> Result<String, Failure> {
 }
 
 /// These words travel in headers, where a line break or a space at the end would change them.
-fn header_safe(word: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Refused`], if it would.
+pub fn header_safe(word: &str) -> Result<(), Failure> {
     let plain = word.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if plain && !word.is_empty() && word.trim() == word && word.len() <= 128 {
         return Ok(());

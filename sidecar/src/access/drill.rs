@@ -196,7 +196,7 @@ async fn restore(laid: &Measure, store: &Store, screen: &mut Screen) -> Result<(
     for _ in 0..TRIES {
         match store.lift(Kind::User, user_id, Which::This(laid), clock::now(), &act).await {
             Ok(Lifted::Done(..)) => return Ok(()),
-            Ok(Lifted::None | Lifted::Final) => {
+            Ok(Lifted::None | Lifted::Final | Lifted::Directory) => {
                 screen.say(&format!(
                     "Somebody else has restored or revoked {user_id} meanwhile; that stays as it is."
                 ));

@@ -1,5 +1,6 @@
 //! Users and their tokens.
 
+use super::scim_stand::is_deprovisioned;
 use super::{Backend, Connection, DbRow, append, dialect, standing};
 use crate::acts::Act;
 use crate::content::seal;
@@ -94,6 +95,9 @@ impl Backend {
         let Some(on) = standing::named(&mut write, Kind::User, user_id).await? else {
             return Ok(false);
         };
+        if is_deprovisioned(&mut write, &on.id).await? {
+            return Ok(false);
+        }
         standing::remove(&mut write, Kind::User, &on.id, Some("revoked")).await?;
         standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;

@@ -1,5 +1,6 @@
 //! Who is revoked, paused or throttled.
 
+use super::scim_stand::is_deprovisioned;
 use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::acts::Act;
 use crate::content::seal;
@@ -18,7 +19,7 @@ pub(super) struct Named {
     pub(super) id: String,
     pub(super) sub: Option<String>,
     pub(super) user_id: Option<String>,
-    tenant_id: String,
+    pub(super) tenant_id: String,
 }
 
 impl Backend {
@@ -61,6 +62,12 @@ impl Backend {
         lifted.retain(|measure| which.is(measure));
         if kind == Kind::Credential && is_ended(&mut write, &named.id).await? {
             return Ok(Lifted::Final);
+        }
+        if kind == Kind::User
+            && lifted.iter().any(|measure| measure.effect == Effect::Revoked)
+            && is_deprovisioned(&mut write, &named.id).await?
+        {
+            return Ok(Lifted::Directory);
         }
         if lifted.is_empty() {
             return Ok(Lifted::None);
@@ -123,6 +130,7 @@ impl Backend {
         let mut untold = 0;
         for (sql, tells) in [
             ("DELETE FROM tokens WHERE expires_at < $1", false),
+            ("DELETE FROM exchanged WHERE expires_at < $1", false),
             ("DELETE FROM standing WHERE ends_at < $1", true),
             ("UPDATE standing SET told = FALSE WHERE told AND told_until < $1", true),
             // A token is over for good, and so is what `pat revoke` ended.
@@ -324,7 +332,7 @@ async fn live(
 }
 
 /// What holds of it.
-async fn held(
+pub(super) async fn held(
     write: &mut Connection,
     kind: Kind,
     id: &str,
