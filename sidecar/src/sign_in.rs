@@ -4,12 +4,16 @@
 //! stopped them, the policy takes this way from them, the token is noted *before* it is signed, and the gate
 //! is told who it was, because the row of the exchange is the gate's to write.
 
+pub mod exchange;
+pub mod mtls;
 pub mod pat;
 pub mod refused;
 pub mod reply;
+pub mod slow;
 
 pub use self::refused::Refused;
 
+use crate::attempts::Attempts;
 use crate::clock;
 use crate::counters::Counters;
 use crate::keys::Live;
@@ -50,6 +54,8 @@ pub struct SignIn {
     pub counters: Arc<Counters>,
     /// Is signing in impossible, and said to be so?
     pub away: Arc<AtomicBool>,
+    /// What failed lately.
+    pub attempts: Arc<Attempts>,
 }
 
 /// What the helper is told.
@@ -75,6 +81,9 @@ pub struct Wish {
     /// Seconds that the token lives; the gateway's own limit counts where it is lower.
     #[serde(default)]
     pub ttl: Option<u64>,
+    /// What it is minted from ends then, Unix seconds; so does the token. No client says that.
+    #[serde(skip)]
+    pub until: Option<u64>,
 }
 
 impl Wish {
@@ -158,10 +167,14 @@ impl SignIn {
             (Kind::Cert, cert),
         ];
         if let Some(measure) = self.store.stop_at_sign_in(&on, now).await? {
-            return Err(Unsigned::refused(measure.effect.into(), acted));
+            let why = match measure.kind {
+                Kind::Cert => Refused::CertificateRevoked,
+                _ => measure.effect.into(),
+            };
+            return Err(Unsigned::refused(why, acted));
         }
 
-        let ttl = self.ttl(wish);
+        let ttl = self.ttl(wish, now);
         let expires_at = now.saturating_add(ttl);
         let minted =
             Minted { jti: &ids.jti, sid: &ids.sid, credential_id, user, cert, now, expires_at };
@@ -215,10 +228,11 @@ impl SignIn {
     }
 
     /// Seconds that a token lives: what is asked for, within what is allowed.
-    fn ttl(&self, wish: &Wish) -> u64 {
+    fn ttl(&self, wish: &Wish, now: u64) -> u64 {
         let most = self.settings.token_ttl.as_secs();
+        let left = wish.until.map_or(most, |until| until.saturating_sub(now));
 
-        wish.ttl.unwrap_or(most).max(SHORTEST).min(most)
+        wish.ttl.unwrap_or(most).max(SHORTEST).min(most).min(left)
     }
 
     /// What the client and the gate are told of it.
