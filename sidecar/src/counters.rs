@@ -5,6 +5,7 @@ mod sinks;
 pub use self::sinks::{Reason, Sink, Sinks};
 
 use crate::clock;
+use crate::sign_in::Refused;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -82,8 +83,16 @@ pub struct Counters {
     pub store_errors: Counter,
     /// Tokens minted.
     pub mints: Counter,
-    /// Personal access tokens refused, by code.
-    pub refusals: [Counter; REFUSALS.len()],
+    /// Sign-ins refused, by code.
+    pub refusals: Refusals,
+    /// Sessions begun.
+    pub sessions: Counter,
+    /// Times a provider vouched for somebody again.
+    pub provider_confirmed: Counter,
+    /// Times one did not any more.
+    pub provider_refused: Counter,
+    /// Times one did not answer as it must.
+    pub provider_away: Counter,
     /// Policies refused after the start.
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
@@ -94,16 +103,21 @@ pub struct Counters {
     pub sinks: Sinks,
 }
 
-/// The codes a refused sign-in has, in the order of [`Counters::refusals`].
-pub const REFUSALS: [&str; 7] = [
-    "pat_missing",
-    "pat_unknown",
-    "pat_expired",
-    "pat_revoked",
-    "user_disabled",
-    "access_revoked",
-    "access_paused",
-];
+/// A counter for each reason not to be signed in, in the order of [`Refused::ALL`].
+#[derive(Debug)]
+pub struct Refusals(Vec<Counter>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Refused::ALL.iter().map(|_| Counter::default()).collect())
+    }
+}
+
+impl Refusals {
+    fn each(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
+        Refused::ALL.iter().map(|why| why.code()).zip(&self.0)
+    }
+}
 
 impl Counters {
     /// One more transaction that took so long.
@@ -114,8 +128,8 @@ impl Counters {
 
     /// One more refusal with this code.
     pub fn refused(&self, code: &str) {
-        for (name, counter) in REFUSALS.iter().zip(&self.refusals) {
-            if *name == code {
+        for (name, counter) in self.refusals.each() {
+            if name == code {
                 counter.one();
             }
         }
@@ -141,9 +155,18 @@ impl Counters {
             line(&mut text, name, Some(("way", label)), way.duplicates.get());
         }
         let name = "tollgate_auth_refusals_total";
-        head(&mut text, name, "counter", "Personal access tokens refused, by code.");
-        for (code, counter) in REFUSALS.iter().zip(&self.refusals) {
+        head(&mut text, name, "counter", "Sign-ins refused, by code.");
+        for (code, counter) in self.refusals.each() {
             line(&mut text, name, Some(("code", code)), counter.get());
+        }
+        let name = "tollgate_provider_answers_total";
+        head(&mut text, name, "counter", "What OpenID providers answered at refreshes.");
+        for (answer, counter) in [
+            ("confirmed", &self.provider_confirmed),
+            ("refused", &self.provider_refused),
+            ("away", &self.provider_away),
+        ] {
+            line(&mut text, name, Some(("answer", answer)), counter.get());
         }
         let name = "tollgate_store_append_seconds";
         head(&mut text, name, "summary", "Transactions that store rows, and how long they took.");
@@ -163,11 +186,12 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 17] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
             ("tollgate_auth_mints_total", C, "Tokens minted.", self.mints.get()),
+            ("tollgate_auth_sessions_total", C, "Sessions begun.", self.sessions.get()),
             (
                 "tollgate_audit_grpc_dropped_total",
                 C,

@@ -3,9 +3,17 @@
 //! What stands here is about this installation and its operators' business, as Envoy's clusters are. *Which*
 //! way of signing in is accepted from whom is the policy's, signed by the security team.
 
+pub mod check;
+pub mod command;
+pub mod shape;
+
+use crate::policy::compile::{SourceError, read, slips};
+use crate::policy::walk::{Found, walk};
+use crate::policy::yaml::{self, At};
+use crate::settings::Settings;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The schema this build reads.
 pub const SCHEMA: &str = "tollgate.identity/v1";
@@ -40,6 +48,55 @@ pub struct Identity {
     pub attempts: Attempts,
 }
 
+/// The file that `serve` was told of; nothing of it where it was told of none.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn of(settings: &Settings) -> Result<Identity, SourceError> {
+    settings.identity.as_deref().map_or_else(|| Ok(Identity::default()), Identity::read)
+}
+
+impl Identity {
+    /// Reads a file, and the secrets and authorities that it names.
+    ///
+    /// # Errors
+    /// [`SourceError`]: every fault at once, with its line.
+    pub fn read(path: &Path) -> Result<Self, SourceError> {
+        let text = read(path)?;
+
+        Self::parse(&text).map_err(|found| SourceError::Faults { path: path.to_owned(), found })
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Every fault, in the order of lines: those of form and those of sense.
+    pub fn parse(text: &str) -> Result<Self, Vec<Found>> {
+        let root = yaml::parse(text).map_err(slips)?;
+        let walked = walk(&root, shape::IDENTITY);
+        let identity: Self = match serde_json::from_value(walked.value.clone()) {
+            Ok(identity) => identity,
+            // Only if the shapes and the types were no longer the same.
+            Err(error) => {
+                let problem = error.to_string();
+                return Err(vec![Found { at: At::START, place: String::new(), problem }]);
+            }
+        };
+        let sense = check::check(&identity).into_iter();
+        let sense = sense.filter(|fault| !walked.is_faulty(&fault.place));
+        let mut found: Vec<Found> = sense
+            .map(|fault| {
+                let at = walked.at(&fault.place);
+                Found { at, place: fault.place, problem: fault.problem }
+            })
+            .collect();
+        found.extend(walked.found);
+        found.sort_by_key(|found| found.at);
+
+        if found.is_empty() { Ok(identity) } else { Err(found) }
+    }
+}
+
 /// An `OpenID` provider (`OpenID` Connect Core 1.0), of one tenant or of several.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +121,9 @@ pub struct Provider {
     /// What is asked for; `openid`, `email`, `profile` and `offline_access` unless said.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What else the request to sign in says, such as `prompt: consent`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
     /// E-mail domains whose people may sign in here; the only ones that this provider may speak for.
     pub domains: Vec<String>,
     /// Groups whose members may; empty for everybody.
@@ -271,3 +331,6 @@ impl Default for Attempts {
         Self { free: 10, longest: 300 }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,11 +15,12 @@ use crate::policy::live::Follower;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings};
 use crate::sign_in::SignIn;
+use crate::sign_in::session::Sessions;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    access, audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy,
-    public, siem, standing, users,
+    access, audit, checkpoints, cost, gate, holes, identity, intake, intents, keys, operators,
+    pats, policy, public, sessions, siem, standing, users,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -77,6 +78,8 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command, &data, screen).await,
         Command::Cost(command) => cost::run(command, &data, screen).await,
         Command::Policy(command) => policy::command::run(command, &data, screen).await,
+        Command::Identity(command) => identity::command::run(command, screen),
+        Command::Session(command) => sessions::run(command, &data, screen).await,
         Command::Keys(command) => keys::command::run(command, &data, screen).await,
     }
 }
@@ -183,6 +186,8 @@ impl Sidecar {
         let policy_now = follower.now();
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
         standing::confirmed(&counters);
+        let identity = identity::of(&settings)?;
+        let sessions = Sessions::start(&identity, data).await?;
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
         let public = listen(settings.public, "public").await?;
@@ -214,6 +219,7 @@ impl Sidecar {
             settings: Arc::clone(&settings),
             counters: Arc::clone(&counters),
             away: Arc::default(),
+            sessions,
         };
         let documents = Gate {
             policy: policy_now,

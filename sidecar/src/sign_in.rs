@@ -7,12 +7,13 @@
 pub mod pat;
 pub mod refused;
 pub mod reply;
+pub mod session;
 
 pub use self::refused::Refused;
 
 use crate::clock;
 use crate::counters::Counters;
-use crate::keys::Live;
+use crate::keys::{KeyError, Live};
 use crate::policy::Published;
 use crate::settings::Settings;
 use crate::store::{Held, Minted, Store, StoreError, User};
@@ -49,6 +50,17 @@ pub struct SignIn {
     pub counters: Arc<Counters>,
     /// Is signing in impossible, and said to be so?
     pub away: Arc<AtomicBool>,
+    /// Sessions, where there are providers.
+    pub sessions: Option<Arc<session::Sessions>>,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// `aud`.
+    pub audience: String,
+    /// Most seconds that it may live.
+    pub most: u64,
 }
 
 /// What the helper is told.
@@ -104,6 +116,13 @@ pub struct Proven<'a> {
     pub told: Told,
 }
 
+/// No random bytes for an id or secret.
+impl From<KeyError> for Unsigned {
+    fn from(error: KeyError) -> Self {
+        Self::Mint(error.into())
+    }
+}
+
 /// Why nobody was signed in.
 #[derive(Debug, Error)]
 pub enum Unsigned {
@@ -129,11 +148,22 @@ impl Unsigned {
 pub type Signed = Result<(Answer, Acted), Unsigned>;
 
 impl SignIn {
-    /// Mints a token for somebody who has proved who they are.
+    /// Mints a token that the gate believes, for somebody who has proved who they are.
     ///
     /// # Errors
     /// [`Unsigned`]: they are stopped, or nothing can be noted or signed.
     pub async fn mint(&self, proven: Proven<'_>, wish: &Wish) -> Signed {
+        let most = self.settings.token_ttl.as_secs();
+        let audience = self.settings.audience.clone();
+
+        self.mint_for(proven, wish, &Purpose { audience, most }).await
+    }
+
+    /// Mints a token for one purpose.
+    ///
+    /// # Errors
+    /// As [`Self::mint`].
+    pub async fn mint_for(&self, proven: Proven<'_>, wish: &Wish, purpose: &Purpose) -> Signed {
         let now = clock::now();
         let policy_version = self.policy.borrow().version.clone();
         let mut acted = acted(&proven, &policy_version);
@@ -156,7 +186,7 @@ impl SignIn {
             return Err(Unsigned::refused(measure.effect.into(), acted));
         }
 
-        let ttl = self.ttl(wish);
+        let ttl = wish.ttl.unwrap_or(purpose.most).max(SHORTEST).min(purpose.most);
         let expires_at = now.saturating_add(ttl);
         let minted =
             Minted { jti: &ids.jti, sid: &ids.sid, credential_id, user, cert, now, expires_at };
@@ -171,7 +201,7 @@ impl SignIn {
             certificate: proven.certificate.clone(),
             policy_version: &policy_version,
             issuer: &self.settings.issuer,
-            audience: &self.settings.audience,
+            audience: &purpose.audience,
             now,
             ttl,
         };
@@ -180,13 +210,6 @@ impl SignIn {
         acted.session_id = Some(ids.sid);
 
         Ok((Answer { token, ttl, headers, session: None, session_expires_in: None }, acted))
-    }
-
-    /// Seconds that a token lives: what is asked for, within what is allowed.
-    fn ttl(&self, wish: &Wish) -> u64 {
-        let most = self.settings.token_ttl.as_secs();
-
-        wish.ttl.unwrap_or(most).max(SHORTEST).min(most)
     }
 
     /// What the client and the gate are told of it.

@@ -135,7 +135,10 @@ pub fn address(email: &str) -> Result<String, Failure> {
 }
 
 /// These words travel in headers, where a line break or a space at the end would change them.
-fn header_safe(word: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Refused`], if it would.
+pub fn header_safe(word: &str) -> Result<(), Failure> {
     let plain = word.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if plain && !word.is_empty() && word.trim() == word && word.len() <= 128 {
         return Ok(());

@@ -29,10 +29,14 @@ mod lineage;
 mod links;
 #[path = "shared/people.rs"]
 mod people;
+#[path = "shared/persons.rs"]
+mod persons;
 #[path = "shared/policies.rs"]
 mod policies;
 #[path = "shared/sequences.rs"]
 mod sequences;
+#[path = "shared/sessions.rs"]
+mod sessions;
 #[path = "shared/spend.rs"]
 mod spend;
 #[path = "shared/standing.rs"]
