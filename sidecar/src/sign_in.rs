@@ -15,6 +15,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::keys::{KeyError, Live};
 use crate::policy::Published;
+use crate::sealing::SealError;
 use crate::settings::Settings;
 use crate::store::{Held, Minted, Store, StoreError, User};
 use crate::tokens::{self, Ids, MintError, Order};
@@ -119,6 +120,12 @@ pub struct Proven<'a> {
 /// No random bytes for an id or secret.
 impl From<KeyError> for Unsigned {
     fn from(error: KeyError) -> Self {
+        Self::Mint(error.into())
+    }
+}
+
+impl From<SealError> for Unsigned {
+    fn from(error: SealError) -> Self {
         Self::Mint(error.into())
     }
 }

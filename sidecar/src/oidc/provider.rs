@@ -21,13 +21,17 @@ use openidconnect::{
 use serde_json::Value;
 use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use thiserror::Error as ThisError;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 /// What is asked for unless the configuration says.
 const SCOPES: [&str; 3] = ["email", "profile", "offline_access"];
+
+/// How long it is asked for what the answer leaves open.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most pages of groups that are read.
 const MOST_PAGES: usize = 20;
@@ -65,6 +69,15 @@ impl std::fmt::Debug for Told {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Told")
     }
+}
+
+/// What a provider answers when it is asked again.
+#[derive(Debug)]
+pub struct Renewed {
+    /// What it is asked with the next time, if that has changed; to be kept whatever else it says.
+    pub refresh_token: Option<String>,
+    /// What it tells.
+    pub told: Result<Told, Trouble>,
 }
 
 /// What a sign-in must come back with.
@@ -204,15 +217,29 @@ impl Provider {
     }
 
     /// Asks again, with the refresh token (Core §12).
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub async fn renew(&self, refresh_token: &str, subject: &str) -> Result<Told, Trouble> {
+    pub async fn renew(&self, refresh_token: &str, subject: &str) -> Renewed {
+        match self.refreshed(refresh_token).await {
+            Ok(answer) => {
+                let refresh_token = answer.refresh_token().map(|token| token.secret().clone());
+                let told = timeout(PATIENCE, self.still(&answer, subject)).await;
+                let late = || Err(Trouble::Away(format!("no answer in {} s", PATIENCE.as_secs())));
+                Renewed { refresh_token, told: told.unwrap_or_else(|_| late()) }
+            }
+            Err(trouble) => Renewed { refresh_token: None, told: Err(trouble) },
+        }
+    }
+
+    async fn refreshed(&self, refresh_token: &str) -> Result<CoreTokenResponse, Trouble> {
         self.keep_fresh().await;
         let client = self.client(&self.known());
         let token = RefreshToken::new(refresh_token.to_owned());
         let request = client.exchange_refresh_token(&token).map_err(|why| away(&why))?;
-        let answer = request.request_async(&self.http).await.map_err(|error| trouble(&error))?;
+
+        request.request_async(&self.http).await.map_err(|error| trouble(&error))
+    }
+
+    /// What it tells of the same person again.
+    async fn still(&self, answer: &CoreTokenResponse, subject: &str) -> Result<Told, Trouble> {
         let claims = match answer.id_token() {
             Some(token) => self.verified(token, None).await?,
             None => serde_json::json!({ "sub": subject }),
@@ -221,7 +248,7 @@ impl Provider {
             return Err(Trouble::Unsound("it speaks of somebody else".to_owned()));
         }
 
-        self.told(&answer, claims).await
+        self.told(answer, claims).await
     }
 
     /// Asks for what the ID token does not say.

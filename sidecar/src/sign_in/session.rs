@@ -6,6 +6,7 @@
 //! is asked whether it still vouches. What waits in the browser meanwhile is sealed ([`waiting`]).
 
 pub mod browser;
+mod faults;
 pub mod loopback;
 pub mod pages;
 pub mod refresh;

@@ -168,7 +168,7 @@ pub struct Found {
 }
 
 /// What a refresh changes of a session.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Renewal<'a> {
     /// Its id.
     pub id: &'a str,
@@ -180,6 +180,13 @@ pub struct Renewal<'a> {
     pub secret: Option<(&'a str, &'a str)>,
     /// Unix seconds.
     pub now: u64,
+}
+
+impl<'a> Renewal<'a> {
+    /// Nothing yet.
+    pub fn of(id: &'a str) -> Self {
+        Self { id, ..Self::default() }
+    }
 }
 
 impl Store {

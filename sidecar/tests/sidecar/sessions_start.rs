@@ -25,7 +25,7 @@ async fn a_provider_that_is_away_or_is_another_keeps_the_sidecar_from_starting()
     let section = provider.section("acme", "");
     for (name, value, why) in [
         ("issuer", json!("https://evil.example"), "not its own"),
-        ("jwks_uri", json!("http://evil.example/jwks"), "jwks_uri must be https"),
+        ("jwks_uri", json!("http://evil.example/jwks"), "must be https"),
         ("token_endpoint", json!("http://evil.example/token"), "token_endpoint must be https"),
         ("code_challenge_methods_supported", json!(["plain"]), "PKCE"),
         ("id_token_signing_alg_values_supported", json!(["HS256"]), "signs with none of"),
@@ -48,7 +48,7 @@ async fn a_faulty_file_keeps_the_sidecar_from_starting_and_tells_where() -> Fall
     let told =
         refused("  - { id: a, issuer: 'http://x.example', client_id: x, tenant: a }\n").await?;
 
-    assert!(told.contains("identity.yaml:4:") && told.contains("domains is missing"), "{told}");
+    assert!(told.contains("identity.yaml:4:") && told.contains("domains: is missing"), "{told}");
     Ok(())
 }
 

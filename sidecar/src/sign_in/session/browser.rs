@@ -2,6 +2,7 @@
 //!
 //! Whatever is wrong before it is known which program began, is told on a page: nobody is sent anywhere.
 
+use super::faults::{Stop, answer, none, unknown_provider};
 use super::loopback::Loopback;
 use super::pages::{Approval, Page, see_other};
 use super::waiting::{self, Begun, PATIENCE, Shown};
@@ -15,7 +16,7 @@ use crate::store::User;
 use crate::store::sessions::Asked;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, Response, header};
 use contract::audit::{Acted, SignIn as Told};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,28 +28,25 @@ const LONGEST_STATE: usize = 512;
 
 type Pairs = BTreeMap<String, String>;
 
-/// A page, and who it is about.
-type Stop = Box<(Page, Acted)>;
-
 /// `GET …/session/authorize`: to the provider.
 pub async fn authorize(State(sign_in): State<SignIn>, RawQuery(query): RawQuery) -> Response<Body> {
     let Some(sessions) = &sign_in.sessions else { return none() };
-    let Some(asked) = query.as_deref().and_then(pairs) else { return malformed() };
-    let begun = begun(&asked);
-    let Some((program, state, challenge)) = begun else { return malformed() };
+    let asked = query.as_deref().and_then(pairs).unwrap_or_default();
+    let Some((program, state, challenge)) = begun(&asked) else {
+        return sign_in.stopped(Refused::SignInMalformed);
+    };
     let hint = asked.get("login_hint").map(String::as_str);
     let wanted = asked.get("issuer").map(String::as_str);
     let Some(provider) = sessions.providers.choose(wanted, hint) else {
         return if wanted.is_some() {
-            let what = "This gateway knows no such place to sign in. Check the issuer that is set on this computer.";
-            Page::fault(StatusCode::BAD_REQUEST, "Unknown place to sign in", what).answer()
+            unknown_provider().answer()
         } else {
             Page::choice(&choices(sessions, &asked)).answer()
         };
     };
     match to_provider(sessions, provider, (&program, state, challenge), hint) {
-        Ok(answer) => answer,
-        Err(page) => page.answer(),
+        Ok(sent) => sent,
+        Err(unsigned) => answer(*sign_in.stop_unsigned(unsigned)),
     }
 }
 
@@ -70,25 +68,24 @@ fn to_provider(
     provider: &Provider,
     (program, own_state, challenge): (&Loopback, &str, &str),
     hint: Option<&str>,
-) -> Result<Response<Body>, Page> {
-    let failed = |_: &dyn std::error::Error| unavailable();
-    let state = random().map_err(|error| failed(&error))?;
+) -> Result<Response<Body>, Unsigned> {
+    let state = random()?;
     let begun = Begun {
         provider: provider.config().id.clone(),
         redirect_uri: program.as_str().to_owned(),
         state: own_state.to_owned(),
         challenge: challenge.to_owned(),
-        verifier: random().map_err(|error| failed(&error))?,
-        nonce: random().map_err(|error| failed(&error))?,
+        verifier: random()?,
+        nonce: random()?,
         until: clock::now().saturating_add(PATIENCE),
     };
-    let cookie = sessions.wait(&state, &begun).map_err(|error| failed(&error))?;
+    let cookie = sessions.wait(&state, &begun)?;
     let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
-    let mut answer = see_other(provider.authorize_url(&state, expected, hint).as_str());
-    set(&mut answer, &cookie);
+    let mut response = see_other(provider.authorize_url(&state, expected, hint).as_str());
+    set(&mut response, &cookie);
     let told = Told { tier: TIER.into(), provider: begun.provider, ..Told::default() };
 
-    Ok(reply::told(answer, &Acted { sign_in: Some(told), ..Acted::default() }))
+    Ok(reply::told(response, &Acted { sign_in: Some(told), ..Acted::default() }))
 }
 
 fn choices(sessions: &Sessions, asked: &Pairs) -> Vec<(String, String)> {
@@ -108,23 +105,22 @@ pub async fn callback(
     asked: HeaderMap,
 ) -> Response<Body> {
     let Some(sessions) = &sign_in.sessions else { return none() };
-    let Some(told) = query.as_deref().and_then(pairs) else { return malformed() };
-    let Some((state, begun)) =
-        told.get("state").and_then(|state| Some((state, sessions.waited::<Begun>(state, &asked)?)))
-    else {
-        return elsewhere();
+    let Some(told) = query.as_deref().and_then(pairs) else {
+        return sign_in.stopped(Refused::SignInMalformed);
     };
-    let mut answer = match sign_in.vouched(sessions, &begun, &told).await {
+    let waited = told.get("state").and_then(|state| Some((state, sessions.waited(state, &asked)?)));
+    let Some((state, begun)) = waited else { return sign_in.stopped(Refused::SignInElsewhere) };
+    let mut response = match sign_in.vouched(sessions, &begun, &told).await {
         Ok((page, cookie, acted)) => {
-            let mut answer = reply::told(page.answer(), &acted);
-            set(&mut answer, &cookie);
-            answer
+            let mut response = reply::told(page.answer(), &acted);
+            set(&mut response, &cookie);
+            response
         }
-        Err(stop) => sign_in.stopped(*stop),
+        Err(stop) => answer(*stop),
     };
-    set(&mut answer, &sessions.done::<Begun>(state));
+    set(&mut response, &sessions.done::<Begun>(state));
 
-    answer
+    response
 }
 
 /// `POST …/session/approve`: the person has decided.
@@ -134,28 +130,23 @@ pub async fn approve(
     body: Bytes,
 ) -> Response<Body> {
     let Some(sessions) = &sign_in.sessions else { return none() };
-    let form = std::str::from_utf8(&body).ok().and_then(pairs);
-    let Some(form) = form.filter(|_| is_from_here(sessions, &asked)) else { return malformed() };
-    let (Some(id), Some(token), Some(choice)) =
-        (form.get("session"), form.get("form"), form.get("choice"))
+    let form = std::str::from_utf8(&body).ok().and_then(pairs).unwrap_or_default();
+    let field = |name: &str| form.get(name).map(String::as_str);
+    let (Some(id), Some(token), Some(choice), true) =
+        (field("session"), field("form"), field("choice"), is_from_here(sessions, &asked))
     else {
-        return malformed();
+        return sign_in.stopped(Refused::SignInMalformed);
     };
     let shown = sessions.waited::<Shown>(id, &asked);
-    let shown = shown.filter(|shown| shown.session == *id && hash(&shown.form) == hash(token));
-    let Some((shown, program)) = shown
-        .and_then(|shown| Some((Loopback::parse(&shown.redirect_uri)?, shown)))
-        .map(|(program, shown)| (shown, program))
-    else {
-        return elsewhere();
+    let shown = shown.filter(|shown| shown.session == id && hash(&shown.form) == hash(token));
+    let Some(shown) = shown else { return sign_in.stopped(Refused::SignInElsewhere) };
+    let mut response = match sign_in.decided(&shown, choice == "allow").await {
+        Ok(response) => response,
+        Err(unsigned) => answer(*sign_in.stop_unsigned(unsigned)),
     };
-    let mut answer = match sign_in.decided(&shown, &program, choice == "allow").await {
-        Ok(answer) => answer,
-        Err(unsigned) => sign_in.stopped((fault(unsigned), nobody())),
-    };
-    set(&mut answer, &sessions.done::<Shown>(id));
+    set(&mut response, &sessions.done::<Shown>(id));
 
-    answer
+    response
 }
 
 /// A form of another site's is not the person's decision. Pages that tell nobody where they are have browsers send
@@ -181,19 +172,21 @@ impl SignIn {
         begun: &Begun,
         told: &Pairs,
     ) -> Result<(Page, String, Acted), Stop> {
-        let Some(provider) = sessions.providers.by_id(&begun.provider) else {
-            return Err(Box::new((gone(), nobody())));
+        let here = sessions.providers.by_id(&begun.provider);
+        let here = here.and_then(|one| Some((one, Loopback::parse(&begun.redirect_uri)?)));
+        // Only if the settings have changed meanwhile.
+        let Some((provider, program)) = here else {
+            return Err(self.stop(Refused::SignInElsewhere, nobody()));
         };
-        let vouched = answered(provider, begun, told).await?;
-        let user = self.person(provider, &vouched).await;
-        let user = user.map_err(|unsigned| Box::new(self.refused_page(unsigned)))?;
-
-        let failed = |error: Unsigned| Box::new((fault(error), nobody()));
-        let (shown, acted) =
-            self.ask(sessions, provider, &vouched, (&user, begun)).await.map_err(failed)?;
-        let Some(program) = Loopback::parse(&begun.redirect_uri) else {
-            return Err(Box::new((gone(), nobody())));
+        let vouched = self.answered(provider, begun, told).await?;
+        let asked = async {
+            let user = self.person(provider, &vouched).await?;
+            let (shown, acted) = self.ask(sessions, provider, &vouched, (&user, begun)).await?;
+            let cookie = sessions.wait(&shown.session, &shown)?;
+            Ok((user, shown, cookie, acted))
         };
+        let asked = asked.await.map_err(|unsigned| self.stop_unsigned(unsigned));
+        let (user, shown, cookie, acted) = asked?;
         let page = Page::approval(Approval {
             user_id: &user.user_id,
             provider: provider.config().title.as_deref().unwrap_or(&provider.config().id),
@@ -201,11 +194,39 @@ impl SignIn {
             session: &shown.session,
             form: &shown.form,
         });
-        let cookie = sessions
-            .wait(&shown.session, &shown)
-            .map_err(|_| Box::new((unavailable(), nobody())))?;
 
         Ok((page, cookie, acted))
+    }
+
+    /// What a provider's answer says, once it is known to be the answer to this.
+    async fn answered(
+        &self,
+        provider: &Arc<Provider>,
+        begun: &Begun,
+        told: &Pairs,
+    ) -> Result<Vouched, Stop> {
+        let id = &provider.config().id;
+        let stop = |why| {
+            let told = Told { tier: TIER.into(), provider: id.clone(), ..Told::default() };
+            self.stop(why, Acted { sign_in: Some(told), ..Acted::default() })
+        };
+        // Mix-up: another provider's answer to a question of this one's (RFC 9207).
+        if !provider.is_sender(told.get("iss").map(String::as_str)) {
+            warn!(provider.id = id, "An answer is not the provider's that was asked");
+            return Err(stop(Refused::SignInUnsound));
+        }
+        let Some(code) = told.get("code").filter(|_| !told.contains_key("error")) else {
+            return Err(stop(Refused::ProviderDenied));
+        };
+        let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
+
+        provider.redeem(code, expected).await.map_err(|trouble| {
+            warn!(provider.id = id, error = %trouble, "A sign-in failed at the provider");
+            match trouble {
+                Trouble::Refused(_) | Trouble::Unsound(_) => stop(Refused::SignInUnsound),
+                Trouble::Away(_) => stop(Refused::ProviderAway),
+            }
+        })
     }
 
     /// Notes the session that they are asked about.
@@ -243,15 +264,12 @@ impl SignIn {
         ))
     }
 
-    async fn decided(
-        &self,
-        shown: &Shown,
-        program: &Loopback,
-        is_allowed: bool,
-    ) -> Result<Response<Body>, Unsigned> {
+    async fn decided(&self, shown: &Shown, is_allowed: bool) -> Result<Response<Body>, Unsigned> {
         let now = clock::now();
-        let Some((session, user)) = self.store.session(&shown.session).await? else {
-            return Ok(elsewhere());
+        let program = Loopback::parse(&shown.redirect_uri);
+        let session = self.store.session(&shown.session).await?;
+        let Some((program, (session, user))) = program.zip(session) else {
+            return Ok(self.stopped(Refused::SignInElsewhere));
         };
         let acted = |act| self.about(&user, &session.id, &session.provider, act);
         let issuer = ("iss", &*self.settings.issuer);
@@ -264,7 +282,7 @@ impl SignIn {
         let code = new_code(&session.id)?;
         let until = now.saturating_add(CODE);
         if !self.store.approve_session(&session.id, &hash(&code), now, until).await? {
-            return Ok(elsewhere());
+            return Ok(self.stopped(Refused::SignInElsewhere));
         }
         let address = program.with(&[("code", &code), state, issuer]);
 
@@ -289,56 +307,6 @@ impl SignIn {
             ..Acted::default()
         }
     }
-
-    fn refused_page(&self, unsigned: Unsigned) -> (Page, Acted) {
-        match unsigned {
-            Unsigned::Refused(why, acted) => {
-                self.counters.refused(why.code());
-                crate::sign_in::log_refusal(why, &acted);
-                (Page::refused(why), *acted)
-            }
-            other => (fault(other), nobody()),
-        }
-    }
-
-    fn stopped(&self, (page, acted): (Page, Acted)) -> Response<Body> {
-        let mut acted = acted;
-        if let Some(told) = &mut acted.sign_in
-            && acted.rule_id.is_none()
-        {
-            told.flags.push("not finished".to_owned());
-        }
-
-        reply::told(page.answer(), &acted)
-    }
-}
-
-/// What a provider's answer says, once it is known to be the answer to this.
-async fn answered(provider: &Arc<Provider>, begun: &Begun, told: &Pairs) -> Result<Vouched, Stop> {
-    let id = &provider.config().id;
-    let acted = || {
-        let told = Told { tier: TIER.into(), provider: id.clone(), ..Told::default() };
-        Acted { sign_in: Some(told), ..Acted::default() }
-    };
-    let stop = |page: Page| Box::new((page, acted()));
-    // Mix-up: another provider's answer to a question of this one's (RFC 9207).
-    if !provider.is_sender(told.get("iss").map(String::as_str)) {
-        warn!(provider.id = id, "An answer is not the provider's that was asked");
-        return Err(stop(unsound()));
-    }
-    let Some(code) = told.get("code").filter(|_| !told.contains_key("error")) else {
-        let what = "Your organization's sign-in did not let you in. Close this page and start again; if it goes on, ask your administrator.";
-        return Err(stop(Page::fault(StatusCode::FORBIDDEN, "You are not signed in", what)));
-    };
-    let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
-
-    provider.redeem(code, expected).await.map_err(|trouble| {
-        warn!(provider.id = id, error = %trouble, "A sign-in failed at the provider");
-        match trouble {
-            Trouble::Refused(_) | Trouble::Unsound(_) => stop(unsound()),
-            Trouble::Away(_) => stop(Page::refused(Refused::ProviderAway)),
-        }
-    })
 }
 
 /// The pairs of a query or form; none if one stands there twice: the two could be read differently.
@@ -353,48 +321,8 @@ fn pairs(text: &str) -> Option<Pairs> {
     Some(pairs)
 }
 
-fn set(answer: &mut Response<Body>, cookie: &str) {
+fn set(response: &mut Response<Body>, cookie: &str) {
     if let Some(value) = waiting::header(cookie) {
-        answer.headers_mut().append(header::SET_COOKIE, value);
-    }
-}
-
-fn none() -> Response<Body> {
-    let what = "This gateway has no sign-in by browser. Ask your administrator which way is meant for you.";
-    Page::fault(StatusCode::NOT_FOUND, "No sign-in here", what).answer()
-}
-
-fn malformed() -> Response<Body> {
-    let what = "The address of this page is not one that a sign-in program makes. Start signing in again from the program; update it if this goes on.";
-    Page::fault(StatusCode::BAD_REQUEST, "This sign-in cannot be understood", what).answer()
-}
-
-fn elsewhere() -> Response<Body> {
-    let what = "It was begun in another browser, took longer than ten minutes, or is over. Close this page and start signing in again from the program on your computer.";
-    Page::fault(StatusCode::BAD_REQUEST, "This sign-in cannot go on here", what).answer()
-}
-
-fn gone() -> Page {
-    let what = "The gateway's settings have changed meanwhile. Close this page and start again.";
-    Page::fault(StatusCode::BAD_REQUEST, "This sign-in cannot go on", what)
-}
-
-fn unsound() -> Page {
-    let what = "What came back from your organization's sign-in does not belong to this sign-in. Close this page and start again; if it goes on, tell your administrator.";
-    Page::fault(StatusCode::BAD_REQUEST, "This sign-in cannot be trusted", what)
-}
-
-fn unavailable() -> Page {
-    let what = "Wait a moment, then start signing in again from the program on your computer.";
-    Page::fault(StatusCode::SERVICE_UNAVAILABLE, "Signing in is not possible at the moment", what)
-}
-
-fn fault(unsigned: Unsigned) -> Page {
-    match unsigned {
-        Unsigned::Refused(why, _) => Page::refused(why),
-        other => {
-            warn!(error = %other, "A sign-in by browser failed");
-            unavailable()
-        }
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
 }

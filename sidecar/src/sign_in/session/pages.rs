@@ -59,6 +59,12 @@ impl Page {
         Self { status, title: title.to_owned(), body, leads_to: String::new(), refusal: None }
     }
 
+    /// With the code that the row has.
+    #[must_use]
+    pub fn because(self, why: Refused) -> Self {
+        Self { refusal: Some(why.code()), ..self }
+    }
+
     /// They may not sign in.
     pub fn refused(why: Refused) -> Self {
         let title = "You are not signed in";

@@ -10,7 +10,6 @@ use crate::clock;
 use crate::oidc::claims;
 use crate::oidc::provider::{Provider, Told as Vouched, Trouble};
 use crate::pats::hash;
-use crate::sealing::SealError;
 use crate::sign_in::{Purpose, Refused, SHORTEST, SignIn, Signed, Unsigned, Wish};
 use crate::store::sessions::{Bound, Found, Renewal};
 use crate::store::{StoreError, User};
@@ -19,7 +18,7 @@ use contract::audit::{Acted, SignIn as Told};
 use contract::envelope::hex;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 /// Seconds in which a secret that was replaced is still honoured.
@@ -27,9 +26,6 @@ pub const GRACE: u64 = 60;
 
 /// Seconds for which one refresh may have a session for itself; longer than it can take.
 const LEASE: u64 = 20;
-
-/// How long a provider is talked with in one refresh.
-const PATIENCE: Duration = Duration::from_secs(12);
 
 /// How long a refresh waits for another of the same session, and how often it looks.
 const WAIT: (u32, Duration) = (200, Duration::from_millis(40));
@@ -67,17 +63,11 @@ impl Sessions {
     /// A provider's refresh token as it is kept.
     ///
     /// # Errors
-    /// [`StoreError`]: it cannot be kept.
+    /// [`Unsigned::Mint`]: it cannot be kept.
     pub fn seal_grant(&self, id: &str, token: Option<&str>) -> Result<Option<String>, Unsigned> {
         let seal = |token: &str| self.sealer.seal(&grant(id), token.as_bytes());
 
-        token.map(seal).transpose().map_err(|error| {
-            if let SealError::Random(why) = error {
-                return Unsigned::from(crate::tokens::MintError::from(why));
-            }
-            error!(error = %error, "A provider's refresh token cannot be sealed");
-            Unsigned::refused(Refused::ProviderAway, nobody())
-        })
+        Ok(token.map(seal).transpose()?)
     }
 }
 
@@ -185,8 +175,7 @@ impl SignIn {
         if found.replaced_at.is_none() {
             let new = secret_of(&wanted.secret)?;
             let secret = Some((&*hash(&wanted.secret), &*hash(&new)));
-            let renewal =
-                Renewal { id: &found.session.id, confirmed_at: None, grant: None, secret, now };
+            let renewal = Renewal { secret, now, ..Renewal::of(&found.session.id) };
             if self.store.renew_session(&renewal).await? {
                 answer.session = Some(new);
                 answer.session_expires_in = Some(found.session.expires_at.saturating_sub(now));
@@ -214,11 +203,16 @@ impl SignIn {
                 return Err(self.no(Refused::ProviderAway, found, &["unreadable"]));
             }
         };
-        let asked = timeout(PATIENCE, provider.renew(&token, &session.subject)).await;
-        let away = || Err(Trouble::Away(format!("no answer in {} s", PATIENCE.as_secs())));
-        match asked.unwrap_or_else(|_| away()) {
+        let renewed = provider.renew(&token, &session.subject).await;
+        // First of all, whatever else it says: some give each of these once.
+        if let Some(token) = &renewed.refresh_token {
+            let grant = sessions.seal_grant(&session.id, Some(token))?;
+            let kept = Renewal { grant: grant.as_deref(), ..Renewal::of(&session.id) };
+            self.store.renew_session(&kept).await?;
+        }
+        match renewed.told {
             Ok(vouched) => {
-                let user = self.confirmed(sessions, provider, found, &vouched).await?;
+                let user = self.confirmed(provider, found, &vouched).await?;
                 self.counters.provider_confirmed.one();
                 Ok(Vouch { user, flags: Vec::new(), most: None })
             }
@@ -256,30 +250,17 @@ impl SignIn {
         Err(self.no(Refused::ProviderAway, found, &[]))
     }
 
-    /// The provider vouches: what it gave is kept first, then what it told is checked as at the sign-in.
+    /// The provider vouches: what it told is checked as at the sign-in.
     async fn confirmed(
         &self,
-        sessions: &Sessions,
         provider: &Provider,
         found: &Found,
         vouched: &Vouched,
     ) -> Result<User, Unsigned> {
-        let session = &found.session;
-        let grant = sessions.seal_grant(&session.id, vouched.refresh_token.as_deref())?;
-        let now = clock::now();
-        let kept = Renewal {
-            id: &session.id,
-            confirmed_at: None,
-            grant: grant.as_deref(),
-            secret: None,
-            now,
-        };
-        if grant.is_some() {
-            self.store.renew_session(&kept).await?;
-        }
         match self.person(provider, vouched).await {
             Ok(user) => {
-                let confirmed = Renewal { confirmed_at: Some(now), grant: None, ..kept };
+                let now = Some(clock::now());
+                let confirmed = Renewal { confirmed_at: now, ..Renewal::of(&found.session.id) };
                 self.store.renew_session(&confirmed).await?;
                 Ok(user)
             }
