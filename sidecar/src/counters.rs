@@ -159,15 +159,10 @@ impl Counters {
         for (code, counter) in self.refusals.each() {
             line(&mut text, name, Some(("code", code)), counter.get());
         }
-        let name = "tollgate_provider_answers_total";
-        head(&mut text, name, "counter", "What OpenID providers answered at refreshes.");
-        for (answer, counter) in [
-            ("confirmed", &self.provider_confirmed),
-            ("refused", &self.provider_refused),
-            ("away", &self.provider_away),
-        ] {
-            line(&mut text, name, Some(("answer", answer)), counter.get());
-        }
+        let name = "tollgate_auth_sessions_total";
+        head(&mut text, name, "counter", "Sessions begun.");
+        line(&mut text, name, None, self.sessions.get());
+        self.providers(&mut text);
         let name = "tollgate_store_append_seconds";
         head(&mut text, name, "summary", "Transactions that store rows, and how long they took.");
         let micros = self.append_time.get();
@@ -186,12 +181,23 @@ impl Counters {
         text
     }
 
-    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 17] {
+    fn providers(&self, text: &mut String) {
+        let name = "tollgate_provider_answers_total";
+        head(text, name, "counter", "What OpenID providers answered at refreshes.");
+        for (answer, counter) in [
+            ("confirmed", &self.provider_confirmed),
+            ("refused", &self.provider_refused),
+            ("away", &self.provider_away),
+        ] {
+            line(text, name, Some(("answer", answer)), counter.get());
+        }
+    }
+
+    fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {
         const C: &str = "counter";
         const G: &str = "gauge";
         [
             ("tollgate_auth_mints_total", C, "Tokens minted.", self.mints.get()),
-            ("tollgate_auth_sessions_total", C, "Sessions begun.", self.sessions.get()),
             (
                 "tollgate_audit_grpc_dropped_total",
                 C,

@@ -143,20 +143,20 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_for_no_other_and_not_when_changed() {
-        let sealer = Sealer::new(&[7; 32]);
-        let sealed = sealer.seal("login", b"secret").unwrap();
+        let key = Sealer::new(&[7; 32]);
+        let sealed = key.seal("login", b"secret").unwrap();
 
-        assert_eq!(sealer.open("login", &sealed).unwrap(), b"secret");
+        assert_eq!(key.open("login", &sealed).unwrap(), b"secret");
         assert!(!sealed.contains("secret"));
-        assert_ne!(sealed, sealer.seal("login", b"secret").unwrap(), "no two are alike");
-        assert_eq!(sealer.open("grant", &sealed), Err(OpenError::Damaged));
+        assert_ne!(sealed, key.seal("login", b"secret").unwrap(), "no two are alike");
+        assert_eq!(key.open("grant", &sealed), Err(OpenError::Damaged));
         let mut changed = sealed.clone().into_bytes();
         let last = changed.len() - 3;
         changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(changed).unwrap();
-        assert_eq!(sealer.open("login", &changed), Err(OpenError::Damaged));
+        assert_eq!(key.open("login", &changed), Err(OpenError::Damaged));
         for nonsense in ["", "x", ".", "a.b", "é.é"] {
-            assert_eq!(sealer.open("login", nonsense), Err(OpenError::Damaged), "{nonsense}");
+            assert_eq!(key.open("login", nonsense), Err(OpenError::Damaged), "{nonsense}");
         }
         let other = Sealer::new(&[8; 32]);
         assert_eq!(other.open("login", &sealed), Err(OpenError::OtherKey));

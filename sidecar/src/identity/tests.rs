@@ -5,7 +5,7 @@ use crate::policy::shape::tests::same;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-const WHOLE: &str = r#"
+const WHOLE: &str = r"
 schema: tollgate.identity/v1
 public_url: https://gateway.example.com
 providers:
@@ -24,7 +24,7 @@ sessions: { max_age: 8h, idle: 1h, outage_grace: 0s }
 operators:
   - user: ann
     roles: [platform, security]
-"#;
+";
 
 fn problems(text: &str) -> String {
     let found = Identity::parse(text).unwrap_err();

@@ -20,11 +20,13 @@ use openidconnect::{
 };
 use serde_json::Value;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use thiserror::Error as ThisError;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
 use url::Url;
 
 /// What is asked for unless the configuration says.
@@ -108,6 +110,8 @@ pub struct Provider {
     back: RedirectUrl,
     http: Http,
     known: RwLock<Arc<Known>>,
+    /// Does it not answer, and was that said?
+    is_silent: AtomicBool,
     /// When its keys were last asked for because one was missing.
     asked: Mutex<Option<Instant>>,
 }
@@ -134,6 +138,7 @@ impl Provider {
             http,
             back: RedirectUrl::new(back.to_string()).context("public_url is no URL")?,
             known: RwLock::new(Arc::new(known)),
+            is_silent: AtomicBool::new(false),
             asked: Mutex::new(None),
             config,
         })
@@ -142,6 +147,30 @@ impl Provider {
     /// How it is configured.
     pub fn config(&self) -> &identity::Provider {
         &self.config
+    }
+
+    /// Logs what it answers, once: every session asks.
+    pub fn note(&self, trouble: Option<&Trouble>) {
+        let id = &self.config.id;
+        match trouble {
+            Some(Trouble::Unsound(why)) => {
+                warn!(
+                    provider.id = id,
+                    error = why,
+                    "An OpenID provider says what cannot be believed"
+                );
+            }
+            Some(Trouble::Away(why)) => {
+                if !self.is_silent.swap(true, Ordering::Relaxed) {
+                    warn!(provider.id = id, error = why, "An OpenID provider does not answer");
+                }
+            }
+            Some(Trouble::Refused(_)) | None => {
+                if self.is_silent.swap(false, Ordering::Relaxed) {
+                    info!(provider.id = id, "An OpenID provider answers again");
+                }
+            }
+        }
     }
 
     fn known(&self) -> Arc<Known> {
@@ -316,10 +345,13 @@ impl Provider {
             .map_err(|why| away(&why))?;
         let answer: HttpResponse = self.http.send(request).await.map_err(|why| away(&why))?;
         match answer.status() {
-            StatusCode::OK => serde_json::from_slice(answer.body())
-                .map_err(|_| Trouble::Unsound("userinfo or groups are no JSON".to_owned())),
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                Err(Trouble::Refused(format!("{status} at userinfo or groups")))
+            StatusCode::OK => match serde_json::from_slice(answer.body()) {
+                Ok(told) => Ok(told),
+                Err(_) => Err(Trouble::Unsound("userinfo or groups are no JSON".to_owned())),
+            },
+            // It takes back what it has just given. 403 is about what this gateway may ask.
+            StatusCode::UNAUTHORIZED => {
+                Err(Trouble::Refused("401 at userinfo or groups".to_owned()))
             }
             status => Err(Trouble::Away(format!("{status} at userinfo or groups"))),
         }

@@ -67,7 +67,7 @@ impl Person {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
     /// They are this user.
-    Is(User),
+    Is(Box<User>),
     /// Their address belongs to another account.
     Conflict,
 }
@@ -114,17 +114,20 @@ pub struct Trade<'a> {
     pub expires_at_unasked: u64,
 }
 
+/// A session, and whose it is.
+pub type Owned = (Session, User);
+
 /// What became of a trade.
 #[derive(Debug, Clone)]
 pub enum Traded {
     /// A session.
-    Session(Box<(Session, User)>),
+    Session(Box<Owned>),
     /// There is no such code, or it is too old.
     Unknown,
     /// It is another program's: the sign-in is void.
-    Mismatch(Box<(Session, User)>),
+    Mismatch(Box<Owned>),
     /// It was traded before: the session made from it has ended (RFC 6749 §4.1.2).
-    Replayed(Box<(Session, User)>),
+    Replayed(Box<Owned>),
 }
 
 /// A session, without its secrets.
@@ -240,7 +243,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn session(&self, id: &str) -> Result<Option<(Session, User)>, StoreError> {
+    pub async fn session(&self, id: &str) -> Result<Option<Owned>, StoreError> {
         each!(self, db => db.session(id).await)
     }
 

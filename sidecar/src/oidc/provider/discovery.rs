@@ -9,7 +9,9 @@ use openidconnect::core::{
     CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
     CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
-use openidconnect::{AdditionalProviderMetadata, DiscoveryError, IssuerUrl, ProviderMetadata};
+use openidconnect::{
+    AdditionalProviderMetadata, DiscoveryError, IssuerUrl, ProviderMetadata, TokenUrl, UserInfoUrl,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -96,10 +98,10 @@ fn plain(error: &DiscoveryError<HttpError>) -> String {
 fn consistent(metadata: &Metadata) -> anyhow::Result<()> {
     let endpoints = [
         ("authorization_endpoint", Some(metadata.authorization_endpoint().url())),
-        ("token_endpoint", metadata.token_endpoint().map(|url| url.url())),
+        ("token_endpoint", metadata.token_endpoint().map(TokenUrl::url)),
         ("jwks_uri", Some(metadata.jwks_uri().url())),
     ];
-    let userinfo = metadata.userinfo_endpoint().map(|url| url.url());
+    let userinfo = metadata.userinfo_endpoint().map(UserInfoUrl::url);
     for (name, url) in endpoints {
         let Some(url) = url else { bail!("its discovery document has no {name}") };
         if let Err(why) = secure_url(url.as_str()) {

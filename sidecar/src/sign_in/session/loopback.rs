@@ -27,7 +27,7 @@ impl Loopback {
         // What a parser reads leniently, another may read otherwise: only the one form is taken.
         let form = format!("http://{host}:{port}{PATH}");
 
-        (text == form).then(|| Self { url, text: form })
+        (text == form).then_some(Self { url, text: form })
     }
 
     /// As it was sent.

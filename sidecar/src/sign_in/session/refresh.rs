@@ -210,38 +210,29 @@ impl SignIn {
             let kept = Renewal { grant: grant.as_deref(), ..Renewal::of(&session.id) };
             self.store.renew_session(&kept).await?;
         }
+        provider.note(renewed.told.as_ref().err());
         match renewed.told {
-            Ok(vouched) => {
-                let user = self.confirmed(provider, found, &vouched).await?;
-                self.counters.provider_confirmed.one();
-                Ok(Vouch { user, flags: Vec::new(), most: None })
-            }
-            Err(Trouble::Refused(why)) => {
-                self.counters.provider_refused.one();
-                info!(
-                    session.id,
-                    user.id = session.user_id,
-                    provider.answer = why,
-                    "A provider does not vouch any more"
-                );
-                Err(self.over(Refused::ProviderRefused, "provider_refused", found).await?)
-            }
-            Err(trouble) => {
-                self.counters.provider_away.one();
-                warn!(provider.id = session.provider, error = %trouble, "A provider was asked in vain");
-                self.in_spite(sessions, found, &trouble)
-            }
+            Ok(vouched) => self.confirmed(provider, found, &vouched).await,
+            Err(trouble) => self.not_confirmed(sessions, found, &trouble).await,
         }
     }
 
-    /// The provider does not answer: its last word holds for a while. What cannot be believed is no silence.
-    fn in_spite(
+    /// The provider does not vouch, or does not answer: then its last word holds for a while. What cannot be
+    /// believed is no silence.
+    async fn not_confirmed(
         &self,
         sessions: &Sessions,
         found: &Found,
         trouble: &Trouble,
     ) -> Result<Vouch, Unsigned> {
-        let until = found.session.confirmed_at.saturating_add(sessions.terms.outage_grace);
+        let session = &found.session;
+        if let Trouble::Refused(why) = trouble {
+            self.counters.provider_refused.one();
+            info!(session.id, provider.answer = why, "A provider does not vouch any more");
+            return Err(self.over(Refused::ProviderRefused, "provider_refused", found).await?);
+        }
+        self.counters.provider_away.one();
+        let until = session.confirmed_at.saturating_add(sessions.terms.outage_grace);
         if matches!(trouble, Trouble::Away(_)) && clock::now() < until {
             let flags = vec!["provider_away"];
             return Ok(Vouch { user: found.user.clone(), flags, most: Some(SHORTEST) });
@@ -256,13 +247,14 @@ impl SignIn {
         provider: &Provider,
         found: &Found,
         vouched: &Vouched,
-    ) -> Result<User, Unsigned> {
+    ) -> Result<Vouch, Unsigned> {
         match self.person(provider, vouched).await {
             Ok(user) => {
+                self.counters.provider_confirmed.one();
                 let now = Some(clock::now());
                 let confirmed = Renewal { confirmed_at: now, ..Renewal::of(&found.session.id) };
                 self.store.renew_session(&confirmed).await?;
-                Ok(user)
+                Ok(Vouch { user, flags: Vec::new(), most: None })
             }
             Err(Unsigned::Refused(why, _)) => Err(self.over(why, why.code(), found).await?),
             Err(other) => Err(other),
@@ -289,7 +281,7 @@ impl SignIn {
         match self.store.bind(person, &new, clock::now()).await? {
             Bound::Conflict => Err(no(Refused::AccountConflict)),
             Bound::Is(user) if user.disabled_at.is_some() => Err(no(Refused::UserDisabled)),
-            Bound::Is(user) => Ok(user),
+            Bound::Is(user) => Ok(*user),
         }
     }
 

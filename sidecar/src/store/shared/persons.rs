@@ -39,7 +39,7 @@ impl Backend {
         update(&mut write, &found, &subject).await?;
         write.commit().await?;
 
-        Ok(Bound::Is(found))
+        Ok(Bound::Is(Box::new(found)))
     }
 }
 

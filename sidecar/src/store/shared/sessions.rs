@@ -6,8 +6,8 @@ use super::{Backend, Connection, DbRow, dialect};
 use crate::acts::Act;
 use crate::clock::DAY;
 use crate::store::measures::Measure;
-use crate::store::sessions::{Asked, Found, Renewal, Session, Trade, Traded};
-use crate::store::{StoreError, User, signed, unsigned};
+use crate::store::sessions::{Asked, Found, Owned, Renewal, Session, Trade, Traded};
+use crate::store::{StoreError, signed, unsigned};
 use contract::standing::{Effect, Kind};
 use sqlx::Row as _;
 
@@ -82,28 +82,25 @@ impl Backend {
         let is_theirs = redirect_uri == trade.redirect_uri && challenge == trade.challenge;
         let is_over = ended.is_some() || until.is_none_or(|until| until <= signed(trade.now));
 
-        if used.is_none() && !is_over && is_theirs {
+        let becomes: fn(Box<Owned>) -> Traded = if used.is_some() {
+            end(&mut write, &id, "code_replayed", trade.now, "tollgate").await?;
+            Traded::Replayed
+        } else if is_over {
+            return Ok(Traded::Unknown);
+        } else if !is_theirs {
+            end(&mut write, &id, "code_mismatch", trade.now, "tollgate").await?;
+            Traded::Mismatch
+        } else {
             let grant: Option<&str> = row.try_get("provider_grant")?;
             let unasked = grant.is_none();
             let expires_at = if unasked { trade.expires_at_unasked } else { trade.expires_at };
             begin(&mut write, &id, expires_at, trade).await?;
-            let whole = whole(&mut write, &id).await?;
-            write.commit().await?;
-            return Ok(whole.map_or(Traded::Unknown, |whole| Traded::Session(Box::new(whole))));
-        }
-        if used.is_none() && is_over {
-            return Ok(Traded::Unknown);
-        }
-        let (why, made): (_, fn(Box<(Session, User)>) -> Traded) = if used.is_some() {
-            ("code_replayed", Traded::Replayed)
-        } else {
-            ("code_mismatch", Traded::Mismatch)
+            Traded::Session
         };
-        end(&mut write, &id, why, trade.now, "tollgate").await?;
         let whole = whole(&mut write, &id).await?;
         write.commit().await?;
 
-        Ok(whole.map_or(Traded::Unknown, |whole| made(Box::new(whole))))
+        Ok(whole.map_or(Traded::Unknown, |whole| becomes(Box::new(whole))))
     }
 
     pub(in crate::store) async fn session_by_secret(
@@ -126,10 +123,7 @@ impl Backend {
         .transpose()
     }
 
-    pub(in crate::store) async fn session(
-        &self,
-        id: &str,
-    ) -> Result<Option<(Session, User)>, StoreError> {
+    pub(in crate::store) async fn session(&self, id: &str) -> Result<Option<Owned>, StoreError> {
         let mut read = self.snapshot().await?;
 
         whole(&mut read, id).await
@@ -328,10 +322,7 @@ pub(super) async fn tidy(write: &mut Connection, now: u64) -> Result<(), sqlx::E
     Ok(())
 }
 
-async fn whole(
-    connection: &mut Connection,
-    id: &str,
-) -> Result<Option<(Session, User)>, StoreError> {
+async fn whole(connection: &mut Connection, id: &str) -> Result<Option<Owned>, StoreError> {
     let sql = format!(
         "SELECT {SESSION}, {USER} FROM sessions s JOIN users u ON u.sub = s.sub WHERE s.id = $1"
     );
