@@ -1,4 +1,12 @@
-//! The operators' listener: is it alive, can it do its work, and what has it counted.
+//! Operators: what they may ([`table`]), how they ask from elsewhere ([`socket`], [`token`], [`desk`]), and the listener
+//! that says whether the sidecar is alive, can do its work, and what it has counted.
+
+mod answer;
+pub mod desk;
+pub mod operator;
+pub mod socket;
+pub mod table;
+pub mod token;
 
 use crate::counters::Counters;
 use crate::store::Store;

@@ -21,9 +21,10 @@ use crate::store::{Held, Minted, Store, StoreError, User};
 use crate::tokens::{self, Ids, MintError, Order};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode};
-use contract::audit::{Acted, SignIn as Told};
+use contract::audit::{Acted, CallSource, SignIn as Told};
 use contract::claims::{Confirmation, Method};
 use contract::headers::IdentityHeaders;
+use contract::policy::Subject;
 use contract::refusal::ErrorType;
 use contract::standing::Kind;
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,10 @@ impl SignIn {
         if user.disabled_at.is_some() {
             return Err(Unsigned::refused(Refused::UserDisabled, acted));
         }
+        if let Err(denial) = self.accepted(&proven) {
+            acted.sign_in.get_or_insert_default().flags.push(denial);
+            return Err(Unsigned::refused(Refused::TierNotAccepted, acted));
+        }
         let mut ids = Ids::draw()?;
         if let Some(sid) = proven.sid {
             sid.clone_into(&mut ids.sid);
@@ -213,10 +218,37 @@ impl SignIn {
             ttl,
         };
         let signer = Arc::clone(&self.keys.borrow().signer);
-        let (token, headers) = tokens::mint(&order, &ids, &signer)?;
+        let (token, headers) = tokens::mint(&order, &ids, &signer).await?;
         acted.session_id = Some(ids.sid);
 
         Ok((Answer { token, ttl, headers, session: None, session_expires_in: None }, acted))
+    }
+
+    /// Does the policy accept this way of signing in from them? If not, the rule that says so.
+    fn accepted(&self, proven: &Proven<'_>) -> Result<(), String> {
+        let policy = Arc::clone(&self.policy.borrow().policy);
+        let user = proven.user;
+        let subject = Subject {
+            tenant: &user.tenant_id,
+            user: &user.user_id,
+            groups: &user.groups,
+            department: user.department.as_deref(),
+            populations: &user.populations,
+            roles: &user.roles,
+            client: proven.client_id,
+            region: user.region.as_deref(),
+            cost_centre: user.cost_centre.as_deref(),
+            tier: proven.method.into(),
+            over_certificate: proven.certificate.is_some(),
+            source: if proven.method == Method::Service {
+                CallSource::Job
+            } else {
+                CallSource::Cowork
+            },
+            agent: None,
+        };
+
+        policy.accepts(&subject).map_err(|denial| denial.rule_id.unwrap_or_default().to_owned())
     }
 
     /// What the client and the gate are told of it.

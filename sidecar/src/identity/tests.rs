@@ -1,6 +1,7 @@
 use super::check::ROLES;
 use super::shape::*;
 use super::*;
+use crate::operators::operator::Role;
 use crate::policy::shape::tests::same;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -43,6 +44,13 @@ fn the_shapes_are_those_of_the_types() {
     same::<Workload>(WORKLOAD);
     same::<Operator>(OPERATOR);
     same::<Attempts>(ATTEMPTS);
+}
+
+#[test]
+fn the_roles_are_those_of_operators() {
+    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+
+    assert_eq!(roles, ROLES);
 }
 
 #[test]

@@ -181,7 +181,7 @@ impl Walker {
             Shape::Text | Shape::TextOr(_) => format!("stand-in-{}", self.stand_ins).into(),
             Shape::Decimal => "1".into(),
             Shape::Whole | Shape::Time(_) => 60.into(),
-            Shape::Truth => true.into(),
+            Shape::Truth => false.into(),
             Shape::Word(words) => words.first().copied().into(),
             Shape::List(of) => Value::Array(vec![self.stand_in(*of)]),
             Shape::Any(_) => Value::Array(Vec::new()),

@@ -21,6 +21,8 @@ mod append;
 mod dialect;
 #[path = "shared/events.rs"]
 mod events;
+#[path = "shared/held.rs"]
+mod held;
 #[path = "shared/intents.rs"]
 mod intents;
 #[path = "shared/lineage.rs"]

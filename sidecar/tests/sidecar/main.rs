@@ -9,6 +9,8 @@ mod sessions;
 mod sessions_attacked;
 mod sessions_last;
 mod sessions_start;
+mod operates;
+mod operates_here;
 mod feeds_the_gate;
 mod governs;
 mod access;

@@ -8,6 +8,7 @@ use jwt_simple::algorithms::{Ed25519PublicKey, EdDSAPublicKeyLike};
 use serde_json::{Value, json};
 use tollgate::acts::Act;
 use tollgate::clock;
+use tollgate::operators::operator::Operator;
 
 async fn claims(world: &World, told: &Value) -> Fallible<jwt_simple::claims::JWTClaims<Claims>> {
     let keys = world.gate("/gate/keys").await?.json()?;
@@ -244,7 +245,7 @@ async fn an_operator_ends_or_revokes_a_session_also_one_without_a_token_in_use()
     world.sql("DELETE FROM tokens").await?;
 
     let sid = claims(&world, &told).await?.custom.sid;
-    let act = Act::new("session end")?;
+    let act = Act::new(&Operator::owner(), "session end")?;
     let ended = world.store.end_session(&sid, "test", clock::now(), Some(&act)).await?;
     assert_eq!(ended.ok_or("no session")?.user_id, "ann@example.com");
     is(&world.refresh(&one, "").await?, 401, "session_ended");
@@ -270,7 +271,7 @@ async fn who_was_disabled_or_paused_gets_no_token_and_who_is_paused_keeps_the_se
     let provider = Fake::start().await?;
     let world = world(&provider, "", "").await?;
     let (secret, _) = world.signed_in(&provider).await?;
-    let act = Act::new("test")?;
+    let act = Act::new(&Operator::owner(), "test")?;
     let pause = tollgate::store::measures::Measure {
         kind: contract::standing::Kind::User,
         id: "ann@example.com".into(),

@@ -1,7 +1,7 @@
 use super::*;
 use contract::policy::{
     Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SecretRule, ServerRule,
-    StandingTerms, ToolRule, Who, Word,
+    SignInRule, StandingTerms, ToolRule, Who, Word,
 };
 use contract::price::{Sheet, SheetLine};
 use serde::de::DeserializeOwned;
@@ -61,6 +61,7 @@ fn the_shapes_are_those_of_the_document() {
     same::<Rule>(RULE);
     same::<ToolRule>(TOOL_RULE);
     same::<ServerRule>(SERVER_RULE);
+    same::<SignInRule>(SIGN_IN_RULE);
     same::<SecretRule>(SECRET_RULE);
     same::<Blocklist>(BLOCKLIST);
     same::<CustomPattern>(PATTERN);
@@ -79,6 +80,7 @@ fn the_words_are_those_of_the_document() {
     }
 
     words::<contract::audit::CallSource>(SOURCES);
+    words::<contract::policy::Tier>(TIERS);
     words::<contract::policy::Effect>(EFFECTS);
     words::<contract::audit::ContentMode>(CONTENT);
     words::<contract::policy::Audit>(AUDIT);

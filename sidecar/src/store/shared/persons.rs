@@ -124,8 +124,8 @@ async fn update(
 async fn follow(write: &mut Connection, old: &str, new: &str) -> Result<(), StoreError> {
     let done = sqlx::query(
         "INSERT INTO standing (kind, id, effect, per_minute, ends_at, told, told_until, set_at,
-             set_by, why)
-         SELECT kind, $1, effect, per_minute, ends_at, told, told_until, set_at, set_by, why
+             set_by, why, set_as)
+         SELECT kind, $1, effect, per_minute, ends_at, told, told_until, set_at, set_by, why, set_as
          FROM standing WHERE kind = 'user' AND id = $2
          ON CONFLICT (kind, id, effect) DO NOTHING",
     )

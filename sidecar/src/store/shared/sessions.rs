@@ -5,6 +5,7 @@ use super::standing::{self, Named};
 use super::{Backend, Connection, DbRow, dialect};
 use crate::acts::Act;
 use crate::clock::DAY;
+use crate::operators::operator::Operator;
 use crate::store::measures::Measure;
 use crate::store::sessions::{Asked, Found, Owned, Renewal, Session, Trade, Traded};
 use crate::store::{StoreError, signed, unsigned};
@@ -83,12 +84,12 @@ impl Backend {
         let is_over = ended.is_some() || until.is_none_or(|until| until <= signed(trade.now));
 
         let becomes: fn(Box<Owned>) -> Traded = if used.is_some() {
-            end(&mut write, &id, "code_replayed", trade.now, "tollgate").await?;
+            end(&mut write, &id, "code_replayed", trade.now, None).await?;
             Traded::Replayed
         } else if is_over {
             return Ok(Traded::Unknown);
         } else if !is_theirs {
-            end(&mut write, &id, "code_mismatch", trade.now, "tollgate").await?;
+            end(&mut write, &id, "code_mismatch", trade.now, None).await?;
             Traded::Mismatch
         } else {
             let grant: Option<&str> = row.try_get("provider_grant")?;
@@ -219,8 +220,7 @@ impl Backend {
         act: Option<&Act>,
     ) -> Result<Option<Session>, StoreError> {
         let mut write = self.write().await?;
-        let who = act.map_or("tollgate", Act::who);
-        let Some(on) = end(&mut write, id, why, now, who).await? else { return Ok(None) };
+        let Some(on) = end(&mut write, id, why, now, act).await? else { return Ok(None) };
         let ended = whole(&mut write, id).await?;
         if let Some(act) = act {
             standing::told(&mut write, &self.writer, act, &on).await?;
@@ -273,7 +273,7 @@ async fn end(
     id: &str,
     why: &str,
     now: u64,
-    who: &str,
+    act: Option<&Act>,
 ) -> Result<Option<Named>, StoreError> {
     let done = sqlx::query(
         "UPDATE sessions SET ended_at = COALESCE(ended_at, $1), ended_why = COALESCE(ended_why, $2),
@@ -286,16 +286,18 @@ async fn end(
     .await?;
     let on = standing::named(write, Kind::Session, id).await?;
     let Some(on) = on.filter(|_| done.rows_affected() > 0) else { return Ok(None) };
+    let own = Act::new(&Operator::nobody(), why)?;
+    let act = act.unwrap_or(&own);
     let measure = Measure {
         kind: Kind::Session,
         id: id.to_owned(),
         effect: Effect::Revoked,
         ends_at: None,
         set_at: now,
-        set_by: who.to_owned(),
+        set_by: act.who().to_owned(),
         why: why.to_owned(),
     };
-    standing::lay(write, &measure, &on).await?;
+    standing::lay(write, &measure, &on, act).await?;
 
     Ok(Some(on))
 }

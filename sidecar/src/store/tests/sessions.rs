@@ -211,7 +211,7 @@ both! {
         assert_eq!(store.session("ses_1").await.unwrap().unwrap().0.used_at, Some(200));
         assert!(!store.note_mint(&mint(&user, "j2", 10_000), &Held::Session).await.unwrap(), "too old");
 
-        let end = Act::new("session end ses_1").unwrap().on("ses_1");
+        let end = Act::new(&Operator::owner(), "session end ses_1").unwrap().on("ses_1");
         let ended = store.end_session("ses_1", "test", 300, Some(&end)).await.unwrap().unwrap();
 
         assert_eq!((ended.ended_at, &*ended.user_id), (Some(300), "ann@example.com"));
