@@ -2,7 +2,13 @@
 //! `SQLite` in a directory of its own.
 
 mod world;
+mod provider;
+mod browser;
 mod signs_in;
+mod sessions;
+mod sessions_attacked;
+mod sessions_last;
+mod sessions_start;
 mod operates;
 mod operates_here;
 mod feeds_the_gate;
