@@ -134,7 +134,7 @@ impl Surface {
         let user_id = said.user_id(sub);
         let acted = Acted {
             tenant_id: said.tenant_id.clone(),
-            user_id: user_id.clone().into(),
+            user_id: user_id.clone(),
             session_id: Some(said.sid.clone()),
             client_id: Some(said.client_id.clone()),
             department: said.department.clone(),

@@ -3,6 +3,7 @@
 
 mod world;
 mod signs_in;
+mod office;
 mod operates;
 mod operates_here;
 mod feeds_the_gate;
