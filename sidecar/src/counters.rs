@@ -5,6 +5,7 @@ mod sinks;
 pub use self::sinks::{Reason, Sink, Sinks};
 
 use crate::clock;
+use crate::sign_in::Refused;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -82,8 +83,12 @@ pub struct Counters {
     pub store_errors: Counter,
     /// Tokens minted.
     pub mints: Counter,
-    /// Personal access tokens refused, by code.
-    pub refusals: [Counter; REFUSALS.len()],
+    /// Sign-ins refused, by code.
+    pub refusals: Refusals,
+    /// Lists of revoked certificates that were not taken.
+    pub lists_refused: Counter,
+    /// Lists of revoked certificates in force that are past their day.
+    pub lists_expired: Counter,
     /// Policies refused after the start.
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
@@ -94,16 +99,21 @@ pub struct Counters {
     pub sinks: Sinks,
 }
 
-/// The codes a refused sign-in has, in the order of [`Counters::refusals`].
-pub const REFUSALS: [&str; 7] = [
-    "pat_missing",
-    "pat_unknown",
-    "pat_expired",
-    "pat_revoked",
-    "user_disabled",
-    "access_revoked",
-    "access_paused",
-];
+/// A counter for each reason not to be signed in, in the order of [`Refused::ALL`].
+#[derive(Debug)]
+pub struct Refusals(Vec<Counter>);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Refused::ALL.iter().map(|_| Counter::default()).collect())
+    }
+}
+
+impl Refusals {
+    fn each(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
+        Refused::ALL.iter().map(|why| why.code()).zip(&self.0)
+    }
+}
 
 impl Counters {
     /// One more transaction that took so long.
@@ -114,8 +124,8 @@ impl Counters {
 
     /// One more refusal with this code.
     pub fn refused(&self, code: &str) {
-        for (name, counter) in REFUSALS.iter().zip(&self.refusals) {
-            if *name == code {
+        for (name, counter) in self.refusals.each() {
+            if name == code {
                 counter.one();
             }
         }
@@ -141,8 +151,8 @@ impl Counters {
             line(&mut text, name, Some(("way", label)), way.duplicates.get());
         }
         let name = "tollgate_auth_refusals_total";
-        head(&mut text, name, "counter", "Personal access tokens refused, by code.");
-        for (code, counter) in REFUSALS.iter().zip(&self.refusals) {
+        head(&mut text, name, "counter", "Sign-ins refused, by code.");
+        for (code, counter) in self.refusals.each() {
             line(&mut text, name, Some(("code", code)), counter.get());
         }
         let name = "tollgate_store_append_seconds";
@@ -155,6 +165,12 @@ impl Counters {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
         }
+        let name = "tollgate_revocation_refused_total";
+        head(&mut text, name, "counter", "Lists of revoked certificates that were not taken.");
+        line(&mut text, name, None, self.lists_refused.get());
+        let name = "tollgate_revocation_expired";
+        head(&mut text, name, "gauge", "Lists of revoked certificates past their day.");
+        line(&mut text, name, None, self.lists_expired.get());
         let name = "tollgate_standing_age_seconds";
         head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
         line(&mut text, name, None, self.standing_age());

@@ -3,9 +3,13 @@
 //! What stands here is about this installation and its operators' business, as Envoy's clusters are. *Which*
 //! way of signing in is accepted from whom is the policy's, signed by the security team.
 
+use crate::policy::yaml;
+use anyhow::{Context, anyhow};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// The schema this build reads.
 pub const SCHEMA: &str = "tollgate.identity/v1";
@@ -38,6 +42,42 @@ pub struct Identity {
     /// How guessing is slowed.
     #[serde(default)]
     pub attempts: Attempts,
+}
+
+impl Identity {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// What of it is not as it must be.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let bad = |why: String| anyhow!("{}: {why}", path.display());
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let node = yaml::parse(&text).map_err(|slips| {
+            bad(slips.into_iter().map(|it| it.problem).collect::<Vec<_>>().join("; "))
+        })?;
+        let identity: Self =
+            serde_json::from_value(value(&node)).map_err(|error| bad(error.to_string()))?;
+        if identity.schema != SCHEMA {
+            return Err(bad(format!("its schema is not {SCHEMA}")));
+        }
+
+        Ok(identity)
+    }
+}
+
+fn value(node: &yaml::Node) -> Value {
+    match &node.kind {
+        yaml::Kind::Scalar { text, plain } => match yaml::typed(text, *plain) {
+            yaml::Type::Text => Value::String(text.clone()),
+            yaml::Type::Null => Value::Null,
+            yaml::Type::Truth => Value::Bool(text.eq_ignore_ascii_case("true")),
+            yaml::Type::Number => serde_json::from_str(text).unwrap_or(Value::Null),
+        },
+        yaml::Kind::List(nodes) => nodes.iter().map(value).collect(),
+        yaml::Kind::Map(pairs) => {
+            pairs.iter().map(|(key, node)| (key.text.clone(), value(node))).collect()
+        }
+    }
 }
 
 /// An `OpenID` provider (`OpenID` Connect Core 1.0), of one tenant or of several.
@@ -176,6 +216,9 @@ pub struct Certificates {
     /// Lists of revoked certificates (RFC 5280 §5, PEM or DER), read again when they change.
     #[serde(default)]
     pub crl: Vec<PathBuf>,
+    /// The authorities that sign those lists, PEM; unless said, whoever can write the files is believed.
+    #[serde(default)]
+    pub crl_ca: Option<PathBuf>,
     /// Serials (`serial:<hex>`) and fingerprints (`sha256:<hex>`), one a line, read again when it changes.
     #[serde(default)]
     pub revoked: Option<PathBuf>,

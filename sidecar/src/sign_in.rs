@@ -4,12 +4,16 @@
 //! stopped them, the policy takes this way from them, the token is noted *before* it is signed, and the gate
 //! is told who it was, because the row of the exchange is the gate's to write.
 
+pub mod exchange;
+pub mod mtls;
 pub mod pat;
 pub mod refused;
 pub mod reply;
+pub mod slow;
 
 pub use self::refused::Refused;
 
+use crate::attempts::Attempts;
 use crate::clock;
 use crate::counters::Counters;
 use crate::keys::Live;
@@ -19,9 +23,10 @@ use crate::store::{Held, Minted, Store, StoreError, User};
 use crate::tokens::{self, Ids, MintError, Order};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode};
-use contract::audit::{Acted, SignIn as Told};
+use contract::audit::{Acted, CallSource, SignIn as Told};
 use contract::claims::{Confirmation, Method};
 use contract::headers::IdentityHeaders;
+use contract::policy::Subject;
 use contract::refusal::ErrorType;
 use contract::standing::Kind;
 use serde::{Deserialize, Serialize};
@@ -49,6 +54,8 @@ pub struct SignIn {
     pub counters: Arc<Counters>,
     /// Is signing in impossible, and said to be so?
     pub away: Arc<AtomicBool>,
+    /// What failed lately.
+    pub attempts: Arc<Attempts>,
 }
 
 /// What the helper is told.
@@ -74,6 +81,9 @@ pub struct Wish {
     /// Seconds that the token lives; the gateway's own limit counts where it is lower.
     #[serde(default)]
     pub ttl: Option<u64>,
+    /// What it is minted from ends then, Unix seconds; so does the token. No client says that.
+    #[serde(skip)]
+    pub until: Option<u64>,
 }
 
 impl Wish {
@@ -141,6 +151,10 @@ impl SignIn {
         if user.disabled_at.is_some() {
             return Err(Unsigned::refused(Refused::UserDisabled, acted));
         }
+        if let Err(denial) = self.accepted(&proven) {
+            acted.sign_in.get_or_insert_default().flags.push(denial);
+            return Err(Unsigned::refused(Refused::TierNotAccepted, acted));
+        }
         let mut ids = Ids::draw()?;
         if let Some(sid) = proven.sid {
             sid.clone_into(&mut ids.sid);
@@ -153,10 +167,14 @@ impl SignIn {
             (Kind::Cert, cert),
         ];
         if let Some(measure) = self.store.stop_at_sign_in(&on, now).await? {
-            return Err(Unsigned::refused(measure.effect.into(), acted));
+            let why = match measure.kind {
+                Kind::Cert => Refused::CertificateRevoked,
+                _ => measure.effect.into(),
+            };
+            return Err(Unsigned::refused(why, acted));
         }
 
-        let ttl = self.ttl(wish);
+        let ttl = self.ttl(wish, now);
         let expires_at = now.saturating_add(ttl);
         let minted =
             Minted { jti: &ids.jti, sid: &ids.sid, credential_id, user, cert, now, expires_at };
@@ -182,11 +200,39 @@ impl SignIn {
         Ok((Answer { token, ttl, headers, session: None, session_expires_in: None }, acted))
     }
 
-    /// Seconds that a token lives: what is asked for, within what is allowed.
-    fn ttl(&self, wish: &Wish) -> u64 {
-        let most = self.settings.token_ttl.as_secs();
+    /// Does the policy accept this way of signing in from them? If not, the rule that says so.
+    fn accepted(&self, proven: &Proven<'_>) -> Result<(), String> {
+        let policy = Arc::clone(&self.policy.borrow().policy);
+        let user = proven.user;
+        let subject = Subject {
+            tenant: &user.tenant_id,
+            user: &user.user_id,
+            groups: &user.groups,
+            department: user.department.as_deref(),
+            populations: &user.populations,
+            roles: &user.roles,
+            client: proven.client_id,
+            region: user.region.as_deref(),
+            cost_centre: user.cost_centre.as_deref(),
+            tier: proven.method.into(),
+            over_certificate: proven.certificate.is_some(),
+            source: if proven.method == Method::Service {
+                CallSource::Job
+            } else {
+                CallSource::Cowork
+            },
+            agent: None,
+        };
 
-        wish.ttl.unwrap_or(most).max(SHORTEST).min(most)
+        policy.accepts(&subject).map_err(|denial| denial.rule_id.unwrap_or_default().to_owned())
+    }
+
+    /// Seconds that a token lives: what is asked for, within what is allowed.
+    fn ttl(&self, wish: &Wish, now: u64) -> u64 {
+        let most = self.settings.token_ttl.as_secs();
+        let left = wish.until.map_or(most, |until| until.saturating_sub(now));
+
+        wish.ttl.unwrap_or(most).max(SHORTEST).min(most).min(left)
     }
 
     /// What the client and the gate are told of it.

@@ -43,6 +43,11 @@ pub async fn run(
         UserCommand::Enable { email } => {
             let store = Store::open(data).await?;
             let user_id = address(email)?;
+            if store.is_deprovisioned(&user_id).await? {
+                return Err(Failure::Refused(format!(
+                    "the directory has ended {user_id}: activate them there, and they are enabled here"
+                )));
+            }
             let before = theirs(&user_id, operator, &store).await?;
             let after = User { disabled_at: None, ..before.clone() };
             let act = Act::new(operator, format!("user enable {user_id}"))?
@@ -174,7 +179,10 @@ pub fn address(email: &str) -> Result<String, Failure> {
 }
 
 /// These words travel in headers, where a line break or a space at the end would change them.
-fn header_safe(word: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Refused`], if it would.
+pub fn header_safe(word: &str) -> Result<(), Failure> {
     let plain = word.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if plain && !word.is_empty() && word.trim() == word && word.len() <= 128 {
         return Ok(());
