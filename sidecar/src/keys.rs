@@ -31,10 +31,12 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 pub mod command;
+mod kept;
 mod key;
 pub mod retire;
 pub mod signer;
 
+pub use self::kept::Kept;
 pub use self::key::SigningKey;
 
 /// How often the directory is looked at.

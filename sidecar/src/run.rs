@@ -12,12 +12,9 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::identity::Identity;
-use crate::keys::{Live, Ring};
-use crate::operators::Operators;
-use crate::operators::desk::Desk;
+use crate::keys::Kept;
 use crate::operators::operator::Operator;
-use crate::operators::socket::Socket;
-use crate::operators::token::Surface;
+use crate::operators::{Elsewhere, Operators};
 use crate::policy::live::Follower;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings, TokenSigner};
@@ -25,8 +22,7 @@ use crate::sign_in::SignIn;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    checkpoints, commands, gate, holes, intake, intents, keys, operators, public, remote, siem,
-    standing,
+    checkpoints, commands, gate, holes, intake, intents, operators, public, remote, siem, standing,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -196,11 +192,8 @@ impl Sidecar {
         let identity = settings.identity.as_deref().map(Identity::read).transpose()?;
         let identity = Arc::new(identity.unwrap_or_default());
         let lock = lock(data)?;
-        let keys_seen = keys::listing(&data.signing());
-        let elsewhere = keys::signer::keys(settings.token_signer.as_ref())?;
-        let ring = Ring::read_with(&data.signing(), &elsewhere)?;
-        let (keys, keys_now) = watch::channel(Live::new(ring));
-        let listed = Arc::new(operators::listed(settings.identity.as_deref())?);
+        let keys = Kept::read(&settings)?;
+        let keys_now = keys.now();
         let store = Store::create(data).await?;
         let follower = Follower::start(data, &store, &counters).await?;
         let policy_now = follower.now();
@@ -208,17 +201,14 @@ impl Sidecar {
         standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
-        let socket = Socket::open(&settings)?;
+        let elsewhere = Elsewhere::open(&settings, &store, &keys_now, &identity)?;
         let (listeners, addresses) = Listeners::open(&settings).await?;
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
 
         let mut watching = JoinSet::new();
-        let kept = (data.signing(), elsewhere);
-        watching.spawn(keys::watch(kept, keys_seen, keys, Arc::clone(&counters)));
-        let (ttl, ring) = (settings.token_ttl, keys_now.clone());
-        watching.spawn(keys::retire::watch(data.signing(), ring, ttl, store.clone()));
+        keys.follow(&settings, &store, &counters, &mut watching);
         watching.spawn(follower.follow());
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
         watching.spawn(intents::watch(store.clone(), Arc::clone(&counters)));
@@ -235,14 +225,6 @@ impl Sidecar {
             away: Arc::default(),
             attempts: Arc::new(Attempts::new(&identity.attempts)),
         };
-        let desk = Desk::new(data.clone(), store.clone());
-        let surface = Surface {
-            desk: desk.clone(),
-            store: store.clone(),
-            keys: keys_now.clone(),
-            settings: Arc::clone(&settings),
-            listed: Arc::clone(&listed),
-        };
         let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
             policy: policy_now,
@@ -257,12 +239,9 @@ impl Sidecar {
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        let public_routes =
-            public::routes(sign_in, directory).merge(operators::token::routes(surface));
+        let operated = elsewhere.serve(&drain, &mut served);
+        let public_routes = public::routes(sign_in, directory).merge(operated);
         served.spawn(answer(listeners.public, public_routes, drain.clone()));
-        if let Some(socket) = socket {
-            served.spawn(socket.answer(desk, listed, drain.clone()));
-        }
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, operators::routes(about), drain));
         announce(&settings, &addresses);

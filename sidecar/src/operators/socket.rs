@@ -37,7 +37,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 #[derive(Debug, Clone)]
 struct At {
     desk: Desk,
-    listed: Arc<Vec<identity::Operator>>,
+    listed: Arc<[identity::Operator]>,
 }
 
 /// The socket, listening.
@@ -75,7 +75,7 @@ impl Socket {
     pub async fn answer(
         self,
         desk: Desk,
-        listed: Arc<Vec<identity::Operator>>,
+        listed: Arc<[identity::Operator]>,
         mut draining: watch::Receiver<bool>,
     ) {
         let routes = Router::new()

@@ -23,6 +23,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use contract::audit::Acted;
 use contract::claims::{Claims, Method};
 use contract::envelope::hex;
+use contract::headers::PEER;
 use contract::standing::Kind;
 use jwt_simple::algorithms::EdDSAPublicKeyLike;
 use jwt_simple::claims::JWTClaims;
@@ -31,9 +32,6 @@ use jwt_simple::token::Token;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::error;
-
-/// The SHA-256 of the client certificate's DER that the gate has verified, lower-case hex.
-const PEER: &str = "x-tollgate-peer";
 
 /// What of the audience says that a token operates.
 pub const AUDIENCE: &str = "operator";
@@ -53,7 +51,7 @@ pub struct Surface {
     /// `iss` and `aud`.
     pub settings: Arc<Settings>,
     /// Who operates beyond their own tenant.
-    pub listed: Arc<Vec<identity::Operator>>,
+    pub listed: Arc<[identity::Operator]>,
 }
 
 /// Why somebody does not operate.

@@ -140,7 +140,7 @@ async fn told_pat(world: &World) -> Fallible<String> {
     };
     world.store.append(&[row], None).await?;
     let issued: Value = serde_json::from_str(&stdout)?;
-    Ok(issued["id"].as_str().ok_or("no id")?.to_owned())
+    Ok(issued.get("id").and_then(Value::as_str).ok_or("no id")?.to_owned())
 }
 
 #[tokio::test]
