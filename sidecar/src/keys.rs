@@ -32,10 +32,12 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 pub mod command;
+mod kept;
 mod key;
 pub mod retire;
 pub mod signer;
 
+pub use self::kept::Kept;
 pub use self::key::SigningKey;
 
 /// How often the directory is looked at.
@@ -331,8 +333,13 @@ pub fn init(data: &Data) -> Result<(), KeyError> {
 /// [`KeyError`].
 pub fn add(data: &Data) -> Result<String, KeyError> {
     let pem = new_pem()?;
-    let name = format!("{}-{}.key", clock::compact(clock::now()), hex(&random::<3>()?));
-    let path = data.signing().join(name);
+    let random = hex(&random::<3>()?);
+    let mut path = data.signing().join(format!("{}-{random}.key", clock::compact(clock::now())));
+    // The last by name signs: also within a second of the one before, and by a clock that went back.
+    if let Some(last) = key_files(&data.signing())?.pop().filter(|last| *last >= path) {
+        let stem = last.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        path = data.signing().join(format!("{stem}_{random}.key"));
+    }
     settings::write_once(&path, pem.as_bytes(), 0o600)?;
 
     Ok(SigningKey::read(&path)?.kid)

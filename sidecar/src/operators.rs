@@ -8,7 +8,13 @@ pub mod socket;
 pub mod table;
 pub mod token;
 
+use self::desk::Desk;
+use self::socket::Socket;
+use self::token::Surface;
 use crate::counters::Counters;
+use crate::identity::Identity;
+use crate::keys::Live;
+use crate::settings::{FileError, Settings};
 use crate::store::Store;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -17,6 +23,48 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How operators reach the sidecar from elsewhere: the socket, and the surface behind the gateway.
+#[derive(Debug)]
+pub struct Elsewhere {
+    socket: Option<Socket>,
+    surface: Surface,
+}
+
+impl Elsewhere {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(
+        settings: &Arc<Settings>,
+        store: &Store,
+        keys: &watch::Receiver<Live>,
+        identity: &Identity,
+    ) -> Result<Self, FileError> {
+        let surface = Surface {
+            desk: Desk::new(settings.data.clone(), store.clone()),
+            store: store.clone(),
+            keys: keys.clone(),
+            settings: Arc::clone(settings),
+            listed: identity.operators.clone().into(),
+        };
+
+        Ok(Self { socket: Socket::open(settings)?, surface })
+    }
+
+    /// Answers at the socket; the paths of the surface.
+    pub fn serve(self, drain: &watch::Receiver<bool>, served: &mut JoinSet<()>) -> Router {
+        let Self { socket, surface } = self;
+        if let Some(socket) = socket {
+            served.spawn(socket.answer(&surface, drain.clone()));
+        }
+
+        token::routes(surface)
+    }
+}
 
 /// What operators may ask.
 #[derive(Debug, Clone)]

@@ -4,10 +4,8 @@
 //! serve. Once it serves, the same faults stop nothing that still works: calls go on, rows wait in
 //! the spool, the metrics rise.
 
-mod keyring;
 mod listeners;
 
-use self::keyring::Keyring;
 use self::listeners::{Listeners, answer};
 use crate::access_log::Receiver;
 use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
@@ -16,10 +14,9 @@ use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
-use crate::operators::Operators;
+use crate::keys::Kept;
 use crate::operators::operator::Operator;
-use crate::operators::socket::Socket;
-use crate::operators::token::Surface;
+use crate::operators::{Elsewhere, Operators};
 use crate::policy::live::Follower;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings, TokenSigner};
@@ -196,7 +193,8 @@ impl Sidecar {
         data.create()?;
         let identity = Arc::new(identity::of(&settings)?);
         let lock = lock(data)?;
-        let keyring = Keyring::read(&settings, &identity)?;
+        let keys = Kept::read(&settings, &identity)?;
+        let keys_now = keys.now();
         let store = Store::create(data).await?;
         let follower = Follower::start(data, &store, &counters).await?;
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
@@ -204,19 +202,20 @@ impl Sidecar {
         let sessions = Sessions::start(&identity, data).await?;
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
-        let socket = Socket::open(&settings)?;
+        let elsewhere = Elsewhere::open(&settings, &store, &keys_now, &identity)?;
         let (listeners, addresses) = Listeners::open(&settings).await?;
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
 
         let mut watching = JoinSet::new();
+        keys.follow(&settings, &store, &counters, &mut watching);
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
         watch_rows(&mut watching, data, &store, &counters);
 
         let sign_in = SignIn {
             store: store.clone(),
-            keys: keyring.now.clone(),
+            keys: keys_now,
             policy: follower.now(),
             settings: Arc::clone(&settings),
             counters: Arc::clone(&counters),
@@ -225,8 +224,6 @@ impl Sidecar {
             sessions,
         };
         watching.spawn(follower.follow());
-        keyring.watch(&mut watching, &settings, &store, &counters);
-        let surface = Surface::new(&sign_in, &identity);
         let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
             policy: sign_in.policy.clone(),
@@ -242,10 +239,8 @@ impl Sidecar {
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        if let Some(socket) = socket {
-            served.spawn(socket.answer(&surface, drain.clone()));
-        }
-        let people = public::routes(sign_in, directory).merge(operators::token::routes(surface));
+        let operated = elsewhere.serve(&drain, &mut served);
+        let people = public::routes(sign_in, directory).merge(operated);
         served.spawn(answer(listeners.public, people, drain.clone()));
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, about, drain));

@@ -27,7 +27,7 @@ pub struct SigningKey {
 /// What signs with it.
 #[derive(Clone)]
 enum Hand {
-    Here(Ed25519KeyPair),
+    Here(Box<Ed25519KeyPair>),
     Elsewhere(Arc<TokenSigner>),
     /// Nothing any more.
     Gone,
@@ -52,7 +52,7 @@ impl SigningKey {
     pub fn new(pair: Ed25519KeyPair) -> Self {
         let kid = key_id(&pair.public_key().to_bytes());
 
-        let (public, hand) = (pair.public_key(), Hand::Here(pair.with_key_id(&kid)));
+        let (public, hand) = (pair.public_key(), Hand::Here(Box::new(pair.with_key_id(&kid))));
 
         Self { kid, public, hand }
     }

@@ -153,8 +153,7 @@ mod tests {
         init(&data).unwrap();
         let at = data.signing();
         let old = Ring::read(&at).unwrap().newest().kid().to_owned();
-        settings::write_once(&at.join("9.key"), super::super::new_pem().unwrap().as_bytes(), 0o600)
-            .unwrap();
+        add(&data).unwrap();
         let new = Ring::read(&at).unwrap().newest().kid().to_owned();
 
         assert!(look(&at, &old, 3600, 1_000).unwrap().is_empty());
@@ -167,7 +166,7 @@ mod tests {
         let older = key_files(&at).unwrap().remove(0);
         assert_eq!(planned(&older), Some(1_000 + 3600 + MARGIN));
         assert!(look(&at, &new, 300, 4_659).unwrap().is_empty(), "a shorter life changes nothing");
-        assert_eq!(look(&at, &new, 3600, 4_660).unwrap(), [old.clone()]);
+        assert_eq!(look(&at, &new, 3600, 4_660).unwrap(), std::slice::from_ref(&old));
 
         assert_eq!(key_files(&at).unwrap().len(), 1);
         assert_eq!(retired(&at).first().map(|key| key["kid"].clone()), Some(old.into()));

@@ -38,8 +38,8 @@ impl TokenSigner {
     /// [`SignerError`], also if all are busy for as long as one may take.
     pub async fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignerError> {
         let slow = || SignerError::Slow(PATIENCE.as_secs());
-        let slot = timeout(PATIENCE, self.slots.acquire()).await.map_err(|_elapsed| slow())?;
-        let _slot = slot.map_err(|_closed| slow())?;
+        let turn = timeout(PATIENCE, self.slots.acquire()).await.map_err(|_elapsed| slow())?;
+        let _turn = turn.map_err(|_closed| slow())?;
         let bytes = signer::ask(&self.command, input, PATIENCE).await?;
         let signature = Signature::from_slice(&bytes).map_err(|_bad| SignerError::NoSignature)?;
         self.key.verify(input, &signature).map_err(|_bad| SignerError::Unverified)?;

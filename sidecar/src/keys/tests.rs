@@ -52,6 +52,15 @@ fn the_last_by_name_signs_and_all_are_published() {
 }
 
 #[test]
+fn a_key_that_is_added_is_the_newest_whatever_the_clock_says() {
+    let (_place, data) = installed();
+    for _ in 0..6 {
+        let kid = add(&data).unwrap();
+        assert_eq!(Ring::read(&data.signing()).unwrap().newest().kid(), kid);
+    }
+}
+
+#[test]
 fn a_directory_without_keys_says_what_to_do() {
     let place = tempfile::tempdir().unwrap();
 

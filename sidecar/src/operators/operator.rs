@@ -129,7 +129,7 @@ impl Operator {
     /// The same, as far as one act lets them see and lift.
     #[must_use]
     pub(super) fn granted(&self, content: bool, lifts_all: bool) -> Self {
-        Self { content, lifts_all, ..self.clone() }
+        Self { lifts_all, content, ..self.clone() }
     }
 
     /// As rows name them.

@@ -38,7 +38,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 #[derive(Debug, Clone)]
 struct At {
     desk: Desk,
-    listed: Arc<Vec<identity::Operator>>,
+    listed: Arc<[identity::Operator]>,
 }
 
 /// The socket, listening.

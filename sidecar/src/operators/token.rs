@@ -8,10 +8,10 @@ use super::answer;
 use super::desk::{Asked, Desk, LARGEST};
 use super::operator::{How, Operator, Role};
 use crate::clock;
-use crate::identity::{self, Identity};
+use crate::identity;
 use crate::keys::Live;
 use crate::settings::Settings;
-use crate::sign_in::{SignIn, reply};
+use crate::sign_in::reply;
 use crate::store::{Store, StoreError};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -23,6 +23,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use contract::audit::Acted;
 use contract::claims::{Claims, Method};
 use contract::envelope::hex;
+use contract::headers::PEER;
 use contract::standing::Kind;
 use jwt_simple::algorithms::EdDSAPublicKeyLike;
 use jwt_simple::claims::JWTClaims;
@@ -31,9 +32,6 @@ use jwt_simple::token::Token;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::error;
-
-/// The SHA-256 of the client certificate's DER that the gate has verified, lower-case hex.
-const PEER: &str = "x-tollgate-peer";
 
 /// What of the audience says that a token operates.
 pub const AUDIENCE: &str = "operator";
@@ -53,20 +51,7 @@ pub struct Surface {
     /// `iss` and `aud`.
     pub settings: Arc<Settings>,
     /// Who operates beyond their own tenant.
-    pub listed: Arc<Vec<identity::Operator>>,
-}
-
-impl Surface {
-    /// Over what signs people in.
-    pub fn new(sign_in: &SignIn, identity: &Identity) -> Self {
-        Self {
-            desk: Desk::new(sign_in.settings.data.clone(), sign_in.store.clone()),
-            store: sign_in.store.clone(),
-            keys: sign_in.keys.clone(),
-            settings: Arc::clone(&sign_in.settings),
-            listed: Arc::new(identity.operators.clone()),
-        }
-    }
+    pub listed: Arc<[identity::Operator]>,
 }
 
 /// Why somebody does not operate.
@@ -147,7 +132,7 @@ impl Surface {
         let user_id = said.user_id(sub);
         let acted = Acted {
             tenant_id: said.tenant_id.clone(),
-            user_id: user_id.clone().into(),
+            user_id: user_id.clone(),
             session_id: Some(said.sid.clone()),
             client_id: Some(said.client_id.clone()),
             department: said.department.clone(),

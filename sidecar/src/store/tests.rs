@@ -16,6 +16,7 @@ mod measures;
 mod persons;
 mod policies;
 mod rows;
+mod scopes;
 mod sessions;
 mod verifies;
 

@@ -9,6 +9,7 @@ mod sessions;
 mod sessions_attacked;
 mod sessions_last;
 mod sessions_start;
+mod office;
 mod operates;
 mod operates_here;
 mod feeds_the_gate;
