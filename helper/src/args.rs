@@ -63,7 +63,7 @@ pub struct Login {
     /// Where to keep the secret: only in the keystore, or in a file that only you can read.
     #[arg(long, value_name = "WHERE")]
     pub store: Option<Keep>,
-    /// The OpenID provider to sign in with, by the gateway's name for it.
+    /// The identity provider to sign in with, by the gateway's name for it.
     #[arg(long, value_name = "ID")]
     pub issuer: Option<String>,
     /// The account to offer, such as `ann@example.com`.

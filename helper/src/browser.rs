@@ -18,12 +18,12 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// How long a person may take.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How to sign in.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// The OpenID provider, by the gateway's name for it.
+    /// The `OpenID` provider, by the gateway's name for it.
     pub issuer: Option<String>,
     /// Whose account the provider is asked to offer.
     pub login_hint: Option<String>,

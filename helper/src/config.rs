@@ -67,7 +67,7 @@ pub struct Config {
     pub form: Form,
     /// Seconds a token is asked to hold.
     pub ttl: Option<u64>,
-    /// The OpenID provider to sign in with, by the gateway's name for it.
+    /// The `OpenID` provider to sign in with, by the gateway's name for it.
     pub issuer: Option<String>,
     /// Whose account the provider is asked to offer.
     pub login_hint: Option<String>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,10 +79,7 @@ impl Loopback {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Some(Err(error.to_string())),
         }
-        match receiver.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        receiver.try_recv().ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Whether `/login` takes a gateway at this address: RFC 1918, link-local, shared (100.64.0.0/10),
-/// unique local IPv6 (fc00::/7) or loopback.
+/// unique local IPv6 (`fc00::/7`) or loopback.
 pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(four) => {

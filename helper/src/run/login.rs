@@ -185,13 +185,13 @@ impl Place<'_> {
     }
 
     fn tell(&self, keep: Keep, store: &Store<'_>) {
-        if keep == Keep::File && self.choice.is_none() {
-            match store.state() {
-                (_, Some(why)) => say(&format!(
-                    "The secret is in a file that only you can read, not in the keystore: {why}."
-                )),
-                _ => {}
-            }
+        if keep == Keep::File
+            && self.choice.is_none()
+            && let (_, Some(why)) = store.state()
+        {
+            say(&format!(
+                "The secret is in a file that only you can read, not in the keystore: {why}."
+            ));
         }
     }
 }

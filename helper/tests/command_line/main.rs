@@ -1,6 +1,14 @@
 //! The binary as the client starts it, against a tiny gateway.
 
+mod device;
+mod doctor;
+mod ladder;
 mod laptop;
+mod office;
+mod output;
+mod pki;
+mod proxy;
+mod session;
 
 use laptop::{Fallible, Gateway, Laptop, PAT, TOKEN, answer, line, refusal, text};
 use std::fs;
@@ -14,6 +22,10 @@ fn failed(out: &Output, code: i32) {
     assert_eq!(out.status.code(), Some(code), "{}", text(&out.stderr));
     assert!(out.stdout.is_empty(), "nothing on stdout: {}", text(&out.stdout));
     assert!(text(&out.stderr).contains("\nhint: "), "{}", text(&out.stderr));
+}
+
+fn gateway_member(url: &str) -> String {
+    format!(r#"{{"gateway":{{"url":"{url}"}}}}"#)
 }
 
 fn modes(root: &Path) -> Fallible<Vec<(String, u32)>> {
@@ -176,7 +188,7 @@ fn without_a_login_the_hint_says_how() -> Fallible {
 fn a_refused_token_ends_with_five_and_the_gateway_s_words() -> Fallible {
     let laptop = Laptop::logged_in(&Gateway::minting(30)?)?;
     let refusing = Gateway::start("401 Unauthorized", refusal())?;
-    fs::write(laptop.file("config.json"), format!("{{\"url\":\"{}\"}}", refusing.url))?;
+    fs::write(laptop.file("config.json"), gateway_member(&refusing.url))?;
 
     let out = laptop.bare()?;
 
@@ -224,7 +236,7 @@ fn a_gateway_away_in_trouble_or_foreign_ends_with_three() -> Fallible {
 fn wrong_usage_ends_with_sixty_four() -> Fallible {
     let laptop = Laptop::new()?;
     let http = ["login", "--gateway", "http://gateway.example.com", "--pat", PAT];
-    let nobody = ["login", "--gateway", "http://localhost:1"];
+    let nobody = ["login", "--gateway", "http://localhost:1", "--pat"];
 
     for args in [&["nonsense"][..], &["login"], &http, &nobody] {
         failed(&laptop.run(args, "")?, 64);
