@@ -10,6 +10,7 @@ use crate::gateway::wire::Caller;
 use crate::line::Line;
 use rustls::CertificateError;
 use serde_json::Value;
+use std::io::ErrorKind;
 use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, UNIX_EPOCH};
 use ureq::Body;
@@ -135,7 +136,7 @@ fn exchange(gateway: &Gateway, line: &Line) -> Vec<Finding> {
 fn broken(gateway: &Gateway, error: &ureq::Error) -> Finding {
     let (check, remedy) = match error {
         ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => ("tls", certificate(why)),
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => {
+        error if not_tls(gateway, error) => {
             ("tls", "is this port TLS at all, and is something in between that opens TLS?")
         }
         ureq::Error::ConnectProxyFailed(_) => {
@@ -145,6 +146,21 @@ fn broken(gateway: &Gateway, error: &ureq::Error) -> Finding {
     };
 
     Finding::fault(check, format!("{}: {error}", gateway.url), remedy)
+}
+
+/// Somebody is there, and hangs up or answers something else.
+fn not_tls(gateway: &Gateway, error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(error) => {
+            let broke = matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::InvalidData
+            );
+            broke && gateway.url.starts_with("https:")
+        }
+        _ => false,
+    }
 }
 
 fn certificate(why: &CertificateError) -> &'static str {

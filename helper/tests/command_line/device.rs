@@ -102,7 +102,7 @@ fn enrolled(
         module(),
         pin.display()
     );
-    enrolled.configure(&web, json!({ "pkcs11": { "uri": uri } }))?;
+    enrolled.configure(&web, &json!({ "pkcs11": { "uri": uri } }))?;
 
     Ok((enrolled, conf))
 }

@@ -1,7 +1,7 @@
 //! Each of the doctor's findings, provoked.
 
 use crate::ladder::Enrolled;
-use crate::laptop::{Fallible, Laptop, PAT, text};
+use crate::laptop::{Fallible, Laptop, PAT, mode_of, text};
 use crate::office::Office;
 use crate::pki::{Authority, Holds};
 use crate::proxy::{Proxy, behind};
@@ -171,9 +171,9 @@ fn a_device_certificate_that_ended_is_away_or_is_open_to_others() -> Fallible {
 
     let away = Enrolled::new(&["mtls"], Holds::Now)?;
     assert_eq!(about(&away.laptop, "device_certificate")?.0["state"], "ok");
-    away.laptop.mode("../device.key", 0o644)?;
+    mode_of(&away.laptop.beside("device.key"), 0o644)?;
     faulty(&away.laptop, "device_certificate", "others can reach it", "chmod 600")?;
-    fs::remove_file(away.laptop.file("../device.pem"))?;
+    fs::remove_file(away.laptop.beside("device.pem"))?;
     faulty(&away.laptop, "device_certificate", "device.pem cannot be read", "enrolled again")
 }
 
@@ -201,7 +201,7 @@ fn configuration_files_with_faults_and_nobody_logged_in() -> Fallible {
     faulty(&laptop, "config.machine", "`drawer`", "docs/helper.md")?;
     laptop.machine(&json!({ "gateway": { "url": "http://127.0.0.1:1" } }))?;
     faulty(&laptop, "credentials", "none for", "login")?;
-    laptop.mode("../machine.json", 0o666)?;
+    mode_of(&laptop.machine_file(), 0o666)?;
     faulty(&laptop, "config.machine", "others can write it", "chmod")
 }
 

@@ -1,7 +1,7 @@
 //! Certificate, session, personal access token: the strongest that is taken and that is here.
 
 use crate::failed;
-use crate::laptop::{Fallible, Laptop, PAT, line, text};
+use crate::laptop::{Fallible, Laptop, PAT, line, mode_of, text};
 use crate::office::{Office, refused};
 use crate::pki::{Authority, Holds};
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
@@ -26,12 +26,12 @@ impl Enrolled {
         let enrolled = Self { laptop, office };
         let certificate = enrolled.laptop.private("device.pem", &pem)?;
         let key = enrolled.laptop.private("device.key", &key.serialize_pem())?;
-        enrolled.configure(&web, json!({ "pem": { "certificate": certificate, "key": key } }))?;
+        enrolled.configure(&web, &json!({ "pem": { "certificate": certificate, "key": key } }))?;
 
         Ok(enrolled)
     }
 
-    pub(crate) fn configure(&self, web: &Authority, device: Value) -> Fallible {
+    pub(crate) fn configure(&self, web: &Authority, device: &Value) -> Fallible {
         let gateway = json!({ "url": self.office.url, "ca": web.pem() });
         self.laptop.machine(&json!({ "gateway": gateway, "device_certificate": device }))
     }
@@ -134,7 +134,7 @@ fn a_certificate_that_has_ended_is_not_shown_and_falls_back() -> Fallible {
 #[test]
 fn a_key_that_others_can_read_is_not_used() -> Fallible {
     let enrolled = Enrolled::new(&["mtls"], Holds::Now)?;
-    enrolled.laptop.mode("../device.key", 0o644)?;
+    mode_of(&enrolled.laptop.beside("device.key"), 0o644)?;
 
     let out = enrolled.laptop.bare()?;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,6 +94,11 @@ impl Laptop {
         self.place.path().join("helper").join(name)
     }
 
+    /// A file beside the helper's directory.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
     pub(crate) fn run(&self, args: &[&str], stdin: &str) -> Fallible<Output> {
         self.run_with(&[], args, stdin)
     }
@@ -167,7 +172,7 @@ impl Laptop {
     }
 
     pub(crate) fn mode(&self, name: &str, mode: u32) -> Fallible {
-        Ok(fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode))?)
+        mode_of(&self.file(name), mode)
     }
 }
 
@@ -182,4 +187,9 @@ pub(crate) fn line(out: &Output) -> Fallible<serde_json::Value> {
     assert_eq!(stdout.matches('\n').count(), 1, "exactly one line: {stdout:?}");
     assert!(stdout.ends_with('\n'));
     Ok(serde_json::from_str(&stdout)?)
+}
+
+/// Changes who may read and write a file.
+pub(crate) fn mode_of(path: &Path, mode: u32) -> Fallible {
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }

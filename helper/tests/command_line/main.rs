@@ -1,5 +1,12 @@
 //! The binary as the client starts it, against a tiny gateway.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what helps the tests may fail as loudly as they do"
+)]
+
 mod device;
 mod doctor;
 mod ladder;
@@ -186,9 +193,15 @@ fn without_a_login_the_hint_says_how() -> Fallible {
 
 #[test]
 fn a_refused_token_ends_with_five_and_the_gateway_s_words() -> Fallible {
-    let laptop = Laptop::logged_in(&Gateway::minting(30)?)?;
+    let minting = Gateway::minting(30)?;
+    let laptop = Laptop::logged_in(&minting)?;
     let refusing = Gateway::start("401 Unauthorized", refusal())?;
+    let kept = fs::read_to_string(laptop.file("pat"))?;
     fs::write(laptop.file("config.json"), gateway_member(&refusing.url))?;
+    let other = laptop.bare()?;
+    failed(&other, 5);
+    assert_eq!(refusing.calls(), 0, "one gateway's secret is not shown to another");
+    fs::write(laptop.file("pat"), kept.replace(&minting.url, &refusing.url))?;
 
     let out = laptop.bare()?;
 

@@ -1,7 +1,7 @@
 //! The one line's forms, the asked lifetime, the two configuration files.
 
 use crate::failed;
-use crate::laptop::{Fallible, Laptop, PAT, line, text};
+use crate::laptop::{Fallible, Laptop, PAT, line, mode_of, text};
 use crate::office::Office;
 use serde_json::json;
 use std::fs;
@@ -109,7 +109,7 @@ fn a_fault_in_a_configuration_file_is_named_with_its_place() -> Fallible {
 fn a_machine_s_file_that_others_can_write_is_refused() -> Fallible {
     let laptop = Laptop::new()?;
     laptop.machine(&json!({}))?;
-    laptop.mode("../machine.json", 0o646)?;
+    mode_of(&laptop.machine_file(), 0o646)?;
 
     let out = laptop.bare()?;
 

@@ -10,6 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// An authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -24,7 +27,9 @@ pub(crate) enum Holds {
 impl Authority {
     pub(crate) fn new() -> Fallible<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        // Each has a name of its own, or one would be taken for the other with a wrong signature.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("test authority {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
 
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
