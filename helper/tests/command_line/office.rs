@@ -157,9 +157,9 @@ impl Office {
         let bearer = asked.headers.get("authorization").cloned().unwrap_or_default();
         let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
         match (asked.method.as_str(), path.as_str()) {
-            ("GET", "capabilities") => ok(json!({ "modes": rules.modes })),
-            ("POST", "pat") if bearer == format!("Bearer {PAT}") => ok(rules.token(&body, "pat")),
-            ("POST", "mtls") if asked.peer.is_some() => ok(rules.token(&body, "mtls")),
+            ("GET", "capabilities") => ok(&json!({ "modes": rules.modes })),
+            ("POST", "pat") if bearer == format!("Bearer {PAT}") => ok(&rules.token(&body, "pat")),
+            ("POST", "mtls") if asked.peer.is_some() => ok(&rules.token(&body, "mtls")),
             ("GET", "session/authorize") => {
                 // The browser's other tabs come first.
                 let (noise, to) = (rules.noise.clone(), asked.query["redirect_uri"].clone());
@@ -239,7 +239,7 @@ impl Rules {
         token["session"] = session.clone().into();
         token["session_expires_in"] = 28_800.into();
         self.session = Some(session);
-        ok(token)
+        ok(&token)
     }
 }
 
@@ -256,7 +256,7 @@ pub(crate) fn refused(status: &str, code: &str, message: &str) -> (String, Strin
     (status.into(), format!("x-tollgate-refusal: {code}\r\n"), body.to_string())
 }
 
-fn ok(body: Value) -> (String, String, String) {
+fn ok(body: &Value) -> (String, String, String) {
     ("200 OK".into(), String::new(), body.to_string())
 }
 

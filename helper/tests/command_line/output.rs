@@ -5,6 +5,7 @@ use crate::laptop::{Fallible, Laptop, PAT, line, mode_of, text};
 use crate::office::Office;
 use serde_json::json;
 use std::fs;
+use std::process::{Command, Output};
 
 fn logged_in(office: &Office) -> Fallible<Laptop> {
     let laptop = Laptop::new()?;
@@ -147,5 +148,48 @@ fn without_a_keystore_the_file_is_taken_and_said() -> Fallible {
     assert!(text(&out.stderr).contains("not in the keystore"), "{}", text(&out.stderr));
     let told = laptop.run_with(&usual, &["status", "--json"], "")?;
     assert!(text(&told.stdout).contains(r#""store":"file""#), "{}", text(&told.stdout));
+    Ok(())
+}
+
+/// A session bus with a Secret Service on it, and a command in the middle of it all.
+fn with_keystore(laptop: &Laptop, script: &str) -> Fallible<Output> {
+    let place = laptop.place.path();
+    let start =
+        "printf secret | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1";
+    let out = Command::new("dbus-run-session")
+        .args(["--", "sh", "-c", &format!("{start}\n{script}")])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", place)
+        .env("XDG_DATA_HOME", place.join("data"))
+        .env("XDG_CONFIG_HOME", place.join("config"))
+        .env("TOLLGATE_HELPER_MACHINE_CONFIG", laptop.machine_file())
+        .env("HELPER", env!("CARGO_BIN_EXE_tollgate-helper"))
+        .env("PAT", PAT)
+        .output()?;
+    assert!(!text(&out.stderr).contains("CANARY"), "{}", text(&out.stderr));
+    Ok(out)
+}
+
+#[test]
+fn with_a_keystore_no_secret_is_in_a_file() -> Fallible {
+    let office = Office::open(&["pat"])?;
+    office.with(|rules| rules.ttl = 20);
+    let laptop = Laptop::new()?;
+    laptop.machine(&json!({ "gateway": { "url": office.url } }))?;
+
+    let out = with_keystore(
+        &laptop,
+        "set -e\nprintf %s \"$PAT\" | \"$HELPER\" login --pat -\n\"$HELPER\"\n\"$HELPER\" status\n\
+         ls \"$XDG_CONFIG_HOME/tollgate-helper\"\n\"$HELPER\" doctor | grep keystore\n\
+         \"$HELPER\" logout\n\"$HELPER\" && exit 1\ntrue",
+    )?;
+
+    let told = text(&out.stdout);
+    assert!(out.status.success(), "{told}{}", text(&out.stderr));
+    assert!(told.contains("pat_0123456789ab in the keystore"), "{told}");
+    assert!(told.contains("\ncache.json\nok"), "no other file: {told}");
+    assert!(told.contains("the system's keystore serves"), "{told}");
+    assert!(text(&out.stderr).contains("nobody is logged in"), "it forgets: {}", text(&out.stderr));
     Ok(())
 }

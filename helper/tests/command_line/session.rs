@@ -185,7 +185,7 @@ fn the_middle_of_a_session_is_over_before_the_client_gives_up() -> Fallible {
     let office = Office::open(&["session"])?;
     office.with(|rules| rules.ttl = 20);
     let laptop = signed_in(&office)?;
-    office.with(|rules| rules.slow = Duration::from_secs(60));
+    office.with(|rules| rules.slow = Duration::from_mins(1));
 
     let started = Instant::now();
     let out = laptop.run_with(&[("CLAUDE_HELPER_CONTEXT", "mid-session-refresh")], &[], "")?;
