@@ -71,7 +71,7 @@ impl Ladder<'_> {
         let caller = self.caller(None)?;
         // One way needs no choice; whether it is taken shows when it is tried.
         let taken = match rungs.count() {
-            1 => None,
+            1 if !attended => None,
             _ => caller.capabilities(self.config.cohort.as_deref())?,
         };
         let taken = taken.unwrap_or_else(|| Mode::ALL.to_vec());
@@ -184,10 +184,11 @@ impl Ladder<'_> {
 
     /// A session that is over is forgotten.
     fn refused(&self, mode: Mode, failure: Failure) -> Result<Option<Minted>, Failure> {
-        let Failure::Refused { status, .. } = &failure else { return Err(failure) };
+        let Failure::Refused { status, code, .. } = &failure else { return Err(failure) };
         // What it minted before is not handed out any more.
         cache::remove(self.home)?;
-        if mode == Mode::Session && *status == 401 {
+        // Only the gateway's word counts: others answer 401 too, such as a portal on the way.
+        if mode == Mode::Session && *status == 401 && code.is_some() {
             self.store.remove(Kind::Session)?;
         }
 

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::home::{self, Home};
 use crate::secret::{Kind, Secret};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Store<'a> {
     home: &'a Home,
     choice: Option<Keep>,
     patience: Duration,
+    /// Why the last secret went into a file.
+    trouble: RefCell<Option<String>>,
 }
 
 impl<'a> Store<'a> {
@@ -53,7 +56,9 @@ impl<'a> Store<'a> {
         let own = std::env::var_os(home::HOME).is_some_and(|place| !place.is_empty());
         let choice = choice.or_else(|| own.then_some(Keep::File));
 
-        Self { home, choice, patience: if attended { ATTENDED } else { SILENT } }
+        let patience = if attended { ATTENDED } else { SILENT };
+
+        Self { home, choice, patience, trouble: RefCell::new(None) }
     }
 
     /// The secret of this kind for this gateway, and where it was.
@@ -106,7 +111,9 @@ impl<'a> Store<'a> {
                 Err(why) if self.choice == Some(Keep::Keystore) => {
                     return Err(Failure::Keystore(why));
                 }
-                Err(_) => {}
+                Err(why) => {
+                    self.trouble.replace(Some(why));
+                }
             }
         }
         self.home.write(kind.name(), &text)?;
@@ -127,6 +134,11 @@ impl<'a> Store<'a> {
             Err(why) if self.choice == Some(Keep::Keystore) => Err(Failure::Keystore(why)),
             _ => Ok(()),
         }
+    }
+
+    /// Why the last secret that was written is not in the keystore, if that was tried.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
     }
 
     /// Where a new secret would be kept, and why not in the keystore if not.

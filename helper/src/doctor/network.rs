@@ -10,7 +10,7 @@ use crate::gateway::wire::Caller;
 use crate::line::Line;
 use rustls::CertificateError;
 use serde_json::Value;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, UNIX_EPOCH};
 use ureq::Body;
@@ -39,7 +39,10 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
     let mut findings = vec![proxy];
     if proxied {
         findings.push(Finding::skipped("dns", "the proxy resolves the name"));
-        findings.push(Finding::skipped("private_address", "the gateway is behind a proxy"));
+        // Claude Code wants that of an HTTPS proxy in the way, too.
+        let at = line.proxy_for(gateway).ok().flatten();
+        let at = at.map(|proxy| addresses(proxy.host(), proxy.port()).unwrap_or_default());
+        findings.push(private_address(&at.unwrap_or_default()));
     } else {
         findings.extend(names(gateway));
     }
@@ -83,8 +86,8 @@ fn proxy(line: &Line, gateway: &Gateway, configured: bool) -> (Finding, bool) {
 fn names(gateway: &Gateway) -> Vec<Finding> {
     let host = gateway.host();
     let bare = host.trim_matches(['[', ']']);
-    let found: Vec<IpAddr> = match (bare, gateway.port()).to_socket_addrs() {
-        Ok(all) => all.map(|one| one.ip()).collect(),
+    let found = match addresses(bare, gateway.port()) {
+        Ok(found) => found,
         Err(error) => {
             return vec![Finding::fault(
                 "dns",
@@ -94,8 +97,19 @@ fn names(gateway: &Gateway) -> Vec<Finding> {
         }
     };
     let list = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let public = found.iter().find(|address| !is_private(**address));
-    let address = match public {
+
+    vec![Finding::ok("dns", format!("{bare} is {list}")), private_address(&found)]
+}
+
+fn addresses(host: &str, port: u16) -> io::Result<Vec<IpAddr>> {
+    let bare = host.trim_matches(['[', ']']);
+
+    Ok((bare, port).to_socket_addrs()?.map(|one| one.ip()).collect())
+}
+
+fn private_address(found: &[IpAddr]) -> Finding {
+    match found.iter().find(|address| !is_private(**address)) {
+        None if found.is_empty() => Finding::skipped("private_address", "no address is known"),
         None => Finding::ok("private_address", "all addresses are private"),
         Some(public) => Finding::warning(
             "private_address",
@@ -103,9 +117,7 @@ fn names(gateway: &Gateway) -> Vec<Finding> {
             "give the gateway a private name inside, or set `gatewayInternalNetworks` for Claude \
              Code; this helper itself does not mind",
         ),
-    };
-
-    vec![Finding::ok("dns", format!("{bare} is {list}")), address]
+    }
 }
 
 fn exchange(gateway: &Gateway, line: &Line) -> Vec<Finding> {

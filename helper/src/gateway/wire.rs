@@ -193,7 +193,7 @@ impl<'a> Caller<'a> {
         let (status, response, text) = self.send(request, body)?;
         match status {
             200 => self.understood(&text),
-            400 | 401 | 403 => Err(Failure::Refused {
+            401 | 403 => Err(Failure::Refused {
                 what,
                 status,
                 code: header(&response, REFUSAL),

@@ -94,7 +94,7 @@ impl Place<'_> {
         cache::write(self.home, &minted.answer, origin)?;
         drop(lock);
         say(&format!("Logged in to {} with {}.", self.gateway.url, pat.id()));
-        self.tell(keep, &store);
+        Self::tell(keep, &store);
 
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Place<'_> {
         let id = kept.as_ref().map(|(kept, _)| kept.secret.id()).unwrap_or_default();
         say(&format!("Logged in to {} with {id}.", self.gateway.url));
         if let Some((_, keep)) = kept {
-            self.tell(keep, &store);
+            Self::tell(keep, &store);
         }
 
         Ok(())
@@ -184,10 +184,9 @@ impl Place<'_> {
         Ok(user.read?.unwrap_or_default())
     }
 
-    fn tell(&self, keep: Keep, store: &Store<'_>) {
+    fn tell(keep: Keep, store: &Store<'_>) {
         if keep == Keep::File
-            && self.choice.is_none()
-            && let (_, Some(why)) = store.state()
+            && let Some(why) = store.trouble()
         {
             say(&format!(
                 "The secret is in a file that only you can read, not in the keystore: {why}."
