@@ -13,7 +13,7 @@ pub use self::content::{
     Content, History, LARGEST as LARGEST_CONTENT, Mode as ContentMode, Part, Text,
 };
 pub use self::finding::Finding;
-pub use self::gate::{Acted, Counted, Heartbeat};
+pub use self::gate::{Acted, Counted, Heartbeat, SignIn};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -259,6 +259,15 @@ pub struct Payload<'a> {
     /// What Envoy says of the end: its response flags and code details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Cow<'a, str>>,
+    /// What a sign-in was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+    /// What an operator changed, as it was before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<serde_json::Value>,
+    /// The same as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<serde_json::Value>,
     /// How many like it this row stands for; absent for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeated: Option<u64>,

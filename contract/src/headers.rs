@@ -55,9 +55,30 @@ pub const ROUTE_REGION: &str = "x-tollgate-region";
 pub const ROUTE_SOURCE: &str = "x-tollgate-source";
 /// Gate → route table: the policy's labels, sorted and joined by commas.
 pub const ROUTE_LABEL: &str = "x-tollgate-label";
+/// Gate → route table, where `route_claims` asks for it: the person.
+pub const ROUTE_USER: &str = "x-tollgate-user";
+/// The same: the groups, sorted and joined by commas.
+pub const ROUTE_GROUPS: &str = "x-tollgate-groups";
+/// The same: the populations.
+pub const ROUTE_POPULATIONS: &str = "x-tollgate-populations";
+/// The same: the operator roles.
+pub const ROUTE_ROLES: &str = "x-tollgate-roles";
+/// The same: the client program.
+pub const ROUTE_CLIENT: &str = "x-tollgate-client";
+/// The same: the cost centre.
+pub const ROUTE_COST_CENTRE: &str = "x-tollgate-cost-centre";
+/// The same: how they signed in.
+pub const ROUTE_TIER: &str = "x-tollgate-tier";
 /// What a route header says where the fact is absent. Rate-limit descriptors are dropped when a
 /// header is missing, so every fact is always there.
 pub const ABSENT: &str = "none";
+
+/// Envoy → sidecar: the client's address.
+pub const SOURCE_ADDRESS: &str = "x-tollgate-source-address";
+/// Envoy → sidecar: SHA-256 of the verified client certificate's DER, lower-case hex.
+pub const PEER: &str = "x-tollgate-peer";
+/// Envoy → sidecar: the certificate itself, PEM, percent-encoded.
+pub const PEER_CERT: &str = "x-tollgate-peer-cert";
 
 /// Sidecar → gate: who acted, as JSON ([`crate::audit::Acted`]); taken away before the client.
 pub const CALLER: &str = "x-tollgate-caller";

@@ -35,6 +35,7 @@ mod judge;
 mod memo;
 mod scan;
 pub mod servers;
+mod sign_in;
 mod tools;
 mod who;
 
@@ -45,6 +46,7 @@ pub use document::{
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
 pub use scan::{FindRule, Found, Scanned};
+pub use sign_in::{SignInRule, Tier};
 pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words};
 pub use who::{Subject, Who, concerns};
 
@@ -100,6 +102,7 @@ pub struct Policy {
     rules: Vec<Rule>,
     tools: Vec<Tools>,
     servers: Vec<ServerRule>,
+    sign_in: Vec<SignInRule>,
     /// The rules over secrets and words.
     finds: Vec<FindRule>,
     watch: Option<scan::Watch>,
@@ -166,6 +169,11 @@ impl Policy {
     /// The remote MCP servers, their addresses in their one spelling.
     pub fn servers(&self) -> &[ServerRule] {
         &self.servers
+    }
+
+    /// The rules over signing in.
+    pub fn sign_in(&self) -> &[SignInRule] {
+        &self.sign_in
     }
 
     /// The rules over secrets, then those over words.

@@ -180,6 +180,8 @@ pub fn acted(event: &mut Event<'_>, acted: Acted) {
     event.policy_ver = own(acted.policy_ver);
     event.credential_id = own(acted.credential_id);
     event.rule_id = own(acted.rule_id);
+    event.payload.cert_sha256 = own(acted.cert_sha256);
+    event.payload.sign_in = acted.sign_in;
 }
 
 /// Enters what the request says.

@@ -76,6 +76,9 @@ table! {
     Throttled           "throttled"              429 RateLimitError      "An operator of this gateway allows you fewer calls a minute. Try again shortly."
     IdentityMismatch    "identity_mismatch"      403 PermissionError     "An identity header says something else than the token."
 
+    TierNotAccepted     "tier_not_accepted"      403 PermissionError     "Your organization accepts another way of signing in from you."
+    CertificateRequired "certificate_required"   403 PermissionError     "Calls have to come over the certificate that your token is bound to."
+
     BodyTooLarge        "body_too_large"         413 RequestTooLarge     "The request is larger than 32 MiB."
     BodyMissing         "body_missing"           400 InvalidRequestError "The request has no body."
     BodyMalformed       "body_malformed"         400 InvalidRequestError "The body is not a JSON object."
@@ -113,6 +116,8 @@ impl Refusal {
                 | Self::SkillBlocked
                 | Self::SecretFound
                 | Self::WordBlocked
+                | Self::TierNotAccepted
+                | Self::CertificateRequired
         )
     }
 }
@@ -129,6 +134,8 @@ impl From<Why> for Refusal {
             Why::Skill => Self::SkillBlocked,
             Why::Secret => Self::SecretFound,
             Why::Word => Self::WordBlocked,
+            Why::Tier => Self::TierNotAccepted,
+            Why::Unbound => Self::CertificateRequired,
         }
     }
 }

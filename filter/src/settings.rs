@@ -12,6 +12,27 @@ enum Role {
     Gate,
 }
 
+/// A claim that routes may match on beside those that always can. Each costs a call of the host, so
+/// only those that are asked for are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteClaim {
+    /// The person.
+    User,
+    /// Their groups.
+    Groups,
+    /// Their regulatory populations.
+    Populations,
+    /// Their operator roles.
+    Roles,
+    /// The client program.
+    Client,
+    /// The cost centre.
+    CostCentre,
+    /// How they signed in.
+    Tier,
+}
+
 /// As it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +46,8 @@ struct Raw {
     clock_skew_seconds: Option<u32>,
     #[serde(default)]
     anonymous_rows_per_second: Option<u32>,
+    #[serde(default)]
+    route_claims: Vec<RouteClaim>,
 }
 
 /// As it is used.
@@ -42,6 +65,8 @@ pub struct Settings {
     pub clock_skew: u64,
     /// How many anonymous refusals of one address get rows of their own, each second.
     pub anonymous_rows: u32,
+    /// Claims that routes match on beside those that always can.
+    pub route_claims: Vec<RouteClaim>,
 }
 
 /// Why a configuration was refused: every fault, one a line.
@@ -99,6 +124,7 @@ impl Settings {
             policy_keys,
             clock_skew: u64::from(clock_skew),
             anonymous_rows,
+            route_claims: raw.route_claims,
         })
     }
 }

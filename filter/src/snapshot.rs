@@ -3,7 +3,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::{self, EnvelopeError, PinnedKey};
-use contract::policy::{Fault, Policy};
+use contract::policy::{Fault, Policy, Tier};
 use contract::standing::{Board, StandingError};
 use jwt_simple::algorithms::Ed25519PublicKey;
 use serde::Deserialize;
@@ -19,14 +19,22 @@ pub struct Bundle {
     pub policy: Policy,
 }
 
-/// The keys that tokens are signed with.
+/// The keys that tokens are signed with, and the ways to get one.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Vec<(String, Ed25519PublicKey)>);
+pub struct Keys {
+    keys: Vec<(String, Ed25519PublicKey)>,
+    tiers: Vec<Tier>,
+}
 
 impl Keys {
     /// The key of this name.
     pub fn get(&self, key_id: &str) -> Option<&Ed25519PublicKey> {
-        self.0.iter().find(|(name, _)| name == key_id).map(|(_, key)| key)
+        self.keys.iter().find(|(name, _)| name == key_id).map(|(_, key)| key)
+    }
+
+    /// Can somebody sign in this way at the sidecar?
+    pub fn offers(&self, tier: Tier) -> bool {
+        self.tiers.contains(&tier)
     }
 }
 
@@ -97,6 +105,13 @@ pub fn bundle(document: &[u8], pinned: &[PinnedKey]) -> Result<Bundle, DocumentE
 #[derive(Deserialize)]
 struct Jwks {
     keys: Vec<Jwk>,
+    /// Ours (RFC 7517 §5 allows more members): how one can sign in here.
+    #[serde(default = "only_pats")]
+    tiers: Vec<Tier>,
+}
+
+fn only_pats() -> Vec<Tier> {
+    vec![Tier::Pat]
 }
 
 /// A JSON Web Key (RFC 7517, RFC 8037). Keys of other kinds are passed over.
@@ -116,7 +131,7 @@ struct Jwk {
 /// # Errors
 /// [`DocumentError`] if no key in it is of use.
 pub fn keys(document: &[u8]) -> Result<Keys, DocumentError> {
-    let Jwks { keys } = serde_json::from_slice(document)?;
+    let Jwks { keys, tiers } = serde_json::from_slice(document)?;
     let keys: Vec<_> = keys
         .into_iter()
         .filter(|key| key.kty == "OKP" && key.crv == "Ed25519" && !key.kid.is_empty())
@@ -127,7 +142,7 @@ pub fn keys(document: &[u8]) -> Result<Keys, DocumentError> {
         })
         .collect();
 
-    if keys.is_empty() { Err(DocumentError::NoKey) } else { Ok(Keys(keys)) }
+    if keys.is_empty() { Err(DocumentError::NoKey) } else { Ok(Keys { keys, tiers }) }
 }
 
 /// Reads a standing.

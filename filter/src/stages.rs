@@ -6,6 +6,7 @@ pub mod parse;
 pub mod said;
 pub mod authorise;
 pub mod models;
+pub mod capabilities;
 pub mod scan;
 pub mod intend;
 pub mod route;

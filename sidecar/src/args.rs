@@ -125,6 +125,10 @@ pub struct ServeArgs {
     /// Where the rows go besides the table: a JSON file that names the sinks.
     #[arg(long, env = "TOLLGATE_SIEM", value_name = "FILE")]
     pub siem: Option<PathBuf>,
+    /// Who may sign in, and how: a YAML file that names `OpenID` providers, certificates, workloads and
+    /// operators. Without it: personal access tokens.
+    #[arg(long, env = "TOLLGATE_IDENTITY", value_name = "FILE")]
+    pub identity: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, default_value = "json", value_name = "FORMAT")]
     pub log: LogFormat,

@@ -1,7 +1,7 @@
 //! Tollgate's sidecar: it signs people in, feeds the gate in Envoy, and keeps the audit table.
 //!
 //! [`run`] is the story: what starts, in which order, and how it drains. The rest in the order of
-//! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`tokens`], [`keys`]);
+//! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`sign_in`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
 //! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`]) and
 //! look ([`audit`], [`cost`], [`operators`]). What could be missing is looked for ([`intents`], [`holes`]), the
@@ -20,6 +20,8 @@ pub mod pats;
 pub mod access;
 pub mod keys;
 pub mod tokens;
+pub mod identity;
+pub mod sign_in;
 pub mod public;
 pub mod policy;
 pub mod standing;

@@ -10,70 +10,13 @@ use crate::failure::Failure;
 use crate::keys::{self, KeyError};
 use crate::screen::Screen;
 use crate::settings::Data;
+use crate::sign_in::Refused;
 use crate::store::{Pat, Store, User};
 use crate::users;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::hex;
-use contract::standing::Effect;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-/// Why a token is not good. A stable code and a sentence for the person each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// None was sent.
-    Missing,
-    /// Not one of ours.
-    Unknown,
-    /// Past its day.
-    Expired,
-    /// Taken back.
-    Revoked,
-    /// Whose it is may not call any more.
-    UserDisabled,
-    /// An operator has stopped it, or whose it is.
-    AccessRevoked,
-    /// An operator has stopped it, or whose it is, for a time.
-    AccessPaused,
-}
-
-impl Refused {
-    /// The code in rows and metrics.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Missing => "pat_missing",
-            Self::Unknown => "pat_unknown",
-            Self::Expired => "pat_expired",
-            Self::Revoked => "pat_revoked",
-            Self::UserDisabled => "user_disabled",
-            Self::AccessRevoked => "access_revoked",
-            Self::AccessPaused => "access_paused",
-        }
-    }
-
-    /// What the person reads.
-    pub fn message(self) -> &'static str {
-        match self {
-            Self::Missing => "send a personal access token as `authorization: Bearer ...`",
-            Self::Unknown => "this personal access token is not known here",
-            Self::Expired => "this personal access token has expired: ask for a new one",
-            Self::Revoked => "this personal access token was revoked: ask for a new one",
-            Self::UserDisabled => "your access was ended: ask your administrator",
-            Self::AccessRevoked => "your access was stopped by an operator: ask your administrator",
-            Self::AccessPaused => "your access is paused by an operator: try again later",
-        }
-    }
-}
-
-impl From<Effect> for Refused {
-    /// Why somebody is not signed in on whom this is laid.
-    fn from(effect: Effect) -> Self {
-        match effect {
-            Effect::Paused => Self::AccessPaused,
-            Effect::Revoked | Effect::Throttled { .. } => Self::AccessRevoked,
-        }
-    }
-}
 
 /// The form a token is kept in.
 pub fn hash(token: &str) -> String {

@@ -14,6 +14,7 @@ use contract::envelope::{self, EnvelopeError, POLICY_TYPE, PinnedKey};
 use contract::policy::{Fault, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 pub mod cases;
@@ -67,6 +68,8 @@ fn listed(faults: &[Fault]) -> String {
 /// A policy that was verified and has no faults.
 #[derive(Debug, Clone)]
 pub struct Published {
+    /// As it judges.
+    pub policy: Arc<Policy>,
     /// Names these bytes.
     pub version: String,
     /// A name for people.
@@ -109,6 +112,7 @@ impl Published {
         Ok(Self {
             version: opened.version(),
             name: policy.name().to_owned(),
+            policy: Arc::new(policy),
             key_id: opened.key_id().to_owned(),
             envelope: Document::new(bytes),
             payload: opened.payload().to_vec(),

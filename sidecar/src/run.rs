@@ -12,9 +12,9 @@ use crate::gate::Gate;
 use crate::keys::{Live, Ring};
 use crate::operators::Operators;
 use crate::policy::live::Follower;
-use crate::public::SignIn;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings};
+use crate::sign_in::SignIn;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
@@ -82,8 +82,18 @@ async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 fn settings(wanted: &ServeArgs, data: Data) -> Settings {
-    let ServeArgs { public, gate, operators, issuer, audience, token_ttl, spool, siem, log: _ } =
-        wanted;
+    let ServeArgs {
+        public,
+        gate,
+        operators,
+        issuer,
+        audience,
+        token_ttl,
+        spool,
+        siem,
+        identity,
+        log: _,
+    } = wanted;
 
     Settings {
         data,
@@ -95,6 +105,7 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         token_ttl: Duration::from_secs(u64::from(*token_ttl)),
         spool: spool.clone(),
         siem: siem.clone(),
+        identity: identity.clone(),
     }
 }
 

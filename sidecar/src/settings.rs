@@ -139,6 +139,8 @@ pub struct Settings {
     pub spool: PathBuf,
     /// The file that names the sinks of the SIEM.
     pub siem: Option<PathBuf>,
+    /// The file that says who may sign in, and how.
+    pub identity: Option<PathBuf>,
 }
 
 /// A file or directory that is not as it must be.

@@ -34,7 +34,7 @@ pub mod writer;
 
 pub use self::claim::Claim;
 pub use self::error::StoreError;
-pub use self::kinds::{Appended, Cursor, Filter, Intent, Mark, Minted, Pat, Step, User};
+pub use self::kinds::{Appended, Cursor, Filter, Held, Intent, Mark, Minted, Pat, Step, User};
 pub use self::policy::{PolicyVersion, Way};
 pub use self::row::Row;
 
@@ -338,13 +338,13 @@ impl Store {
         each!(self, db => db.revoke_pat(id, now, act).await)
     }
 
-    /// Notes what is minted from a token, *before* it is signed. False if the token or its user was
-    /// stopped meanwhile: then nothing may be minted.
+    /// Notes a token *before* it is signed. False if what it is minted from or its user was stopped
+    /// meanwhile: then nothing may be minted.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note_mint(&self, pat: &str, minted: &Minted<'_>) -> Result<bool, StoreError> {
-        each!(self, db => db.note_mint(pat, minted).await)
+    pub async fn note_mint(&self, minted: &Minted<'_>, held: &Held) -> Result<bool, StoreError> {
+        each!(self, db => db.note_mint(minted, held).await)
     }
 
     /// Takes a sink for this sidecar alone, until the claim is dropped; `None` if another has it.

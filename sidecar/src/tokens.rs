@@ -2,7 +2,8 @@
 
 use crate::keys::{self, KeyError, SigningKey};
 use crate::store::User;
-use contract::claims::{Claims as Private, Method};
+use contract::audit::CallSource;
+use contract::claims::{Claims as Private, Confirmation, Method};
 use contract::envelope::hex;
 use contract::headers::{self, IdentityHeaders};
 use jwt_simple::algorithms::EdDSAKeyPairLike;
@@ -29,8 +30,14 @@ pub enum MintError {
 pub struct Order<'a> {
     /// For whom.
     pub user: &'a User,
+    /// How they proved who they are.
+    pub method: Method,
     /// From which credential.
     pub credential_id: &'a str,
+    /// For which client program.
+    pub client_id: &'a str,
+    /// The certificate that it is bound to.
+    pub certificate: Option<Confirmation>,
     /// The policy version in force.
     pub policy_version: &'a str,
     /// `iss`.
@@ -81,11 +88,12 @@ pub fn mint(
     let private = Private {
         tenant_id: user.tenant_id.clone(),
         sid: ids.sid.clone(),
-        client_id: HELPER.to_owned(),
+        client_id: order.client_id.to_owned(),
         policy_version: order.policy_version.to_owned(),
-        amr: Method::Pat,
+        amr: order.method,
         credential_id: order.credential_id.to_owned(),
-        email: Some(user.user_id.clone()),
+        // Who has no address is known by `sub`.
+        email: user.user_id.contains('@').then(|| user.user_id.clone()),
         name: user.name.clone(),
         department: user.department.clone(),
         cost_centre: user.cost_centre.clone(),
@@ -93,7 +101,7 @@ pub fn mint(
         roles: user.roles.clone(),
         populations: user.populations.clone(),
         region: user.region.clone(),
-        cnf: None,
+        cnf: order.certificate.clone(),
     };
     let identity = identity(&private, &user.sub, &ids.trace);
 
@@ -113,12 +121,16 @@ pub fn mint(
 
 fn identity(claims: &Private, sub: &str, trace: &str) -> IdentityHeaders {
     let user_id = claims.user_id(sub);
+    let source = match claims.amr {
+        Method::Service => CallSource::Job,
+        Method::Pat | Method::Sso | Method::Mtls => CallSource::Cowork,
+    };
     headers::IDENTITY
         .into_iter()
         .map(|name| {
             let value = match name {
                 headers::TRACE_ID => trace.to_owned(),
-                headers::CALL_SOURCE => "cowork".to_owned(),
+                headers::CALL_SOURCE => source.as_str().to_owned(),
                 _ => claims.identity(name, &user_id).unwrap_or_default(),
             };
             (name.to_owned(), value)
@@ -144,7 +156,10 @@ mod tests {
         let now = crate::clock::now();
         let order = Order {
             user: &user,
+            method: Method::Pat,
             credential_id: "pat_1",
+            client_id: HELPER,
+            certificate: None,
             policy_version: "v1",
             issuer: "https://tollgate.localhost",
             audience: "tollgate",

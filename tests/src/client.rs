@@ -1,6 +1,7 @@
 //! Clients of the gate. Each call has a connection and a loopback address of its own, so that its
 //! row can be found whatever became of the call.
 
+use crate::identity::pki::ClientCertificate;
 use crate::provider::script::Script;
 use crate::world::World;
 use anyhow::{Context, Result};
@@ -21,7 +22,7 @@ pub mod connection;
 pub mod raw;
 
 use answer::{Answer, Open};
-use connection::Via;
+use connection::{Connection, Via};
 
 /// What a call's body is sent as.
 pub type Body = BoxBody<Bytes, Infallible>;
@@ -43,6 +44,8 @@ pub struct Call {
     pub via: Via,
     /// Where it comes from.
     pub source: Ipv4Addr,
+    /// The certificate it shows, over TLS.
+    pub certificate: Option<ClientCertificate>,
     /// Its method.
     pub method: Method,
     /// Path and query.
@@ -79,6 +82,7 @@ impl World {
         let call = Call {
             via: Via::Http2,
             source: source(),
+            certificate: None,
             method: Method::POST,
             path: "/v1/messages".to_owned(),
             headers: HeaderMap::new(),
@@ -108,6 +112,12 @@ impl Call {
     /// By this way.
     pub fn via(mut self, via: Via) -> Self {
         self.via = via;
+        self
+    }
+
+    /// Over a connection that shows this certificate.
+    pub fn certificate(mut self, certificate: &ClientCertificate) -> Self {
+        self.certificate = Some(certificate.clone());
         self
     }
 
@@ -180,7 +190,7 @@ impl Call {
     }
 
     fn request(self) -> Result<Request<Body>> {
-        let Self { via, method, path, headers, body, trailers, pause, sized, source: _ } = self;
+        let Self { via, method, path, headers, body, trailers, pause, sized, .. } = self;
         // HTTP/2 takes scheme and authority from the URI, HTTP/1 the host from its header.
         let uri = if via.is_http2() { format!("https://localhost{path}") } else { path };
         let mut request = Request::builder().method(method).uri(uri);
@@ -211,8 +221,20 @@ impl Call {
 
     /// Sends it, and returns as soon as the answer's headers are there.
     pub async fn open(self, world: &World) -> Result<Open> {
-        let connection = connection::open(world, self.via, self.source).await?;
-        let source = self.source;
+        let mut connection = self.connect(world).await?;
+
+        self.open_on(&mut connection).await
+    }
+
+    /// Connects as it would, for several calls after each other.
+    pub async fn connect(&self, world: &World) -> Result<Connection> {
+        connection::open(world, self.via, self.source, self.certificate.as_ref()).await
+    }
+
+    /// Sends it on a connection that [`Call::connect`] made; the call's own way, address and certificate do not
+    /// matter then.
+    pub async fn open_on(self, connection: &mut Connection) -> Result<Open> {
+        let source = connection.source;
         let response = connection.send(self.request()?);
         let (response, cut) =
             tokio::time::timeout(PATIENCE, response).await.context("no answer")??;
@@ -228,7 +250,7 @@ impl Call {
 
     /// Connects, sends it, and leaves after this time, whatever has come.
     pub async fn leave_after(self, world: &World, wait: Duration) {
-        let connection = connection::open(world, self.via, self.source).await.unwrap();
+        let mut connection = self.connect(world).await.unwrap();
         drop(tokio::time::timeout(wait, connection.send(self.request().unwrap())).await);
     }
 }

@@ -4,7 +4,8 @@
 //! A suite is a file in `tests/tests/`, named for a promise. Its tests share one [`world`], send
 //! calls with a [`client`] and say in the call itself what the [`provider`] shall do with it
 //! ([`provider::script`]), so that all tests of a suite run at once. [`suite`] ties them together
-//! and prints every log when one fails.
+//! and prints every log when one fails. [`identity`] is the enterprise around it: its `OpenID` provider,
+//! its people's browsers, its devices' certificates.
 
 pub mod bench;
 pub mod storm;
@@ -13,3 +14,4 @@ pub mod person;
 pub mod world;
 pub mod client;
 pub mod provider;
+pub mod identity;

@@ -71,6 +71,10 @@ impl World {
         };
         let minter = tokens::Minter::read(&programs, &data)?;
         files::write(&place, &setup, &ports, &authority, &programs.pins(&data)?)?;
+        if let Some(identity) = &setup.identity {
+            let gateway = format!("https://localhost:{}", ports.tls.port());
+            fs::write(place.join("identity.yaml"), identity.replace("GATEWAY", &gateway))?;
+        }
 
         let world = Self {
             rows: rows::Table::new(&data.join("tollgate.db")),
@@ -98,20 +102,15 @@ impl World {
         let ports = &self.ports;
         let (public, gate) = (ports.public.to_string(), ports.gate.to_string());
         let operators = ports.operators.to_string();
-        let process = self.programs.sidecar(
-            &self.place,
-            &[
-                "serve",
-                "--public",
-                &public,
-                "--gate",
-                &gate,
-                "--operators",
-                &operators,
-                "--spool",
-                "run/spool/audit.jsonl",
-            ],
-        )?;
+        #[rustfmt::skip]
+        let mut arguments = vec![
+            "serve", "--public", &public, "--gate", &gate, "--operators", &operators,
+            "--spool", "run/spool/audit.jsonl",
+        ];
+        if self.setup.identity.is_some() {
+            arguments.extend(["--identity", "identity.yaml"]);
+        }
+        let process = self.programs.sidecar(&self.place, &arguments)?;
         *self.sidecar.lock().unwrap() = Some(process);
 
         self.until_ready(&self.sidecar, ports.operators, "the sidecar").await

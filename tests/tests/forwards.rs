@@ -25,6 +25,21 @@ fn a_call_passes_by_every_way_in() {
 }
 
 #[test]
+fn calls_after_each_other_pass_on_one_connection() {
+    SUITE.run(async |world| {
+        for via in Via::ALL {
+            let call = world.call(&Script::new()).via(via);
+            let mut connection = call.connect(world).await.unwrap();
+            for _ in 0..3 {
+                let answer = call.clone().open_on(&mut connection).await.unwrap().read().await;
+                assert_eq!(answer.status, 200, "{via:?}: {}", answer.text());
+            }
+            assert_eq!(world.rows_from(call.source, 3).await.len(), 3, "{via:?}");
+        }
+    });
+}
+
+#[test]
 fn a_token_in_x_api_key_counts_as_much_as_a_bearer() {
     SUITE.run(async |world| {
         let token = world.token();

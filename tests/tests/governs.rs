@@ -277,24 +277,32 @@ fn denials_by_rule_are_one_query() {
 }
 
 #[test]
-fn a_label_of_the_policy_chooses_the_route() {
+fn a_label_of_the_policy_and_a_claim_that_is_asked_for_choose_the_route() {
     let elsewhere = "    # To move a family of models elsewhere";
-    let setup = Setup { policy: policy(), ..Setup::named("governs-labels") }.edit(
-        "routes.yaml",
-        elsewhere,
-        &format!(
-            r#"    - name: high_risk
-      match: {{prefix: /v1/messages, headers: [{{name: x-tollgate-label, string_match: {{safe_regex: {{regex: "(.*,)?risk-high(,.*)?"}}}}}}]}}
-      direct_response: {{status: 418}}
-{elsewhere}"#
-        ),
-    );
+    let teapot = |header: &str, word: &str, status: u16| {
+        format!(
+            r#"    - match: {{prefix: /v1/messages, headers: [{{name: {header}, string_match: {{safe_regex: {{regex: "(.*,)?{word}(,.*)?"}}}}}}]}}
+      direct_response: {{status: {status}}}
+"#
+        )
+    };
+    let (label, groups) = ("x-tollgate-label", "x-tollgate-groups");
+    let routes = teapot(label, "risk-high", 418) + &teapot(groups, "research", 417) + elsewhere;
+    let setup = Setup { policy: policy(), ..Setup::named("governs-routes") }
+        .edit("routes.yaml", elsewhere, &routes)
+        .edit("gate.yaml", r#""role": "gate","#, r#""role": "gate", "route_claims": ["groups"],"#);
     alone(setup, async |world| {
         let trader = world.token_with(|_, claims| claims["department"] = json!("trading"));
-        let forged = world.call(&Script::new()).header("x-tollgate-label", "risk-high");
+        let research = |groups: Value| world.token_with(|_, claims| claims["groups"] = groups);
+        let sends =
+            async |token: &str| world.call(&Script::new()).bearer(token).send(world).await.status;
 
-        assert_eq!(world.call(&Script::new()).bearer(&trader).send(world).await.status, 418);
-        assert_eq!(world.call(&Script::new()).send(world).await.status, 200);
-        assert_eq!(forged.send(world).await.status, 200, "a client sets no label");
+        assert_eq!(sends(&trader).await, 418);
+        assert_eq!(sends(&research(json!(["a", "research", "z"]))).await, 417);
+        assert_eq!(sends(&research(json!(["x,research"]))).await, 200, "one name is no two");
+        for (header, word) in [(label, "risk-high"), (groups, "research")] {
+            let forged = world.call(&Script::new()).header(header, word);
+            assert_eq!(forged.send(world).await.status, 200, "a client sets no {header}");
+        }
     });
 }

@@ -72,4 +72,36 @@ pub struct Acted {
     /// Why it was refused, a stable code; absent if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_id: Option<String>,
+    /// As the payload's member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert_sha256: Option<String>,
+    /// As the payload's member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+}
+
+/// What a sign-in was, and what it made of somebody: the payload's `sign_in`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SignIn {
+    /// How: `pat`, `session`, `mtls`, `service`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    /// What was done, where it was no plain minting: `begun`, `refreshed`, `ended`, `exchanged`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub act: String,
+    /// The `OpenID` provider, or the workload's issuer, by its name in the configuration.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub provider: String,
+    /// The groups that the token names; at most [`SignIn::MOST`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// What a reader should know of it, such as `provider_away`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+impl SignIn {
+    /// Most groups that a row tells.
+    pub const MOST: usize = 50;
 }

@@ -7,7 +7,7 @@ use super::document::{
 use super::memo::Memo;
 use super::scan::Watch;
 use super::tools::Words;
-use super::{Fault, Policy, Tools, servers};
+use super::{Fault, Policy, Tools, servers, sign_in};
 use crate::model;
 use crate::price::{RateCard, Sheet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ const LONGEST_SENTENCE: usize = 300;
 
 /// Collects faults.
 #[derive(Default)]
-struct Faults {
+pub(super) struct Faults {
     list: Vec<Fault>,
     /// Of rules, and may they deny?
     ids: BTreeMap<String, bool>,
@@ -31,12 +31,12 @@ struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, place: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, place: impl Into<String>, problem: impl Into<String>) {
         self.list.push(Fault { place: place.into(), problem: problem.into() });
     }
 
     /// What every rule has.
-    fn rule(&mut self, place: &str, id: &str, denies: bool) {
+    pub(super) fn rule(&mut self, place: &str, id: &str, denies: bool) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
         if id.is_empty() {
             self.add(format!("{place}.id"), "is empty: a row could not name it");
@@ -53,7 +53,7 @@ impl Faults {
         }
     }
 
-    fn words(&mut self, place: &str, labels: &[String], say: Option<&str>) {
+    pub(super) fn words(&mut self, place: &str, labels: &[String], say: Option<&str>) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         self.labels.extend(labels.iter().cloned());
         for (index, label) in labels.iter().enumerate() {
@@ -74,7 +74,7 @@ impl Faults {
         }
     }
 
-    fn not_empty<T>(&mut self, place: &str, member: &str, list: &[T], so: &str) {
+    pub(super) fn not_empty<T>(&mut self, place: &str, member: &str, list: &[T], so: &str) {
         if list.is_empty() {
             self.add(format!("{place}.{member}"), format!("are empty: {so}"));
         }
@@ -96,6 +96,8 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     let rules = each(document.rules, |index, rule| models(&mut faults, index, rule));
     let tools = each(document.tools, |index, rule| tool(&mut faults, index, rule));
     let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
+    let rules_of_sign_in = document.sign_in.iter().enumerate();
+    rules_of_sign_in.for_each(|(index, rule)| sign_in::check(&mut faults, index, rule));
     let (secrets, blocklists) = (document.secrets, document.blocklists);
     secrets.iter().enumerate().for_each(|(index, rule)| secret(&mut faults, index, rule));
     blocklists.iter().enumerate().for_each(|(index, list)| words(&mut faults, index, list));
@@ -123,6 +125,7 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         rules,
         tools,
         servers,
+        sign_in: document.sign_in,
         finds: secrets
             .into_iter()
             .map(Into::into)

@@ -2,6 +2,7 @@
 //!
 //! People write it in YAML, the JSON that is made of it is what is signed and judged.
 
+use super::sign_in::SignInRule;
 use super::tools::Word;
 use super::who::Who;
 use crate::audit::ContentMode;
@@ -33,6 +34,9 @@ pub struct Document {
     /// Remote MCP servers that a request may name. What no rule allows is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerRule>,
+    /// Which ways of signing in are accepted. From whom no rule speaks of, every one is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sign_in: Vec<SignInRule>,
     /// Secrets that are looked for in what is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRule>,

@@ -70,11 +70,15 @@ pub enum Why {
     Secret,
     /// There is a blocked word in it.
     Word,
+    /// Another way of signing in is accepted from them.
+    Tier,
+    /// The call does not come over the certificate that its token is bound to.
+    Unbound,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ModelNotAllowed,
         Self::ModelDenied,
         Self::ModelUnknown,
@@ -84,6 +88,8 @@ impl Why {
         Self::Skill,
         Self::Secret,
         Self::Word,
+        Self::Tier,
+        Self::Unbound,
     ];
 
     /// The code of the refusal that the client gets.
@@ -98,6 +104,8 @@ impl Why {
             Self::Skill => "skill_blocked",
             Self::Secret => "secret_found",
             Self::Word => "word_blocked",
+            Self::Tier => "tier_not_accepted",
+            Self::Unbound => "certificate_required",
         }
     }
 }
@@ -119,12 +127,13 @@ impl Policy {
     /// May they?
     ///
     /// # Errors
-    /// A [`Denial`], the first in the order models, tools, servers, skills.
+    /// A [`Denial`], the first in the order sign-in, models, tools, servers, skills.
     pub fn judge<'a>(
         &'a self,
         subject: &Subject<'_>,
         asked: Asked<'a>,
     ) -> Result<Grant<'a>, Denial<'a>> {
+        self.accepts(subject)?;
         let mut judgement = Judgement {
             policy: self,
             subject,

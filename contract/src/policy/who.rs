@@ -1,5 +1,6 @@
 //! Whom a rule is for.
 
+use super::sign_in::Tier;
 use crate::audit::CallSource;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,12 @@ pub struct Who {
     /// Who set the call off.
     #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<CallSource>,
+    /// Claim `cost_centre`.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub cost_centres: Vec<String>,
+    /// How they signed in: claim `amr`.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
 }
 
 /// A list that stands there has something in it: an empty one reads as "nobody", and would be everyone.
@@ -73,6 +80,12 @@ pub struct Subject<'a> {
     pub region: Option<&'a str>,
     /// Who set the call off.
     pub source: CallSource,
+    /// Claim `cost_centre`.
+    pub cost_centre: Option<&'a str>,
+    /// How they signed in.
+    pub tier: Tier,
+    /// Does the call come over the certificate that the token is bound to?
+    pub over_certificate: bool,
 }
 
 impl Who {
@@ -94,6 +107,8 @@ impl Who {
             agents,
             regions,
             sources,
+            cost_centres,
+            tiers,
         } = self;
         let one = |wanted: &[String], is: Option<&str>| {
             wanted.is_empty() || is.is_some_and(|is| wanted.iter().any(|name| name == is))
@@ -115,7 +130,9 @@ impl Who {
             fits("clients", one(clients, Some(subject.client)))?;
             fits("agents", one(agents, subject.agent))?;
             fits("regions", one(regions, subject.region))?;
-            fits("sources", sources.is_empty() || sources.contains(&subject.source))
+            fits("sources", sources.is_empty() || sources.contains(&subject.source))?;
+            fits("cost_centres", one(cost_centres, subject.cost_centre))?;
+            fits("tiers", tiers.is_empty() || tiers.contains(&subject.tier))
         };
 
         all().err()

@@ -5,6 +5,7 @@ use crate::flood::Reason;
 use crate::host::{Body, Host, HostError, Map};
 use crate::refusal::Refusal;
 use crate::stages::authorise;
+use crate::stages::capabilities;
 use crate::stages::decode::Surface;
 use crate::stages::meter::Meter;
 use crate::stages::models;
@@ -33,6 +34,9 @@ pub struct Answer {
     /// Its trailers could not be taken away.
     pub(super) trailers_passed: bool,
 }
+
+/// What only the sidecar says to clients: the pages of signing in need it.
+const SIDECAR_SAYS: [&str; 3] = ["location", "set-cookie", headers::REFUSAL];
 
 /// Takes all trailers away.
 pub(super) fn drop_trailers(host: &impl Host, map: Map) -> Result<(), HostError> {
@@ -93,14 +97,9 @@ impl Exchange {
         self.answer.status = list.text(":status").and_then(|status| status.parse().ok());
         self.answer.provider_request_id =
             list.text(headers::REQUEST_ID).filter(|id| id.len() <= 256).map(str::to_owned);
-        if let Some(Surface::TradePat) = self.head.surface {
-            self.answer.acted =
-                list.get(headers::CALLER).and_then(|value| serde_json::from_slice(value).ok());
-            let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
-            let reason = Reason { code: "sign_in_refused", status: 401, sign_in: true };
-            if unknown && self.answer.status == Some(401) && !self.admitted(host, reason) {
-                self.no_row(host)?;
-            }
+        let from_sidecar = self.head.surface.is_some_and(Surface::is_sidecar);
+        if from_sidecar {
+            self.acted(host, list.get(headers::CALLER))?;
         } else if self.call.is_some() {
             let kind = list.get("content-type").unwrap_or_default();
             let mut meter = Meter::new(kind, list.get("content-encoding"));
@@ -111,6 +110,7 @@ impl Exchange {
         }
         for (name, _) in list.iter() {
             match str::from_utf8(name) {
+                Ok(name) if from_sidecar && SIDECAR_SAYS.contains(&name) => {}
                 Ok(name) if self.gate.boundary.withheld(name) => {
                     host.remove_header(Map::Response, name)?;
                 }
@@ -127,6 +127,25 @@ impl Exchange {
         Ok(())
     }
 
+    /// Who acted on one of the sidecar's surfaces, as it says.
+    fn acted(&mut self, host: &impl Host, told: Option<&[u8]>) -> Result<(), HostError> {
+        self.answer.acted = told.and_then(|told| serde_json::from_slice(told).ok());
+        if self.head.surface == Some(Surface::Sidecar) && self.answer.acted.is_none() {
+            return self.no_row(host);
+        }
+        let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
+        let reason = match self.answer.status {
+            Some(401) => Reason { code: "sign_in_refused", status: 401, sign_in: true },
+            Some(429) => Reason { code: "too_many_attempts", status: 429, sign_in: true },
+            _ => return Ok(()),
+        };
+        if unknown && !self.admitted(host, reason) {
+            self.no_row(host)?;
+        }
+
+        Ok(())
+    }
+
     /// What the gate answers from its own knowledge, so that a load balancer does not take it out
     /// because its sidecar is restarting.
     pub(super) fn answer_here(
@@ -135,9 +154,15 @@ impl Exchange {
         surface: Surface,
     ) -> Result<Verdict, Refusal> {
         self.gate.refresh(host)?;
-        let ready = self.gate.snapshot().is_some();
+        let snapshot = self.gate.snapshot();
+        let ready = snapshot.is_some();
+        let modes;
         let (status, body) = match surface {
-            Surface::Capabilities => (200, r#"{"modes":["pat"]}"#),
+            Surface::Capabilities => {
+                let snapshot = snapshot.ok_or(Refusal::NotReady)?;
+                modes = capabilities::modes(&snapshot, &self.head.query);
+                (200, &*modes)
+            }
             Surface::Readyz if !ready => (503, r#"{"status":"starting"}"#),
             Surface::Readyz => (200, r#"{"status":"ready"}"#),
             Surface::Hello => (200, ""),

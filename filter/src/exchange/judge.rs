@@ -43,7 +43,8 @@ impl Exchange {
         attempt.leave(host)?;
 
         let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
-        let governed = route::dispatch(surface, &self.head, &caller, &cleared);
+        let further = &self.gate.settings.route_claims;
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared, further);
         let way = intend::way(&cleared);
         let (call, rule_id, noted) = cleared.into_parts();
         (self.call, self.rule_id, self.noted) = (Some(call), Some(rule_id), noted);

@@ -243,7 +243,7 @@ impl Exchange {
     fn kind(&self) -> Kind {
         match self.head.surface {
             Some(Surface::CountTokens) => Kind::Count,
-            Some(Surface::TradePat) => Kind::Auth,
+            Some(Surface::SignIn | Surface::Sidecar) => Kind::Auth,
             _ => Kind::Inference,
         }
     }

@@ -181,6 +181,16 @@ pub fn stands(
     }
 }
 
+impl Caller {
+    /// Does the call come over the certificate that the token is bound to (RFC 8705 §3)? Known only where
+    /// the policy asks for it.
+    pub fn over_certificate(&self, head: &Head) -> bool {
+        let bound = self.claims.cnf.as_ref().map(|cnf| &*cnf.x5t_s256);
+
+        bound.is_some() && bound == head.peer.as_deref()
+    }
+}
+
 /// Does an identity header say something else than the claims?
 fn contradicts(head: &Head, caller: &Caller) -> bool {
     headers::IDENTITY.iter().zip(&head.claimed).any(|(name, said)| {

@@ -108,6 +108,9 @@ pub fn subject<'a>(head: &'a Head, caller: &'a Caller) -> Subject<'a> {
         agent: head.agent_id.as_deref(),
         region: claims.region.as_deref(),
         source: authenticate::source(head, caller),
+        cost_centre: claims.cost_centre.as_deref(),
+        tier: claims.amr.into(),
+        over_certificate: caller.over_certificate(head),
     }
 }
 
@@ -159,6 +162,8 @@ fn told(denial: &Denial<'_>) -> (Box<Denied>, Option<String>) {
         Why::ModelNotAllowed | Why::ModelDenied | Why::ModelUnknown => {
             return (denied, Some(place.clone()));
         }
+        // How they signed in stands in no place of the body.
+        Why::Tier | Why::Unbound => return (denied, None),
         Why::Approval => "approve",
         Why::Tool | Why::Server | Why::Skill | Why::Secret | Why::Word => "blocked",
     };

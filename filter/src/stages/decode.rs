@@ -24,8 +24,12 @@ pub enum Surface {
     Messages,
     /// `POST /v1/messages/count_tokens`.
     CountTokens,
-    /// `POST /v1/auth/cowork/pat`: the sidecar trades a PAT for a token.
-    TradePat,
+    /// `/v1/auth/cowork/{pat,session,mtls}` and `/oauth/token`: the sidecar trades what somebody has for a
+    /// token. Each leaves a row.
+    SignIn,
+    /// The sidecar's other surfaces: the pages of signing in, directories (SCIM), operators. They leave a row
+    /// where the sidecar says who acted.
+    Sidecar,
     /// `GET /.well-known/jwks.json`: the sidecar's token keys.
     Jwks,
     /// `GET /v1/auth/cowork/capabilities`: answered here.
@@ -45,11 +49,17 @@ impl Surface {
         const POST: &[&str] = &["POST"];
         const READ: &[&str] = &["GET", "HEAD"];
         const LOOK: &[&str] = &["HEAD"];
+        const SESSION: &[&str] = &["POST", "DELETE"];
+        const SCIM: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
         let path = path.split_once('?').map_or(path, |(path, _query)| path);
         Some(match path {
             "/v1/messages" => (Self::Messages, POST),
             "/v1/messages/count_tokens" => (Self::CountTokens, POST),
-            "/v1/auth/cowork/pat" => (Self::TradePat, POST),
+            "/v1/auth/cowork/pat" | "/v1/auth/cowork/mtls" | "/oauth/token" => (Self::SignIn, POST),
+            "/v1/auth/cowork/session" => (Self::SignIn, SESSION),
+            "/v1/auth/cowork/session/authorize" | "/oauth/callback" => (Self::Sidecar, READ),
+            "/v1/auth/cowork/session/approve" | "/v1/operator" => (Self::Sidecar, POST),
+            _ if path.starts_with("/scim/v2/") => (Self::Sidecar, SCIM),
             "/.well-known/jwks.json" => (Self::Jwks, READ),
             "/v1/auth/cowork/capabilities" => (Self::Capabilities, READ),
             "/healthz" => (Self::Healthz, READ),
@@ -60,9 +70,14 @@ impl Surface {
         })
     }
 
+    /// Does the sidecar answer it, and say who acted?
+    pub fn is_sidecar(self) -> bool {
+        matches!(self, Self::SignIn | Self::Sidecar)
+    }
+
     /// Does a call of it leave a row? The mission's SQL counts calls, so what is no call has none.
     pub fn leaves_row(self) -> bool {
-        matches!(self, Self::Messages | Self::CountTokens | Self::TradePat)
+        matches!(self, Self::Messages | Self::CountTokens | Self::SignIn | Self::Sidecar)
     }
 }
 
@@ -75,8 +90,10 @@ pub struct Head {
     pub request_id: String,
     /// Method and path without query, for rows of what was refused early.
     pub target: String,
-    /// What stands behind the path's `?`; only where a page is asked for.
+    /// What stands behind the path's `?`; only where a page or a cohort is asked for.
     pub query: String,
+    /// SHA-256 of the client's certificate, base64url; only where a policy wants calls to come over it.
+    pub peer: Option<String>,
     /// The bearer token, if exactly one credential was sent.
     pub credential: Option<String>,
     /// The identity headers as the client says them, in the order of [`headers::IDENTITY`].
@@ -203,6 +220,9 @@ impl<'a> Found<'a> {
             Surface::Messages | Surface::CountTokens => {
                 head.credential = Some(self.credential()?);
                 self.content(head)?;
+            }
+            Surface::Capabilities => {
+                path.split_once('?').map_or("", |(_, query)| query).clone_into(&mut head.query);
             }
             Surface::Models => {
                 head.credential = Some(self.credential()?);

@@ -9,7 +9,10 @@ use super::decode::{Head, Surface};
 use super::intend::Recorded;
 use super::scan::Cleared;
 use crate::host::{Host, HostError, Map};
+use crate::settings::RouteClaim;
 use contract::headers;
+use contract::policy::Tier;
+use std::collections::BTreeSet;
 
 /// Everything that must happen before the call may leave.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +30,13 @@ pub struct Governed(Dispatch);
 pub struct Forwarded(());
 
 /// A governed call.
-pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, cleared: &Cleared) -> Governed {
+pub fn dispatch(
+    surface: Surface,
+    head: &Head,
+    caller: &Caller,
+    cleared: &Cleared,
+    further: &[RouteClaim],
+) -> Governed {
     let (claims, permit) = (&caller.claims, cleared.permit());
     let surface = match surface {
         Surface::CountTokens => "count_tokens",
@@ -43,6 +52,7 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, cleared: &Cleare
         (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
         (headers::ROUTE_LABEL, labels(&permit.noted().labels)),
     ];
+    set.extend(further.iter().map(|claim| named(*claim, caller)));
     if head.accepts_encoding {
         // A compressed answer could not be metered. Honest providers obey.
         set.push(("accept-encoding", "identity".to_owned()));
@@ -55,13 +65,54 @@ pub fn dispatch(surface: Surface, head: &Head, caller: &Caller, cleared: &Cleare
 
 /// A call of the sidecar's own surfaces: it sees the credential and nothing that is forged.
 pub fn sidecar(head: &Head) -> Dispatch {
+    // Signing in goes through pages, and these know a browser again by its cookie.
+    let cookies_stay = head.surface == Some(Surface::Sidecar);
     let ours = |name: &&String| {
         name.starts_with(headers::RESERVED_PREFIX)
             || headers::IDENTITY.contains(&name.as_str())
-            || *name == "cookie"
+            || (*name == "cookie" && !cookies_stay)
+            || *name == "x-forwarded-client-cert"
     };
 
     Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }
+}
+
+/// A claim, and the header that routes match it by.
+fn named(claim: RouteClaim, caller: &Caller) -> (&'static str, String) {
+    let claims = &caller.claims;
+    match claim {
+        RouteClaim::User => (headers::ROUTE_USER, fact(Some(&caller.user_id))),
+        RouteClaim::Groups => (headers::ROUTE_GROUPS, list(&claims.groups)),
+        RouteClaim::Populations => (headers::ROUTE_POPULATIONS, list(&claims.populations)),
+        RouteClaim::Roles => (headers::ROUTE_ROLES, list(&claims.roles)),
+        RouteClaim::Client => (headers::ROUTE_CLIENT, fact(Some(&claims.client_id))),
+        RouteClaim::CostCentre => (headers::ROUTE_COST_CENTRE, fact(claims.cost_centre.as_deref())),
+        RouteClaim::Tier => (headers::ROUTE_TIER, Tier::from(claims.amr).as_str().to_owned()),
+    }
+}
+
+/// Most bytes of a list in a header: Envoy takes 64 KiB of all headers together.
+const LONGEST_LIST: usize = 8 * 1024;
+
+/// Names as a header value, sorted. One with a comma in it is left out: it would read as two, and one of
+/// them may be another's.
+fn list(names: &[String]) -> String {
+    let fits = |name: &&str| {
+        !name.is_empty() && !name.contains(',') && name.bytes().all(|b| (b' '..=b'~').contains(&b))
+    };
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).filter(fits).collect();
+    let mut value = String::new();
+    for name in names {
+        if value.len().saturating_add(name.len()) >= LONGEST_LIST {
+            break;
+        }
+        if !value.is_empty() {
+            value.push(',');
+        }
+        value.push_str(name);
+    }
+
+    if value.is_empty() { headers::ABSENT.to_owned() } else { value }
 }
 
 /// The labels as a header value. The policy was checked to have none that does not fit.
@@ -111,5 +162,36 @@ impl Dispatch {
         }
 
         Ok(Forwarded(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::authenticate::tests::caller;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_list_is_sorted_and_no_name_can_pass_for_two() {
+        let mut ann = caller("ann@example.com");
+        ann.claims.groups =
+            ["staff", "a,finance", "Zürich", "R and D", "staff", ""].map(Into::into).into();
+
+        let (name, value) = named(RouteClaim::Groups, &ann);
+
+        assert_eq!((name, &*value), ("x-tollgate-groups", "R and D,staff"));
+        assert_eq!(named(RouteClaim::Roles, &ann).1, "none");
+        assert_eq!(named(RouteClaim::User, &ann).1, "ann@example.com");
+        assert_eq!(named(RouteClaim::Tier, &ann).1, "pat");
+    }
+
+    #[test]
+    fn a_list_without_end_is_cut_between_two_names() {
+        let names: Vec<String> = (0..9_000).map(|n| format!("g{n:04}")).collect();
+
+        let value = list(&names);
+
+        assert!(value.len() <= LONGEST_LIST && value.split(',').all(|name| name.len() == 5));
     }
 }

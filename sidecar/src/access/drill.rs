@@ -105,7 +105,7 @@ pub async fn run(
 
 /// A drill says nothing of somebody who is refused already, and would restore them.
 async fn nothing_laid(user: &User, store: &Store) -> Result<(), Failure> {
-    let laid = store.stop_at_sign_in(&user.user_id, "", clock::now()).await?;
+    let laid = store.stop_at_sign_in(&[(Kind::User, &user.user_id)], clock::now()).await?;
     match laid {
         Some(measure) => Err(Failure::Refused(format!(
             "{} is {} by {} already ({}): drill with somebody who may call",

@@ -9,9 +9,10 @@ use crate::settings::Data;
 use crate::siem::address::Address;
 use crate::siem::tls;
 use crate::store::{Minted, Store, User};
-use crate::tokens::{self, Ids, MintError, Order};
+use crate::tokens::{self, HELPER, Ids, MintError, Order};
 use axum::http::{Method, Request, header};
 use bytes::Bytes;
+use contract::claims;
 use contract::headers::{REFUSAL, TRACE_ID};
 use http_body_util::Full;
 use hyper::client::conn::http1::handshake;
@@ -75,7 +76,10 @@ impl Probe {
         let ttl = args.timeout.saturating_add(SETTLES.as_secs()).saturating_add(300);
         let order = Order {
             user,
+            method: claims::Method::Pat,
             credential_id: &credential_id,
+            client_id: HELPER,
+            certificate: None,
             policy_version: &Published::current(data)?.version,
             issuer: &args.issuer,
             audience: &args.audience,
@@ -83,8 +87,16 @@ impl Probe {
             ttl,
         };
         let expires_at = now.saturating_add(ttl);
-        let minted = Minted { jti: &ids.jti, sid: &ids.sid, now, expires_at };
-        store.note_drill(&user.sub, &credential_id, &minted).await?;
+        let minted = Minted {
+            jti: &ids.jti,
+            sid: &ids.sid,
+            credential_id: &credential_id,
+            user,
+            cert: "",
+            now,
+            expires_at,
+        };
+        store.note_drill(&minted).await?;
         let key = Ring::read(&data.signing())?;
         let minted = tokens::mint(&order, &ids, key.newest());
         let (token, _) = minted.map_err(|why: MintError| cannot(&why))?;

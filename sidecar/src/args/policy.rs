@@ -3,6 +3,7 @@
 use super::EXIT_CODES;
 use clap::{Args as ClapArgs, Subcommand};
 use contract::audit::CallSource;
+use contract::policy::Tier;
 use std::path::PathBuf;
 
 /// What `policy diff` adds to the exit codes.
@@ -158,6 +159,12 @@ pub struct AskArgs {
     /// Who set the call off: cowork, subagent, job.
     #[arg(long, value_parser = source, default_value = "cowork", value_name = "SOURCE")]
     pub source: CallSource,
+    /// How they signed in: mtls, session, pat, service.
+    #[arg(long, value_parser = tier, default_value = "session", value_name = "TIER")]
+    pub tier: Tier,
+    /// Their cost centre.
+    #[arg(long, value_name = "NAME")]
+    pub cost_centre: Option<String>,
     /// The model.
     #[arg(long)]
     pub model: String,
@@ -176,6 +183,13 @@ pub struct AskArgs {
     /// What is said.
     #[arg(long, value_name = "WORDS")]
     pub text: Option<String>,
+}
+
+fn tier(word: &str) -> Result<Tier, String> {
+    [Tier::Mtls, Tier::Session, Tier::Pat, Tier::Service]
+        .into_iter()
+        .find(|tier| tier.as_str() == word)
+        .ok_or_else(|| "one of mtls, session, pat, service".to_owned())
 }
 
 fn source(word: &str) -> Result<CallSource, String> {

@@ -10,7 +10,9 @@ use super::walk::{Found, walk};
 use super::yaml::{self, At};
 use contract::audit::CallSource;
 use contract::model;
-use contract::policy::{Asked, Declared, Place, Policy, Selection, Server, Skill, Subject, Tool};
+use contract::policy::{
+    Asked, Declared, Place, Policy, Selection, Server, Skill, Subject, Tier, Tool,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,6 +76,12 @@ pub struct Somebody {
     pub region: Option<String>,
     /// Who set the call off.
     pub source: CallSource,
+    /// Cost centre.
+    pub cost_centre: Option<String>,
+    /// How they signed in; with the organization's own sign-in unless said.
+    pub tier: Tier,
+    /// Does the call come over the certificate of its token?
+    pub over_certificate: bool,
 }
 
 /// What is asked for.
@@ -290,6 +298,9 @@ impl Somebody {
             agent: self.agent.as_deref(),
             region: self.region.as_deref(),
             source: self.source,
+            cost_centre: self.cost_centre.as_deref(),
+            tier: self.tier,
+            over_certificate: self.over_certificate,
         }
     }
 }

@@ -38,7 +38,8 @@ pub fn explain(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Explained {
     let verdict = judge(policy, somebody, asks);
     let subject = somebody.subject();
     let declared = asks.declared();
-    let mut rules = models(policy, &subject, asks);
+    let mut rules = sign_in(policy, &subject);
+    rules.extend(models(policy, &subject, asks));
     rules.extend(tools(policy, &subject, &declared));
     rules.extend(remotes(policy, &subject, &declared.servers));
     if let Some(text) = &asks.text {
@@ -104,6 +105,21 @@ struct Said {
     words: Vec<String>,
     /// What it is told as if there is none.
     nothing: &'static str,
+}
+
+fn sign_in(policy: &Policy, subject: &Subject<'_>) -> Vec<Asked> {
+    let rules = policy.sign_in().iter().map(|rule| {
+        let tier = subject.tier.as_str();
+        let words = match (rule.tiers.contains(&subject.tier), rule.bound) {
+            (false, _) => format!("does not accept {tier}"),
+            (true, true) => format!("accepts {tier} over its certificate"),
+            (true, false) => format!("accepts {tier}"),
+        };
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        asked("sign_in", &rule.id, missed, Said { words: vec![words], nothing: "" })
+    });
+
+    rules.collect()
 }
 
 fn models(policy: &Policy, subject: &Subject<'_>, asks: &Asks) -> Vec<Asked> {

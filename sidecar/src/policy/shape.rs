@@ -12,6 +12,8 @@ pub enum Shape {
     Decimal,
     /// A whole number, from 0 on.
     Whole,
+    /// `true` or `false`.
+    Truth,
     /// A length of time, `10m` or `7y`, that is kept as a number of these.
     Time(Unit),
     /// One of these words.
@@ -65,6 +67,8 @@ const MAYBE_TEXTS: Shape = Shape::Any(&Shape::Text);
 
 /// Who set a call off.
 pub const SOURCES: &[&str] = &["cowork", "subagent", "job"];
+/// How somebody signed in.
+pub const TIERS: &[&str] = &["pat", "session", "mtls", "service"];
 const EFFECTS: &[&str] = &["allow", "deny"];
 const CONTENT: &[&str] = &["none", "redacted", "full"];
 const AUDIT: &[&str] = &["after", "before"];
@@ -88,6 +92,11 @@ pub const POLICY: &[Member] = &[
     must("rules", Shape::List(&Shape::Struct(RULE)), "who may use which models"),
     may("tools", Shape::Any(&Shape::Struct(TOOL_RULE)), "what becomes of tools"),
     may("servers", Shape::Any(&Shape::Struct(SERVER_RULE)), "remote MCP servers"),
+    may(
+        "sign_in",
+        Shape::Any(&Shape::Struct(SIGN_IN_RULE)),
+        "which ways of signing in are accepted",
+    ),
     may("secrets", Shape::Any(&Shape::Struct(SECRET_RULE)), "secrets that are looked for"),
     may("blocklists", Shape::Any(&Shape::Struct(BLOCKLIST)), "words that are looked for"),
     may("patterns", Shape::Any(&Shape::Struct(PATTERN)), "patterns of secrets of your own"),
@@ -109,6 +118,8 @@ pub const WHO: &[Member] = &[
     may("agents", TEXTS, "agents"),
     may("regions", TEXTS, "regions"),
     may("sources", Shape::List(&Shape::Word(SOURCES)), "who set the call off"),
+    may("cost_centres", TEXTS, "cost centres"),
+    may("tiers", Shape::List(&Shape::Word(TIERS)), "how they signed in"),
 ];
 
 /// A rule over models.
@@ -144,6 +155,20 @@ pub const SERVER_RULE: &[Member] = &[
     ABOUT,
     UNLESS,
     must("url", Shape::Text, "https://HOST/PATH, or a folder with /* at its end"),
+];
+
+/// Which ways of signing in are accepted from a cohort.
+pub const SIGN_IN_RULE: &[Member] = &[
+    ID,
+    ABOUT,
+    UNLESS,
+    must(
+        "tiers",
+        Shape::List(&Shape::Word(TIERS)),
+        "what is accepted: mtls, session, pat, service",
+    ),
+    may("bound", Shape::Truth, "must calls come over the certificate of their token?"),
+    SAY,
 ];
 
 /// A rule over secrets.
@@ -249,6 +274,9 @@ pub const SOMEBODY: &[Member] = &[
     may("agent", Shape::Text, "agent"),
     may("region", Shape::Text, "region"),
     may("source", Shape::Word(SOURCES), "who set the call off"),
+    may("cost_centre", Shape::Text, "cost centre"),
+    may("tier", Shape::Word(TIERS), "how they signed in; session unless said"),
+    may("over_certificate", Shape::Truth, "does the call come over the certificate of its token?"),
 ];
 
 /// What is asked for.
@@ -286,6 +314,8 @@ pub const WHYS: &[&str] = &[
     "skill_blocked",
     "secret_found",
     "word_blocked",
+    "tier_not_accepted",
+    "certificate_required",
 ];
 
 /// What is expected.

@@ -150,6 +150,7 @@ impl Walker {
                 Ok(number) => Ok(number.into()),
                 Err(_) => Err(format!("is {text}, and a whole number from 0 on belongs here")),
             },
+            Shape::Truth if is == Type::Truth => Ok((text == "true").into()),
             Shape::Time(unit) => time(text, unit).map(Value::from).ok_or_else(|| {
                 format!("is {text:?}, and a length of time belongs here, such as {}", example(unit))
             }),
@@ -180,6 +181,7 @@ impl Walker {
             Shape::Text | Shape::TextOr(_) => format!("stand-in-{}", self.stand_ins).into(),
             Shape::Decimal => "1".into(),
             Shape::Whole | Shape::Time(_) => 60.into(),
+            Shape::Truth => false.into(),
             Shape::Word(words) => words.first().copied().into(),
             Shape::List(of) => Value::Array(vec![self.stand_in(*of)]),
             Shape::Any(_) => Value::Array(Vec::new()),
@@ -213,6 +215,7 @@ fn wrong(is: &str, shape: Shape) -> String {
         Shape::Text => "text belongs here".to_owned(),
         Shape::Decimal => "a price or factor belongs here, such as 6.25".to_owned(),
         Shape::Whole => "a whole number belongs here".to_owned(),
+        Shape::Truth => "true or false belongs here".to_owned(),
         Shape::Time(unit) => format!("a length of time belongs here, such as {}", example(unit)),
         Shape::Word(words) => format!("one word belongs here: {}", words.join(", ")),
         Shape::List(_) | Shape::Any(_) => "a list belongs here: write […]".to_owned(),

@@ -10,13 +10,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note_drill(
-        &self,
-        sub: &str,
-        credential_id: &str,
-        minted: &Minted<'_>,
-    ) -> Result<(), StoreError> {
-        each!(self, db => db.note_drill(sub, credential_id, minted).await)
+    pub async fn note_drill(&self, minted: &Minted<'_>) -> Result<(), StoreError> {
+        each!(self, db => db.note_drill(minted).await)
     }
 
     /// Lays a measure on whom or what it names. What the store does not know is refused, unless it
@@ -56,17 +51,16 @@ impl Store {
         each!(self, db => db.measures(now).await)
     }
 
-    /// What keeps somebody from signing in with this credential, if anything does.
+    /// What keeps somebody from signing in with what has these ids, if anything does.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn stop_at_sign_in(
         &self,
-        user_id: &str,
-        credential_id: &str,
+        on: &[(Kind, &str)],
         now: u64,
     ) -> Result<Option<Measure>, StoreError> {
-        each!(self, db => db.stop_at_sign_in(user_id, credential_id, now).await)
+        each!(self, db => db.stop_at_sign_in(on, now).await)
     }
 
     /// The version of who is stopped: rises with each change.

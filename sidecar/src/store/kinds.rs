@@ -51,6 +51,15 @@ pub struct Pat {
     pub last_used_at: Option<u64>,
 }
 
+/// What of somebody's is marked as used when a token is minted; if it is over, none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// A personal access token.
+    Pat,
+    /// Nothing that the store keeps.
+    Nothing,
+}
+
 /// A token about to be minted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minted<'a> {
@@ -58,6 +67,12 @@ pub struct Minted<'a> {
     pub jti: &'a str,
     /// Its session.
     pub sid: &'a str,
+    /// What it is minted from.
+    pub credential_id: &'a str,
+    /// For whom.
+    pub user: &'a User,
+    /// The certificate that it is bound to, as `cnf.x5t#S256` has it; empty for none.
+    pub cert: &'a str,
     /// Unix seconds.
     pub now: u64,
     /// Unix seconds.

@@ -34,6 +34,7 @@ pub(crate) struct Place {
     pub(crate) data: Data,
     pub(crate) directory: tempfile::TempDir,
     pub(crate) siem: Option<PathBuf>,
+    pub(crate) identity: Option<PathBuf>,
 }
 
 impl Place {
@@ -42,7 +43,7 @@ impl Place {
         let data = Data::new(directory.path().join("data"));
         data.create()?;
         keys::init(&data)?;
-        let place = Self { data, directory, siem: None };
+        let place = Self { data, directory, siem: None, identity: None };
         place.publish(POLICY)?;
         Ok(place)
     }
@@ -74,6 +75,7 @@ impl Place {
             token_ttl: Duration::from_hours(1),
             spool: self.spool(),
             siem: self.siem.clone(),
+            identity: self.identity.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A throw-away authority and what it vouches for.
 
+use crate::identity::pki::ClientCertificate;
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::pem::PemObject;
@@ -49,12 +50,27 @@ impl Authority {
 
     /// A TLS client that trusts it, offering these protocols.
     pub fn client(&self, protocols: &[&str]) -> Result<Arc<ClientConfig>> {
+        self.client_with(protocols, None)
+    }
+
+    /// The same, which shows this certificate to whoever asks for one.
+    pub fn client_with(
+        &self,
+        protocols: &[&str],
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem().as_bytes())?)?;
-        let mut config = ClientConfig::builder_with_provider(ring())
+        let config = ClientConfig::builder_with_provider(ring())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match certificate {
+            None => config.with_no_client_auth(),
+            Some(shown) => {
+                let key = PrivateKeyDer::from_pem_slice(shown.key().as_bytes())?;
+                config.with_client_auth_cert(vec![shown.der().to_vec().into()], key)?
+            }
+        };
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
 
         Ok(Arc::new(config))

@@ -8,11 +8,12 @@ use crate::world::setup::{Edit, Setup};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// The files that Envoy reads.
-pub const FILES: [&str; 7] = [
+pub const FILES: [&str; 8] = [
     "envoy.yaml",
     "routes.yaml",
     "clusters.yaml",
@@ -20,6 +21,7 @@ pub const FILES: [&str; 7] = [
     "gate.yaml",
     "secrets/anthropic.yaml",
     "secrets/tls.yaml",
+    "secrets/clients.yaml",
 ];
 
 /// Makes `run/` in a world's directory.
@@ -49,11 +51,27 @@ pub fn write(
     fs::write(run.join("tls/cert.pem"), front.cert)?;
     fs::write(run.join("tls/key.pem"), front.key)?;
     fs::write(run.join("tls/ca.pem"), authority.pem())?;
+    for (path, text) in &setup.files {
+        secret(&place.join(path), text)?;
+    }
     let module = repository().join("target/wasm").join(format!("{}.wasm", setup.module));
     ensure!(module.exists(), "{} is not there: tools/build-wasm", module.display());
     symlink(module, run.join("tollgate_filter.wasm"))?;
 
     Ok(())
+}
+
+/// Takes a file or a directory from everybody but its owner.
+pub fn close(path: &Path) -> Result<()> {
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o700))?)
+}
+
+/// Writes a file that only its owner can read.
+fn secret(path: &Path, text: &str) -> Result<()> {
+    let mut options = fs::File::options();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+
+    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// A file's text after the edits that are meant for it.

@@ -71,6 +71,10 @@ pub struct Setup {
     pub beside: Option<Twin>,
     /// Changes of the shipped configuration.
     pub edits: Vec<Edit>,
+    /// More files in the world's directory, by their paths there.
+    pub files: Vec<(&'static str, String)>,
+    /// `identity.yaml`; `GATEWAY` in it becomes the address that people reach the gateway at.
+    pub identity: Option<String>,
 }
 
 impl Setup {
@@ -87,7 +91,23 @@ impl Setup {
             database: None,
             beside: None,
             edits: Vec::new(),
+            files: Vec::new(),
+            identity: None,
         }
+    }
+
+    /// With one more file in the world's directory.
+    pub fn file(mut self, path: &'static str, text: String) -> Self {
+        self.files.push((path, text));
+        self
+    }
+
+    /// With the certificates of this authority taken on the TLS front.
+    pub fn devices_of(self, authority: &str) -> Self {
+        let taken = "validation_context: {trusted_ca: {filename: ./tls/clients.pem}}";
+
+        self.edit("secrets/clients.yaml", "validation_context: {}", taken)
+            .file("run/tls/clients.pem", authority.to_owned())
     }
 
     /// With one more change of a configuration file.

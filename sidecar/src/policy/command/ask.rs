@@ -12,7 +12,7 @@ use crate::screen::{Screen, shown, table};
 use crate::settings::Data;
 use crate::store::{Store, StoreError};
 use crate::users;
-use contract::policy::{Document, Policy};
+use contract::policy::{Document, Policy, Tier};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -214,6 +214,9 @@ async fn somebody(asked: &AskArgs, data: &Data) -> Result<(Somebody, bool), Fail
         agent: asked.agent.clone(),
         region: asked.region.clone().or(known.region),
         source: asked.source,
+        cost_centre: asked.cost_centre.clone().or(known.cost_centre),
+        tier: asked.tier,
+        over_certificate: asked.tier == Tier::Mtls,
     };
 
     Ok((somebody, is_known))

@@ -12,7 +12,7 @@ pub(super) fn added(section: &str, entry: &Value) -> Way {
         // Terms hold for calls that others allow already.
         "rules" if has("content") || has("audit") => Depends,
         "rules" | "servers" => Loosens,
-        "tools" => Tightens,
+        "tools" | "sign_in" => Tightens,
         "secrets" | "blocklists" if entry.get("action").is_some_and(|action| action == "deny") => {
             Tightens
         }
@@ -56,6 +56,8 @@ pub(super) fn changed(
         (_, "audit" | "labels" | "say" | "severity" | "display_name" | "created_at") => Neither,
         ("rules", "content") => content(from, to),
         ("tools", "tools") => word(member, from, to),
+        ("sign_in", "tiers") => turn(Loosens, superset(from, to)),
+        ("sign_in", "bound") => turn(Tightens, Some(to == true)),
         ("secrets", "except") => turn(wider, superset_or_none(from, to).map(|more| !more)),
         _ => Depends,
     }

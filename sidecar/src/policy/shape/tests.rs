@@ -1,7 +1,7 @@
 use super::*;
 use contract::policy::{
     Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SecretRule, ServerRule,
-    StandingTerms, ToolRule, Who, Word,
+    SignInRule, StandingTerms, ToolRule, Who, Word,
 };
 use contract::price::{Sheet, SheetLine};
 use serde::de::DeserializeOwned;
@@ -39,6 +39,7 @@ fn sample(shape: Shape) -> serde_json::Value {
     match shape {
         Shape::Text | Shape::Decimal | Shape::TextOr(_) => "x".into(),
         Shape::Whole | Shape::Time(_) => 60.into(),
+        Shape::Truth => true.into(),
         Shape::Word(words) => words[0].into(),
         Shape::List(of) => serde_json::json!([sample(*of)]),
         Shape::Any(_) => serde_json::json!([]),
@@ -59,6 +60,7 @@ fn the_shapes_are_those_of_the_document() {
     same::<Rule>(RULE);
     same::<ToolRule>(TOOL_RULE);
     same::<ServerRule>(SERVER_RULE);
+    same::<SignInRule>(SIGN_IN_RULE);
     same::<SecretRule>(SECRET_RULE);
     same::<Blocklist>(BLOCKLIST);
     same::<CustomPattern>(PATTERN);
@@ -77,6 +79,7 @@ fn the_words_are_those_of_the_document() {
     }
 
     words::<contract::audit::CallSource>(SOURCES);
+    words::<contract::policy::Tier>(TIERS);
     words::<contract::policy::Effect>(EFFECTS);
     words::<contract::audit::ContentMode>(CONTENT);
     words::<contract::policy::Audit>(AUDIT);

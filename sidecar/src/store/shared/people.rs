@@ -5,7 +5,7 @@ use crate::acts::Act;
 use crate::content::seal;
 use crate::store::measures::Measure;
 use crate::store::writer::Writer;
-use crate::store::{Minted, Pat, StoreError, User, signed, unsigned};
+use crate::store::{Held, Minted, Pat, StoreError, User, signed, unsigned};
 use contract::standing::{Effect, Kind};
 use sqlx::Row as _;
 
@@ -173,64 +173,70 @@ impl Backend {
 
     pub(in crate::store) async fn note_mint(
         &self,
-        id: &str,
         minted: &Minted<'_>,
+        held: &Held,
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
         // Who is being disabled meanwhile waits, or is seen here.
         let user = format!(
-            "SELECT u.sub FROM users u JOIN pats p USING (sub) WHERE p.id = $1{} ",
+            "SELECT u.sub FROM users u WHERE u.sub = $1 AND u.disabled_at IS NULL{} ",
             dialect::FOR_SHARE_OF_USER
         );
-        sqlx::query(&user).bind(id).fetch_optional(&mut *write).await?;
-        let sub: Option<String> = sqlx::query_scalar(
-            "UPDATE pats SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL
-                 AND sub IN (SELECT sub FROM users WHERE disabled_at IS NULL)
-                 AND NOT EXISTS (SELECT 1 FROM standing s WHERE s.effect <> 'throttled'
-                     AND (s.ends_at IS NULL OR s.ends_at > $1)
-                     AND ((s.kind = 'credential' AND s.id = $2) OR (s.kind = 'user' AND s.id =
-                         (SELECT u.user_id FROM users u WHERE u.sub = pats.sub)))) RETURNING sub",
-        )
-        .bind(signed(minted.now))
-        .bind(id)
-        .fetch_optional(&mut *write)
-        .await?;
-        let Some(sub) = sub else { return Ok(false) };
-        note(&mut write, id, &sub, minted).await?;
+        let user = sqlx::query(&user).bind(&minted.user.sub).fetch_optional(&mut *write).await?;
+        let on = [
+            (Kind::User, &*minted.user.user_id),
+            (Kind::Credential, minted.credential_id),
+            (Kind::Session, minted.sid),
+            (Kind::Cert, minted.cert),
+        ];
+        if user.is_none()
+            || standing::is_stopped(&mut write, &on, minted.now).await?
+            || !use_up(&mut write, minted, held).await?
+        {
+            return Ok(false);
+        }
+        note(&mut write, minted).await?;
         write.commit().await?;
 
         Ok(true)
     }
 
-    pub(in crate::store) async fn note_drill(
-        &self,
-        sub: &str,
-        credential_id: &str,
-        minted: &Minted<'_>,
-    ) -> Result<(), StoreError> {
+    pub(in crate::store) async fn note_drill(&self, minted: &Minted<'_>) -> Result<(), StoreError> {
         let mut write = self.write().await?;
-        note(&mut write, credential_id, sub, minted).await?;
+        note(&mut write, minted).await?;
         write.commit().await?;
 
         Ok(())
     }
 }
 
-/// Notes a token, so that it is known how long it could have to be stopped.
-async fn note(
+/// Marks what a token is minted from as used; false if it is over.
+async fn use_up(
     write: &mut Connection,
-    credential_id: &str,
-    sub: &str,
     minted: &Minted<'_>,
-) -> Result<(), sqlx::Error> {
+    held: &Held,
+) -> Result<bool, sqlx::Error> {
+    let sql = match held {
+        Held::Nothing => return Ok(true),
+        Held::Pat => "UPDATE pats SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL",
+    };
+    let query = sqlx::query(sql).bind(signed(minted.now)).bind(minted.credential_id);
+
+    Ok(query.execute(write).await?.rows_affected() > 0)
+}
+
+/// Notes a token, so that it is known how long it could have to be stopped.
+async fn note(write: &mut Connection, minted: &Minted<'_>) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO tokens (jti, credential_id, sub, expires_at, sid) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO tokens (jti, credential_id, sub, expires_at, sid, cert)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(minted.jti)
-    .bind(credential_id)
-    .bind(sub)
+    .bind(minted.credential_id)
+    .bind(&minted.user.sub)
     .bind(signed(minted.expires_at))
     .bind(minted.sid)
+    .bind(minted.cert)
     .execute(write)
     .await
     .map(drop)

@@ -1,6 +1,6 @@
 //! Who is revoked, paused or throttled.
 
-use super::{Backend, Connection, DbRow, append, dialect};
+use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::acts::Act;
 use crate::content::seal;
 use crate::standing::{LONGEST_TOKEN, SKEW};
@@ -85,22 +85,11 @@ impl Backend {
 
     pub(in crate::store) async fn stop_at_sign_in(
         &self,
-        user_id: &str,
-        credential_id: &str,
+        on: &[(Kind, &str)],
         now: u64,
     ) -> Result<Option<Measure>, StoreError> {
-        let sql = format!(
-            "SELECT {MEASURE} FROM standing WHERE effect <> 'throttled'
-                 AND (ends_at IS NULL OR ends_at > $1)
-                 AND ((kind = 'user' AND id = $2) OR (kind = 'credential' AND id = $3))
-             ORDER BY effect DESC LIMIT 1"
-        );
-        let row = sqlx::query(&sql)
-            .bind(signed(now))
-            .bind(user_id)
-            .bind(credential_id)
-            .fetch_optional(self.current())
-            .await?;
+        let sql = stops_sql(on);
+        let row = bound(&sql, on, now).fetch_optional(self.current()).await?;
 
         row.as_ref().map(measure).transpose()
     }
@@ -154,6 +143,41 @@ impl Backend {
 
         Ok(())
     }
+}
+
+/// Is any of these stopped?
+pub(super) async fn is_stopped(
+    write: &mut Connection,
+    on: &[(Kind, &str)],
+    now: u64,
+) -> Result<bool, sqlx::Error> {
+    let sql = stops_sql(on);
+
+    Ok(bound(&sql, on, now).fetch_optional(write).await?.is_some())
+}
+
+/// The gravest measure that keeps any of these from signing in.
+fn stops_sql(on: &[(Kind, &str)]) -> String {
+    let name = |nth: usize| {
+        let first = nth.saturating_mul(2).saturating_add(2);
+        format!("(kind = ${first} AND id = ${})", first.saturating_add(1))
+    };
+    let names = (0..on.len()).map(name).collect::<Vec<_>>().join(" OR ");
+
+    format!(
+        "SELECT {MEASURE} FROM standing WHERE effect <> 'throttled'
+             AND (ends_at IS NULL OR ends_at > $1) AND ({names}) ORDER BY effect DESC LIMIT 1"
+    )
+}
+
+fn bound<'q>(
+    sql: &'q str,
+    on: &'q [(Kind, &'q str)],
+    now: u64,
+) -> sqlx::query::Query<'q, Db, <Db as sqlx::Database>::Arguments<'q>> {
+    let query = sqlx::query(sql).bind(signed(now));
+
+    on.iter().fold(query, |query, (kind, id)| query.bind(kind.as_str()).bind(*id))
 }
 
 /// Lays a measure on what is known of it, and lets gates know if there is anything to stop.

@@ -4,6 +4,8 @@ use crate::store::measures::{Laid, Lifted, Measure, Which};
 
 const NOW: u64 = 1_800_000_000;
 const ANN: &str = "ann@example.com";
+const HELD: [(Kind, &str); 3] =
+    [(Kind::User, ANN), (Kind::Credential, "pat_1"), (Kind::Session, "ses_1")];
 
 fn measure(kind: Kind, id: &str, effect: Effect, ends_at: Option<u64>) -> Measure {
     Measure {
@@ -36,9 +38,18 @@ async fn ann(store: &Store) {
 }
 
 async fn minted(store: &Store, jti: &str, now: u64) -> bool {
-    let minted = Minted { jti, sid: "ses_1", now, expires_at: now + 3600 };
+    let user = User { sub: "usr_1".into(), user_id: ANN.into(), ..User::default() };
+    let minted = Minted {
+        jti,
+        sid: "ses_1",
+        credential_id: "pat_1",
+        user: &user,
+        cert: "",
+        now,
+        expires_at: now + 3600,
+    };
 
-    store.note_mint("pat_1", &minted).await.unwrap()
+    store.note_mint(&minted, &Held::Pat).await.unwrap()
 }
 
 async fn told(store: &Store) -> Vec<(Kind, String)> {
@@ -55,7 +66,7 @@ both! {
             (Kind::User, ANN, ANN, false),
             (Kind::User, "usr_1", ANN, false),
             (Kind::Credential, "pat_1", "pat_1", false),
-            (Kind::Session, "ses_1", "ses_1", true),
+            (Kind::Session, "ses_1", "ses_1", false),
             (Kind::Token, "jti_1", "jti_1", true),
         ] {
             let before = store.standing_version().await.unwrap();
@@ -65,7 +76,7 @@ both! {
             assert_eq!((reach.user_id.as_deref(), &*reach.id), (Some(ANN), kept));
             assert_eq!(told(store).await, [(kind, kept.to_owned())]);
             assert_eq!(minted(store, &format!("{kind:?}{id}"), NOW).await, mints, "{kind:?}");
-            assert_eq!(store.stop_at_sign_in(ANN, "pat_1", NOW).await.unwrap().is_some(), !mints);
+            assert_eq!(store.stop_at_sign_in(&HELD, NOW).await.unwrap().is_some(), !mints);
             let lifted = store.lift(kind, id, Which::All, NOW, &act()).await.unwrap();
             let Lifted::Done(_, lifted) = lifted else { panic!("{kind:?}: {lifted:?}") };
             assert_eq!((lifted.len(), &*lifted[0].why), (1, "test"));
@@ -234,7 +245,9 @@ async fn carried_over(data: &Data) {
     let of = |id: &str| (Kind::User, id.to_owned());
     assert_eq!(told(&store).await, [(Kind::Credential, "pat_2".into()), of(ANN)]);
     assert_eq!(store.standing_version().await.unwrap(), 42);
-    assert!(store.stop_at_sign_in("bob@example.com", "", NOW).await.unwrap().is_some());
+    assert!(
+        store.stop_at_sign_in(&[(Kind::User, "bob@example.com")], NOW).await.unwrap().is_some()
+    );
     store.forget_expired(101).await.unwrap();
     let mut left: Vec<_> = store.measures(NOW).await.unwrap().into_iter().map(|it| it.id).collect();
     left.sort();

@@ -1,13 +1,22 @@
 use super::*;
 
-async fn somebody(store: &Store) {
-    let user = User {
+fn ann() -> User {
+    User {
         sub: "usr_1".into(),
         user_id: "ann@example.com".into(),
         tenant_id: "acme".into(),
         groups: vec!["engineering".into()],
         ..User::default()
-    };
+    }
+}
+
+/// A token of hers, from her personal access token.
+fn of_ann<'a>(user: &'a User, jti: &'a str, now: u64, expires_at: u64) -> Minted<'a> {
+    Minted { jti, sid: "s", credential_id: "pat_1", user, cert: "", now, expires_at }
+}
+
+async fn somebody(store: &Store) {
+    let user = ann();
     assert!(store.add_user(&user, &act()).await.unwrap());
     assert!(!store.add_user(&user, &act()).await.unwrap(), "an address is one person's");
     let pat = Pat {
@@ -23,12 +32,12 @@ async fn somebody(store: &Store) {
 
 both! {
     async fn a_revocation_lasts_as_long_as_what_it_stops(bench: Bench) {
-        let store = &bench.store;
+        let (store, user) = (&bench.store, ann());
         somebody(store).await;
         let before = store.standing().await.unwrap().version;
         for (jti, expires_at) in [("j1", 500), ("j2", 700)] {
-            let minted = Minted { jti, sid: "s", now: 100, expires_at };
-            assert!(store.note_mint("pat_1", &minted).await.unwrap());
+            let minted = of_ann(&user, jti, 100, expires_at);
+            assert!(store.note_mint(&minted, &Held::Pat).await.unwrap());
         }
         assert_eq!(store.pats().await.unwrap()[0].last_used_at, Some(100));
 
@@ -39,8 +48,8 @@ both! {
         assert_eq!(standing.version, before + 1);
         let entry = &standing.entries[0];
         assert_eq!((entry.kind, &*entry.id, entry.effect), (Kind::Credential, "pat_1", Effect::Revoked));
-        let late = Minted { jti: "j3", sid: "s", now: 201, expires_at: 900 };
-        assert!(!store.note_mint("pat_1", &late).await.unwrap(), "nothing is minted after it");
+        let late = of_ann(&user, "j3", 201, 900);
+        assert!(!store.note_mint(&late, &Held::Pat).await.unwrap(), "nothing is minted after it");
         store.forget_expired(701).await.unwrap();
         let later = store.standing().await.unwrap();
         assert_eq!(
@@ -52,10 +61,10 @@ both! {
     }
 
     async fn what_has_just_expired_is_stopped_too_for_gates_whose_clocks_are_behind(bench: Bench) {
-        let store = &bench.store;
+        let (store, user) = (&bench.store, ann());
         somebody(store).await;
-        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
-        store.note_mint("pat_1", &minted).await.unwrap();
+        let minted = of_ann(&user, "j1", 100, 700);
+        store.note_mint(&minted, &Held::Pat).await.unwrap();
 
         store.revoke_pat("pat_1", 1_001, &act()).await.unwrap();
         assert_eq!(store.standing().await.unwrap().entries.len(), 0, "long over for everybody");
@@ -65,25 +74,25 @@ both! {
     }
 
     async fn who_is_disabled_is_stopped_whatever_they_hold(bench: Bench) {
-        let store = &bench.store;
+        let (store, user) = (&bench.store, ann());
         somebody(store).await;
-        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
-        store.note_mint("pat_1", &minted).await.unwrap();
+        let minted = of_ann(&user, "j1", 100, 700);
+        store.note_mint(&minted, &Held::Pat).await.unwrap();
 
         assert!(store.disable_user("ann@example.com", 200, &act()).await.unwrap());
 
         let entry = &store.standing().await.unwrap().entries[0];
         assert_eq!((entry.kind, &*entry.id, entry.until), (Kind::User, "ann@example.com", None));
-        assert!(!store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
+        assert!(!store.note_mint(&Minted { jti: "j2", ..minted }, &Held::Pat).await.unwrap());
         assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, Some(200));
         assert!(!store.disable_user("bob@example.com", 200, &act()).await.unwrap());
     }
 
     async fn who_is_enabled_is_let_in_again_but_not_what_was_revoked(bench: Bench) {
-        let store = &bench.store;
+        let (store, user) = (&bench.store, ann());
         somebody(store).await;
-        let minted = Minted { jti: "j1", sid: "s", now: 100, expires_at: 700 };
-        store.note_mint("pat_1", &minted).await.unwrap();
+        let minted = of_ann(&user, "j1", 100, 700);
+        store.note_mint(&minted, &Held::Pat).await.unwrap();
         store.disable_user("ann@example.com", 200, &act()).await.unwrap();
         let before = store.standing().await.unwrap().version;
 
@@ -92,7 +101,7 @@ both! {
         let standing = store.standing().await.unwrap();
         assert_eq!((standing.entries.len(), standing.version), (0, before + 1));
         assert_eq!(store.user("ann@example.com").await.unwrap().unwrap().disabled_at, None);
-        assert!(store.note_mint("pat_1", &Minted { jti: "j2", ..minted }).await.unwrap());
+        assert!(store.note_mint(&Minted { jti: "j2", ..minted }, &Held::Pat).await.unwrap());
         store.revoke_pat("pat_1", 300, &act()).await.unwrap();
         store.enable_user("ann@example.com", &act()).await.unwrap();
         assert_eq!(store.standing().await.unwrap().entries[0].kind, Kind::Credential);
