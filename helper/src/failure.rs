@@ -14,6 +14,9 @@ pub enum Failure {
     /// Signing in takes a browser, and this run may open none.
     #[error("nobody is logged in, and a run for {0} opens no browser")]
     Silent(&'static str),
+    /// What is here is not what the gateway takes.
+    #[error("the gateway takes {0} from here, and that is not what is configured and kept")]
+    NoWay(String),
     /// The sign-in in the browser came to nothing.
     #[error("the sign-in did not succeed: {0}")]
     SignIn(String),
@@ -115,6 +118,7 @@ impl Failure {
             Self::Unreachable { .. } | Self::Answer { .. } | Self::NotUnderstood { .. } => 3,
             Self::LoggedOut
             | Self::Silent(_)
+            | Self::NoWay(_)
             | Self::SignIn(_)
             | Self::Refused { .. }
             | Self::Device(_)
@@ -134,6 +138,9 @@ impl Failure {
             Self::LoggedOut | Self::Silent(_) => {
                 "run `tollgate-helper login`, with `--gateway URL` if none is configured and \
                  `--pat -` if you have an access token"
+            }
+            Self::NoWay(_) => {
+                "sign in by a way it takes (`tollgate-helper login`), or look at `cohort` and `modes`"
             }
             Self::SignIn(_) => "run `tollgate-helper login` again, or `tollgate-helper doctor`",
             Self::Refused { status: 403, .. } => {

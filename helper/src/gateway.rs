@@ -23,6 +23,15 @@ pub enum Mode {
 impl Mode {
     /// All of them, strongest first.
     pub const ALL: [Self; 3] = [Self::Mtls, Self::Session, Self::Pat];
+
+    /// Its name, as the gateway writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mtls => "mtls",
+            Self::Session => "session",
+            Self::Pat => "pat",
+        }
+    }
 }
 
 /// What the client is printed.

@@ -103,7 +103,11 @@ impl Ladder<'_> {
             return self.sign_in(&self.wish());
         }
 
-        Err(last.unwrap_or_else(|| self.nobody()))
+        Err(match last {
+            Some(failure) => failure,
+            None if rungs.count() > 0 => Failure::NoWay(names(&taken)),
+            None => self.nobody(),
+        })
     }
 
     /// A session and its first token, by the browser.
@@ -251,6 +255,12 @@ impl Ladder<'_> {
             silent => Failure::Silent(silent.name()),
         }
     }
+}
+
+fn names(taken: &[Mode]) -> String {
+    let names: Vec<_> = taken.iter().map(|mode| mode.name()).collect();
+
+    if names.is_empty() { "no way to sign in".into() } else { names.join(", ") }
 }
 
 /// Whether the next way is tried after this one failed so.

@@ -269,7 +269,7 @@ impl<'a> Caller<'a> {
 fn header(response: &Response<()>, name: &str) -> Option<String> {
     let text = response.headers().get(name)?.to_str().ok()?;
 
-    Some(text.chars().take(64).collect())
+    Some(text.chars().take(64).collect()).filter(|text: &String| !text.is_empty())
 }
 
 /// The gateway's own sentence, without what could move a terminal's cursor.

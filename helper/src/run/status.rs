@@ -90,7 +90,7 @@ impl About<'_> {
             match &self.token {
                 None => "none".to_owned(),
                 Some(token) => {
-                    format!("{} s left, by {:?}", token.left(), token.mode).to_lowercase()
+                    format!("{} s left, by {}", token.left(), token.mode.name())
                 }
             },
         );

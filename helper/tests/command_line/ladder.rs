@@ -162,6 +162,17 @@ fn the_cohort_is_asked_for_and_modes_narrow_the_ladder() -> Fallible {
 }
 
 #[test]
+fn where_nothing_here_is_taken_it_says_what_is() -> Fallible {
+    let enrolled = Enrolled::new(&["session"], Holds::Now)?.with_pat()?;
+
+    let out = enrolled.laptop.bare()?;
+
+    failed(&out, 5);
+    assert!(text(&out.stderr).contains("takes session from here"), "{}", text(&out.stderr));
+    Ok(())
+}
+
+#[test]
 fn a_way_that_this_person_may_not_use_is_passed_over() -> Fallible {
     let office = Office::open(&["session", "pat"])?;
     office.with(|rules| rules.ttl = 20);

@@ -161,6 +161,22 @@ fn a_session_that_is_over_is_forgotten_and_nothing_blocks() -> Fallible {
 }
 
 #[test]
+fn a_portal_on_the_way_ends_no_session() -> Fallible {
+    let office = Office::open(&["session"])?;
+    office.with(|rules| rules.ttl = 20);
+    let laptop = signed_in(&office)?;
+    let portal = ("401 Unauthorized", "", "<html>pay for this network".to_owned());
+    office.with(|rules| {
+        rules.instead.insert("session", portal);
+    });
+
+    failed(&laptop.bare()?, 5);
+
+    assert!(laptop.file("session").exists(), "only the gateway's own word ends it");
+    Ok(())
+}
+
+#[test]
 fn interactive_signs_in_anew_where_the_session_is_over() -> Fallible {
     let office = Office::open(&["session", "pat"])?;
     office.with(|rules| rules.ttl = 20);
