@@ -45,7 +45,7 @@ pub struct Store<'a> {
     home: &'a Home,
     choice: Option<Keep>,
     patience: Duration,
-    /// Why the last secret went into a file.
+    /// Why the keystore did not do what was last asked of it.
     trouble: RefCell<Option<String>>,
 }
 
@@ -132,11 +132,16 @@ impl<'a> Store<'a> {
         }
         match self.keystore(kind, Act::Delete) {
             Err(why) if self.choice == Some(Keep::Keystore) => Err(Failure::Keystore(why)),
-            _ => Ok(()),
+            Err(why) => {
+                // Where there is none, nothing of ours is in it.
+                self.trouble.replace(reachable().is_ok().then_some(why));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
         }
     }
 
-    /// Why the last secret that was written is not in the keystore, if that was tried.
+    /// Why the keystore did not take or forget the last secret, if that was tried.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.borrow().clone()
     }

@@ -31,6 +31,9 @@ pub(super) fn logout(home: &Home) -> Result<(), Failure> {
 
     store.remove(Kind::Pat)?;
     store.remove(Kind::Session)?;
+    if let Some(why) = store.trouble() {
+        say(&format!("The keystore could not be asked to forget what it may hold: {why}."));
+    }
     cache::remove(home)?;
     forget_gateway(home)?;
     let ended = match (&config.gateway, session) {
