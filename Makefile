@@ -1,6 +1,6 @@
 # Tollgate. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: run test check fmt lint unit wasm e2e failures bench fuzz size docs clean help
+.PHONY: run test check fmt lint unit wasm e2e failures bench fuzz helper size docs clean help
 
 run: ## Prepare, build, start everything, send one call through, serve until Ctrl-C
 	@tools/run
@@ -38,6 +38,10 @@ bench: ## What the gate costs, beside the same Envoy without it; writes target/b
 
 fuzz: ## Fuzz the decoders of hostile bytes, a minute each: make fuzz SECONDS=60
 	@tools/fuzz $(or $(SECONDS),60)
+
+helper: ## The helper compiles for Windows and macOS, as far as that can be seen here
+	@tools/prepare
+	@tools/check-helper
 
 size: ## No source file is over 400 lines
 	@tools/test size

@@ -1,7 +1,8 @@
 //! The last token, for as long as it holds.
 
+use crate::config::file::SHORTEST;
 use crate::failure::Failure;
-use crate::gateway::Answer;
+use crate::gateway::{Answer, Mode};
 use crate::home::Home;
 use contract::headers::IdentityHeaders;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,13 @@ pub struct Cached {
     /// Seconds it held when it was new.
     #[serde(default)]
     ttl: u64,
+    /// Whose it is. It is handed out for no other.
+    pub gateway: String,
+    /// How it was got.
+    pub mode: Mode,
+    /// Seconds it was asked to hold, if it was asked.
+    #[serde(default)]
+    asked: Option<u64>,
 }
 
 impl Cached {
@@ -32,12 +40,33 @@ impl Cached {
         if left <= self.ttl { left } else { 0 }
     }
 
+    /// Whether it may be handed out for this gateway to somebody who wants it to end by then.
+    pub fn serves(&self, gateway: &str, asked: Option<u64>) -> bool {
+        let short = asked
+            .is_none_or(|asked| self.asked == Some(asked) || self.left() <= asked.max(SHORTEST));
+
+        self.gateway == gateway && self.left() > MARGIN && short
+    }
+
     /// The line, with the seconds that remain.
     pub fn into_answer(self) -> Answer {
         let ttl = self.left();
 
         Answer { token: self.token, ttl, headers: self.headers }
     }
+}
+
+/// Where a token comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The gateway's address.
+    pub gateway: &'a str,
+    /// The way it was got.
+    pub mode: Mode,
+    /// Seconds it was asked to hold.
+    pub ttl: Option<u64>,
+    /// When it was asked for, Unix seconds.
+    pub at: u64,
 }
 
 /// Now, Unix seconds.
@@ -56,16 +85,19 @@ pub fn read(home: &Home) -> Result<Option<Cached>, Failure> {
     }
 }
 
-/// Keeps a token that was asked for at `asked`, Unix seconds.
+/// Keeps a token.
 ///
 /// # Errors
 /// [`Failure::Unwritable`].
-pub fn write(home: &Home, answer: &Answer, asked: u64) -> Result<(), Failure> {
+pub fn write(home: &Home, answer: &Answer, origin: Origin<'_>) -> Result<(), Failure> {
     let cached = Cached {
         token: answer.token.clone(),
         headers: answer.headers.clone(),
-        expires_at: asked.saturating_add(answer.ttl),
+        expires_at: origin.at.saturating_add(answer.ttl),
         ttl: answer.ttl,
+        gateway: origin.gateway.to_owned(),
+        mode: origin.mode,
+        asked: origin.ttl,
     };
     match serde_json::to_string(&cached) {
         Ok(text) => home.write(FILE, &text),

@@ -1,21 +1,38 @@
-//! Trades the personal access token for a short one (`POST /v1/auth/cowork/pat`).
+//! A gateway, and what is asked of it: which ways to sign in it takes, and a short token for each
+//! of them (`/v1/auth/cowork/…`).
+
+pub mod wire;
 
 use crate::failure::Failure;
-use crate::secret::Secret;
-use contract::headers::{IDENTITY, IdentityHeaders};
-use contract::refusal::ErrorBody;
+use contract::headers::IdentityHeaders;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use ureq::Agent;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::Uri;
 
-const PATH: &str = "/v1/auth/cowork/pat";
+/// A way to get a token, strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The device's certificate.
+    Mtls,
+    /// A session, from a sign-in in the browser.
+    Session,
+    /// A personal access token.
+    Pat,
+}
 
-/// The client gives up after 20 s in the middle of a session; we tell why before that.
-const PATIENCE: Duration = Duration::from_secs(15);
+impl Mode {
+    /// All of them, strongest first.
+    pub const ALL: [Self; 3] = [Self::Mtls, Self::Session, Self::Pat];
 
-/// Longest answer that is read.
-const LARGEST: u64 = 256 * 1024;
+    /// Its name, as the gateway writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mtls => "mtls",
+            Self::Session => "session",
+            Self::Pat => "pat",
+        }
+    }
+}
 
 /// What the client is printed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,13 +45,13 @@ pub struct Answer {
     pub headers: IdentityHeaders,
 }
 
-/// A gateway and how it is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A gateway and how it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Scheme, host and port.
     pub url: String,
-    /// The authority that signed its certificate, PEM; the web's where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The authority that signed its certificate: a path or the PEM itself; whom the system
+    /// believes where absent.
     pub ca: Option<String>,
 }
 
@@ -46,14 +63,14 @@ impl Gateway {
     pub fn new(url: &str, ca: Option<String>) -> Result<Self, Failure> {
         let usage = |text: &str| Err(Failure::Usage(format!("{url:?} {text}")));
         let url = url.trim_end_matches('/');
-        let Ok(uri) = url.parse::<ureq::http::Uri>() else { return usage("is no address") };
+        let Ok(uri) = url.parse::<Uri>() else { return usage("is no address") };
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return usage("is no address: write https://gateway.example.com");
         };
         if authority.as_str().contains('@') {
             return Err(Failure::Usage("the gateway's address must not hold a password".into()));
         }
-        if !matches!(uri.path(), "" | "/") {
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return usage("has more than a host and a port");
         }
         match scheme {
@@ -61,86 +78,31 @@ impl Gateway {
             "http" if is_loopback(authority.host()) => {}
             _ => return usage("must be https (http only for this machine itself)"),
         }
-        if ca.as_deref().is_some_and(|ca| certificates(ca).is_empty()) {
-            return Err(Failure::Usage("the file given with --ca holds no PEM certificate".into()));
-        }
 
         Ok(Self { url: url.to_owned(), ca })
     }
 
-    /// A fresh token.
-    ///
-    /// # Errors
-    /// [`Failure`].
-    pub fn mint(&self, pat: &Secret) -> Result<Answer, Failure> {
-        let sent = self
-            .agent()
-            .post(format!("{}{PATH}", self.url))
-            .header("authorization", format!("Bearer {}", pat.expose()))
-            .send_empty();
-        let mut response = sent.map_err(|source| self.unreachable(source))?;
-        let status = response.status().as_u16();
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(LARGEST)
-            .read_to_string()
-            .map_err(|source| self.unreachable(source))?;
-        match status {
-            200 => self.understood(&text),
-            401 | 403 => Err(Failure::Refused(message(&text))),
-            _ => Err(Failure::Answer { gateway: self.url.clone(), status }),
-        }
+    /// Its address, taken apart.
+    pub fn uri(&self) -> Uri {
+        self.url.parse().unwrap_or_default()
     }
 
-    fn understood(&self, text: &str) -> Result<Answer, Failure> {
-        let not = |why: &str| Failure::NotUnderstood { gateway: self.url.clone(), why: why.into() };
-        // The parser's own words may quote the answer, and a token with it.
-        let Ok(answer) = serde_json::from_str::<Answer>(text) else {
-            return Err(not("it is not the JSON of a token"));
-        };
-        if answer.token.is_empty() || answer.ttl == 0 {
-            return Err(not("it holds no token"));
-        }
-        if let Some(missing) = IDENTITY.iter().find(|name| !answer.headers.contains_key(**name)) {
-            return Err(not(&format!("the header {missing} is missing")));
-        }
-
-        Ok(answer)
+    /// Its host, as the address writes it.
+    pub fn host(&self) -> String {
+        self.uri().host().unwrap_or_default().to_owned()
     }
 
-    fn agent(&self) -> Agent {
-        let roots = match &self.ca {
-            Some(ca) => RootCerts::new_with_certs(&certificates(ca)),
-            None => RootCerts::WebPki,
-        };
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        let uri = self.uri();
+        let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
 
-        let mut config = Agent::config_builder();
-        if self.is_here() {
-            // No proxy of the environment's is asked the way to this machine itself, nor told the token.
-            config = config.proxy(None);
-        }
-
-        config
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            // The token is for this gateway and not for where it points.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("tollgate-helper/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build()
-            .into()
+        uri.port_u16().unwrap_or(usual)
     }
 
-    fn is_here(&self) -> bool {
-        let uri = self.url.parse::<ureq::http::Uri>();
-
-        uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback))
-    }
-
-    fn unreachable(&self, source: ureq::Error) -> Failure {
-        Failure::Unreachable { gateway: self.url.clone(), source: Box::new(source) }
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        is_loopback(&self.host())
     }
 }
 
@@ -150,25 +112,6 @@ fn is_loopback(host: &str) -> bool {
 
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn certificates(pem: &str) -> Vec<ureq::tls::Certificate<'static>> {
-    parse_pem(pem.as_bytes())
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The gateway's own sentence, without what could move a terminal's cursor.
-fn message(text: &str) -> String {
-    let message = match serde_json::from_str::<ErrorBody<'_>>(text) {
-        Ok(body) => body.error.message.to_owned(),
-        Err(_) => "it does not say why".to_owned(),
-    };
-
-    message.chars().filter(|sign| !sign.is_control()).take(300).collect()
 }
 
 #[cfg(test)]
@@ -195,6 +138,7 @@ mod tests {
             "ftp://localhost",
             "https://user:secret@gateway.example.com",
             "https://gateway.example.com/path",
+            "https://gateway.example.com?query",
         ] {
             assert!(Gateway::new(bad, None).is_err(), "{bad}");
         }
@@ -202,6 +146,6 @@ mod tests {
 
     #[test]
     fn a_file_without_a_certificate_is_no_authority() {
-        assert!(Gateway::new("https://localhost", Some("hello".into())).is_err());
+        assert!(crate::line::authority("-----BEGIN hello").is_err());
     }
 }

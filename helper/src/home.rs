@@ -2,16 +2,21 @@
 //! One directory, readable by its owner alone; a file that is not is refused, not repaired, since
 //! somebody may have read it or put it there.
 
+use crate::context::Deadline;
 use crate::failure::Failure;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Names the directory; for tests and unusual installations.
 pub const HOME: &str = "TOLLGATE_HELPER_HOME";
 
 /// Longest file that is read.
 const LARGEST: u64 = 1024 * 1024; // 1 MiB
+
+/// Between two tries to take the lock.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The directory.
 #[derive(Debug, Clone)]
@@ -113,6 +118,37 @@ impl Home {
         })
     }
 
+    /// Waits until no other process of ours is getting a token. The lock ends with the file.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] when it is still taken at the deadline.
+    pub fn lock(&self, deadline: Deadline) -> Result<File, Failure> {
+        let failed = |source| Failure::Unwritable { path: self.root.clone(), source };
+        let started = Instant::now();
+        let file = self.lockable().map_err(failed)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if deadline.left().is_zero() => {
+                    return Err(Failure::Busy(started.elapsed().as_secs()));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+    }
+
+    /// The directory itself: a file for it would stay behind.
+    #[cfg(unix)]
+    fn lockable(&self) -> io::Result<File> {
+        File::open(&self.root)
+    }
+
+    #[cfg(not(unix))]
+    fn lockable(&self) -> io::Result<File> {
+        File::options().create(true).truncate(false).write(true).open(self.file("lock"))
+    }
+
     /// Removes a file, if it is there.
     ///
     /// # Errors
@@ -143,11 +179,16 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+#[cfg(unix)]
 fn make_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    use std::os::unix::fs::DirBuilderExt;
+
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
 }
 
 #[cfg(unix)]
@@ -163,6 +204,48 @@ fn ours(path: &Path, about: &fs::Metadata) -> Result<(), Failure> {
     }
 
     Ok(())
+}
+
+/// Whether nobody but the administrator, or the user, can have written a file that all may read.
+///
+/// # Errors
+/// [`Failure::Exposed`].
+#[cfg(unix)]
+pub fn administered(path: &Path, about: &fs::Metadata) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+
+    let exposed = |why| Err(Failure::Exposed { path: path.to_owned(), why });
+    if about.uid() != 0 && about.uid() != rustix::process::geteuid().as_raw() {
+        return exposed("neither the administrator nor you own it");
+    }
+    if about.mode() & 0o022 != 0 {
+        return exposed("others can write it");
+    }
+
+    Ok(())
+}
+
+/// Its folder is the administrator's by inheritance.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn administered(_path: &Path, _about: &fs::Metadata) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// A private key's file: its owner's alone.
+///
+/// # Errors
+/// [`Failure`], also if others can read it.
+pub fn read_private(path: &Path) -> Result<String, Failure> {
+    let failed = |source| Failure::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    ours(path, &file.metadata().map_err(failed)?)?;
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+
+    Ok(text)
 }
 
 /// The profile's directory is its owner's by inheritance.

@@ -1,6 +1,21 @@
 //! The binary as the client starts it, against a tiny gateway.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what helps the tests may fail as loudly as they do"
+)]
+
+mod device;
+mod doctor;
+mod ladder;
 mod laptop;
+mod office;
+mod output;
+mod pki;
+mod proxy;
+mod session;
 
 use laptop::{Fallible, Gateway, Laptop, PAT, TOKEN, answer, line, refusal, text};
 use std::fs;
@@ -14,6 +29,10 @@ fn failed(out: &Output, code: i32) {
     assert_eq!(out.status.code(), Some(code), "{}", text(&out.stderr));
     assert!(out.stdout.is_empty(), "nothing on stdout: {}", text(&out.stdout));
     assert!(text(&out.stderr).contains("\nhint: "), "{}", text(&out.stderr));
+}
+
+fn gateway_member(url: &str) -> String {
+    format!(r#"{{"gateway":{{"url":"{url}"}}}}"#)
 }
 
 fn modes(root: &Path) -> Fallible<Vec<(String, u32)>> {
@@ -174,9 +193,15 @@ fn without_a_login_the_hint_says_how() -> Fallible {
 
 #[test]
 fn a_refused_token_ends_with_five_and_the_gateway_s_words() -> Fallible {
-    let laptop = Laptop::logged_in(&Gateway::minting(30)?)?;
+    let minting = Gateway::minting(30)?;
+    let laptop = Laptop::logged_in(&minting)?;
     let refusing = Gateway::start("401 Unauthorized", refusal())?;
-    fs::write(laptop.file("config.json"), format!("{{\"url\":\"{}\"}}", refusing.url))?;
+    let kept = fs::read_to_string(laptop.file("pat"))?;
+    fs::write(laptop.file("config.json"), gateway_member(&refusing.url))?;
+    let other = laptop.bare()?;
+    failed(&other, 5);
+    assert_eq!(refusing.calls(), 0, "one gateway's secret is not shown to another");
+    fs::write(laptop.file("pat"), kept.replace(&minting.url, &refusing.url))?;
 
     let out = laptop.bare()?;
 
@@ -224,7 +249,7 @@ fn a_gateway_away_in_trouble_or_foreign_ends_with_three() -> Fallible {
 fn wrong_usage_ends_with_sixty_four() -> Fallible {
     let laptop = Laptop::new()?;
     let http = ["login", "--gateway", "http://gateway.example.com", "--pat", PAT];
-    let nobody = ["login", "--gateway", "http://localhost:1"];
+    let nobody = ["login", "--gateway", "http://localhost:1", "--pat"];
 
     for args in [&["nonsense"][..], &["login"], &http, &nobody] {
         failed(&laptop.run(args, "")?, 64);
