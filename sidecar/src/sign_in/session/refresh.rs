@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 pub const GRACE: u64 = 60;
 
 /// Seconds for which one refresh may have a session for itself; longer than it can take.
-const LEASE: u64 = 20;
+const LEASE: u64 = 30;
 
 /// How long a refresh waits for another of the same session, and how often it looks.
 const WAIT: (u32, Duration) = (200, Duration::from_millis(40));
