@@ -125,6 +125,9 @@ async fn restore(
         Lifted::None => Err(Failure::NotFound(format!(
             "nothing is laid on {id}: `tollgate access list` tells on whom something is"
         ))),
+        Lifted::Directory => Err(Failure::Refused(format!(
+            "the directory has ended {id}: activate them there, and they are restored here"
+        ))),
         Lifted::Final => Err(Failure::Refused(format!(
             "{id} was revoked for good by `tollgate pat revoke`: `tollgate pat issue` makes another"
         ))),

@@ -107,7 +107,7 @@ impl Act {
     /// Its row, in the tenant of whom it concerns; none where it concerns all.
     pub fn row(&self, tenant_id: &str) -> Event<'static> {
         let (way, session_id) = match self.operator.how() {
-            How::Owner => (None, None),
+            How::Owner | How::Itself => (None, None),
             How::Socket(_) => (Some("socket"), None),
             How::Token(session) => (Some("session"), Some(session.clone().into())),
         };

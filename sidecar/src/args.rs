@@ -5,6 +5,7 @@ mod audit;
 pub mod cost;
 mod identity;
 mod policy;
+pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::identity::{IdentityCommand, SessionCommand};
@@ -12,6 +13,7 @@ pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
 use self::cost::CostCommand;
+use self::scim::ScimCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -87,6 +89,9 @@ pub enum Command {
     /// Who may call for the time being: revoke, pause, throttle, restore, and drill.
     #[command(subcommand, after_help = EXIT_CODES)]
     Access(AccessCommand),
+    /// What directories call with, to say who there is (SCIM).
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Scim(ScimCommand),
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),

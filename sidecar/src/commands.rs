@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
-use crate::{access, audit, cost, identity, keys, pats, policy, sessions, users};
+use crate::{access, audit, cost, identity, keys, pats, policy, scim, sessions, users};
 
 /// Runs one. That they may has been looked at before: [`crate::operators::table`].
 ///
@@ -22,6 +22,7 @@ pub async fn run(
         Command::User(command) => users::run(command, operator, data, screen).await,
         Command::Pat(command) => pats::run(command, operator, data, screen).await,
         Command::Access(command) => access::run(command, operator, data, screen).await,
+        Command::Scim(command) => scim::command::run(command, operator, data, screen).await,
         Command::Audit(command) => audit::run(command, operator, data, screen).await,
         Command::Cost(command) => cost::run(command, operator, data, screen).await,
         Command::Policy(command) => policy::command::run(command, operator, data, screen).await,

@@ -93,6 +93,10 @@ pub struct Counters {
     pub provider_refused: Counter,
     /// Times one did not answer as it must.
     pub provider_away: Counter,
+    /// Lists of revoked certificates that were not taken.
+    pub lists_refused: Counter,
+    /// Lists of revoked certificates in force that are past their day.
+    pub lists_expired: Counter,
     /// Policies refused after the start.
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
@@ -173,6 +177,12 @@ impl Counters {
             head(&mut text, name, kind, help);
             line(&mut text, name, None, value);
         }
+        let name = "tollgate_revocation_refused_total";
+        head(&mut text, name, "counter", "Lists of revoked certificates that were not taken.");
+        line(&mut text, name, None, self.lists_refused.get());
+        let name = "tollgate_revocation_expired";
+        head(&mut text, name, "gauge", "Lists of revoked certificates past their day.");
+        line(&mut text, name, None, self.lists_expired.get());
         let name = "tollgate_standing_age_seconds";
         head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
         line(&mut text, name, None, self.standing_age());

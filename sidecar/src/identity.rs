@@ -236,6 +236,9 @@ pub struct Certificates {
     /// Lists of revoked certificates (RFC 5280 §5, PEM or DER), read again when they change.
     #[serde(default)]
     pub crl: Vec<PathBuf>,
+    /// The authorities that sign those lists, PEM; unless said, whoever can write the files is believed.
+    #[serde(default)]
+    pub crl_ca: Option<PathBuf>,
     /// Serials (`serial:<hex>`) and fingerprints (`sha256:<hex>`), one a line, read again when it changes.
     #[serde(default)]
     pub revoked: Option<PathBuf>,

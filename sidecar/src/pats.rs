@@ -26,6 +26,14 @@ pub fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
+/// The id in a token, if it has the form of one.
+pub fn name(token: &str) -> Option<String> {
+    let (name, secret) = token.strip_prefix("tgp_")?.split_once('_')?;
+    let hex = name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+
+    (hex && secret.len() == 43).then(|| format!("pat_{name}"))
+}
+
 /// Is it good now?
 pub fn standing(pat: &Pat, user: &User, now: u64) -> Result<(), Refused> {
     if user.disabled_at.is_some() {

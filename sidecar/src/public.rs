@@ -3,6 +3,7 @@
 //! Every answer to a sign-in says, in a header that the gate takes away, who it was: the row of
 //! the exchange is the gate's to write, and there is one for each refusal too.
 
+use crate::directory::Directory;
 use crate::document::Document;
 use crate::sign_in::{SignIn, pat, reply, session};
 use axum::Router;
@@ -16,7 +17,7 @@ use contract::refusal::ErrorType;
 const LARGEST: usize = 64 * 1024;
 
 /// The listener's paths.
-pub fn routes(sign_in: SignIn) -> Router {
+pub fn routes(sign_in: SignIn, directory: Directory) -> Router {
     Router::new()
         .route("/v1/auth/cowork/pat", post(pat::trade))
         .route("/v1/auth/cowork/session/authorize", get(session::browser::authorize))
@@ -25,6 +26,7 @@ pub fn routes(sign_in: SignIn) -> Router {
         .route("/oauth/callback", get(session::browser::callback))
         .route("/.well-known/jwks.json", get(key_set))
         .layer(DefaultBodyLimit::max(LARGEST))
+        .merge(directory.routes())
         .fallback(async |asked: HeaderMap| {
             let status = StatusCode::NOT_FOUND;
             reply::refusal(status, ErrorType::NotFoundError, "there is no such path", &asked)

@@ -6,7 +6,9 @@
 
 use crate::access_log::Receiver;
 use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
+use crate::attempts::Attempts;
 use crate::counters::Counters;
+use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::keys::{Live, Ring};
@@ -191,12 +193,12 @@ impl Sidecar {
         let counters = Arc::new(Counters::default());
 
         data.create()?;
+        let identity = Arc::new(identity::of(&settings)?);
         let lock = lock(data)?;
         let keys_seen = keys::listing(&data.signing());
         let elsewhere = keys::signer::keys(settings.token_signer.as_ref())?;
         let ring = Ring::read_with(&data.signing(), &elsewhere)?;
         let (keys, keys_now) = watch::channel(Live::new(ring));
-        let identity = identity::of(&settings)?;
         let listed = Arc::new(identity.operators.clone());
         let store = Store::create(data).await?;
         let follower = Follower::start(data, &store, &counters).await?;
@@ -206,16 +208,8 @@ impl Sidecar {
         let sessions = Sessions::start(&identity, data).await?;
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
-        let public = listen(settings.public, "public").await?;
-        let gate = listen(settings.gate, "gate").await?;
-        let operators = listen(settings.operators, "operators").await?;
         let socket = Socket::open(&settings)?;
-        let addresses = Addresses {
-            public: public.local_addr()?,
-            gate: gate.local_addr()?,
-            operators: operators.local_addr()?,
-        };
-
+        let (listeners, addresses) = Listeners::open(&settings).await?;
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
@@ -240,6 +234,7 @@ impl Sidecar {
             counters: Arc::clone(&counters),
             away: Arc::default(),
             sessions,
+            attempts: Arc::new(Attempts::new(&identity.attempts)),
         };
         let desk = Desk::new(data.clone(), store.clone());
         let surface = Surface {
@@ -249,6 +244,7 @@ impl Sidecar {
             settings: Arc::clone(&settings),
             listed: Arc::clone(&listed),
         };
+        let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
             policy: policy_now,
             keys: keys_now,
@@ -262,13 +258,14 @@ impl Sidecar {
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        let public_routes = public::routes(sign_in).merge(operators::token::routes(surface));
-        served.spawn(answer(public, public_routes, drain.clone()));
+        let public_routes =
+            public::routes(sign_in, directory).merge(operators::token::routes(surface));
+        served.spawn(answer(listeners.public, public_routes, drain.clone()));
         if let Some(socket) = socket {
             served.spawn(socket.answer(desk, listed, drain.clone()));
         }
-        served.spawn(answer(gate, gate::routes(documents, receiver), drain.clone()));
-        served.spawn(answer(operators, operators::routes(about), drain));
+        served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
+        served.spawn(answer(listeners.operators, operators::routes(about), drain));
         announce(&settings, &addresses);
 
         let data = settings.data.clone();
@@ -327,6 +324,28 @@ fn lock(data: &Data) -> Result<File> {
     }
 
     Ok(file)
+}
+
+/// What listens.
+struct Listeners {
+    public: TcpListener,
+    gate: TcpListener,
+    operators: TcpListener,
+}
+
+impl Listeners {
+    async fn open(settings: &Settings) -> Result<(Self, Addresses)> {
+        let public = listen(settings.public, "public").await?;
+        let gate = listen(settings.gate, "gate").await?;
+        let operators = listen(settings.operators, "operators").await?;
+        let addresses = Addresses {
+            public: public.local_addr()?,
+            gate: gate.local_addr()?,
+            operators: operators.local_addr()?,
+        };
+
+        Ok((Self { public, gate, operators }, addresses))
+    }
 }
 
 async fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {

@@ -4,13 +4,17 @@
 //! stopped them, the policy takes this way from them, the token is noted *before* it is signed, and the gate
 //! is told who it was, because the row of the exchange is the gate's to write.
 
+pub mod exchange;
+pub mod mtls;
 pub mod pat;
 pub mod refused;
 pub mod reply;
 pub mod session;
+pub mod slow;
 
 pub use self::refused::Refused;
 
+use crate::attempts::Attempts;
 use crate::clock;
 use crate::counters::Counters;
 use crate::keys::{KeyError, Live};
@@ -52,6 +56,8 @@ pub struct SignIn {
     pub counters: Arc<Counters>,
     /// Is signing in impossible, and said to be so?
     pub away: Arc<AtomicBool>,
+    /// What failed lately.
+    pub attempts: Arc<Attempts>,
     /// Sessions, where there are providers.
     pub sessions: Option<Arc<session::Sessions>>,
 }
@@ -88,6 +94,9 @@ pub struct Wish {
     /// Seconds that the token lives; the gateway's own limit counts where it is lower.
     #[serde(default)]
     pub ttl: Option<u64>,
+    /// What it is minted from ends then, Unix seconds; so does the token. No client says that.
+    #[serde(skip)]
+    pub until: Option<u64>,
 }
 
 impl Wish {
@@ -195,10 +204,15 @@ impl SignIn {
             (Kind::Cert, cert),
         ];
         if let Some(measure) = self.store.stop_at_sign_in(&on, now).await? {
-            return Err(Unsigned::refused(measure.effect.into(), acted));
+            let why = match measure.kind {
+                Kind::Cert => Refused::CertificateRevoked,
+                _ => measure.effect.into(),
+            };
+            return Err(Unsigned::refused(why, acted));
         }
 
-        let ttl = wish.ttl.unwrap_or(purpose.most).max(SHORTEST).min(purpose.most);
+        let left = wish.until.map_or(purpose.most, |until| until.saturating_sub(now));
+        let ttl = wish.ttl.unwrap_or(purpose.most).max(SHORTEST).min(purpose.most).min(left);
         let expires_at = now.saturating_add(ttl);
         let minted =
             Minted { jti: &ids.jti, sid: &ids.sid, credential_id, user, cert, now, expires_at };

@@ -23,6 +23,7 @@ macro_rules! each {
 mod access;
 pub mod chain;
 mod claim;
+pub mod directory;
 mod error;
 mod kinds;
 mod policy;

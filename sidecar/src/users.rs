@@ -43,6 +43,11 @@ pub async fn run(
         UserCommand::Enable { email } => {
             let store = Store::open(data).await?;
             let user_id = address(email)?;
+            if store.is_deprovisioned(&user_id).await? {
+                return Err(Failure::Refused(format!(
+                    "the directory has ended {user_id}: activate them there, and they are enabled here"
+                )));
+            }
             let before = theirs(&user_id, operator, &store).await?;
             let after = User { disabled_at: None, ..before.clone() };
             let act = Act::new(operator, format!("user enable {user_id}"))?

@@ -207,7 +207,7 @@ async fn restore(
     for _ in 0..TRIES {
         match store.lift(Kind::User, user_id, Which::This(laid), clock::now(), &act).await {
             Ok(Lifted::Done(..)) => return Ok(()),
-            Ok(Lifted::None | Lifted::Final) => {
+            Ok(Lifted::None | Lifted::Final | Lifted::Directory) => {
                 screen.say(&format!(
                     "Somebody else has restored or revoked {user_id} meanwhile; that stays as it is."
                 ));

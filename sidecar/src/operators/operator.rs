@@ -57,6 +57,8 @@ pub enum How {
     Socket(u32),
     /// With a token, minted in this session.
     Token(String),
+    /// It is this program, on somebody else's word: a directory, a list of revoked certificates.
+    Itself,
 }
 
 /// Somebody who operates.
@@ -109,6 +111,19 @@ impl Operator {
         how: How,
     ) -> Self {
         Self { name: name.into(), roles, tenants, how, lifts_all: false, content: false }
+    }
+
+    /// This program, as what somebody else's word makes it do: lifts what it laid, and only who lifts
+    /// everything lifts it for it.
+    pub fn itself(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            roles: Vec::new(),
+            tenants: None,
+            how: How::Itself,
+            lifts_all: true,
+            content: false,
+        }
     }
 
     /// The same, as far as one act lets them see and lift.

@@ -14,7 +14,10 @@ use contract::claims::Method;
 
 /// Trades one for a token that the gate believes.
 pub async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap, body: Bytes) -> Response<Body> {
-    let signed = sign_in.trade(bearer(&asked), &Wish::read(&body)).await;
+    let token = bearer(&asked);
+    let wish = Wish::read(&body);
+    let trade = sign_in.trade(token, &wish);
+    let signed = sign_in.slowly(&asked, token.and_then(pats::name).as_deref(), trade).await;
 
     sign_in.answer(signed, &asked)
 }

@@ -109,6 +109,14 @@ refused! {
     SubjectRefused: BAD_REQUEST, "subject_refused", "this token cannot be exchanged here";
     /// It was exchanged before, and may be once.
     SubjectReused: BAD_REQUEST, "subject_reused", "this token was exchanged before";
+    /// No token of a directory was sent.
+    ScimMissing: UNAUTHORIZED, "scim_missing", "send the directory's token as `authorization: Bearer ...`";
+    /// Not one of ours.
+    ScimUnknown: UNAUTHORIZED, "scim_unknown", "this directory's token is not known here";
+    /// Past its day.
+    ScimExpired: UNAUTHORIZED, "scim_expired", "this directory's token has expired: issue a new one";
+    /// Taken back.
+    ScimRevoked: UNAUTHORIZED, "scim_revoked", "this directory's token was revoked: issue a new one";
     /// The operator's roles do not suffice for anything.
     NoRole: FORBIDDEN, "no_role", "you have no role of an operator here";
     /// The provider does not answer, and did not confirm them recently.

@@ -84,6 +84,8 @@ pub enum Lifted {
     None,
     /// A personal access token that `pat revoke` ended for good.
     Final,
+    /// Their directory has ended them: it lets them in again, nobody here does.
+    Directory,
 }
 
 /// The word of an effect, in the store and on the command line.

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 #[path = "shared/append.rs"]
 mod append;
+#[path = "shared/devices.rs"]
+mod devices;
 mod dialect;
 #[path = "shared/events.rs"]
 mod events;
@@ -33,6 +35,14 @@ mod persons;
 #[path = "shared/policies.rs"]
 mod policies;
 mod readers;
+#[path = "shared/scim_groups.rs"]
+mod scim_groups;
+#[path = "shared/scim_stand.rs"]
+mod scim_stand;
+#[path = "shared/scim_tokens.rs"]
+mod scim_tokens;
+#[path = "shared/scim_users.rs"]
+mod scim_users;
 #[path = "shared/sequences.rs"]
 mod sequences;
 #[path = "shared/sessions.rs"]

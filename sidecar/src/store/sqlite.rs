@@ -18,6 +18,8 @@ use std::time::Duration;
 
 #[path = "shared/append.rs"]
 mod append;
+#[path = "shared/devices.rs"]
+mod devices;
 mod dialect;
 #[path = "shared/events.rs"]
 mod events;
@@ -35,6 +37,14 @@ mod people;
 mod persons;
 #[path = "shared/policies.rs"]
 mod policies;
+#[path = "shared/scim_groups.rs"]
+mod scim_groups;
+#[path = "shared/scim_stand.rs"]
+mod scim_stand;
+#[path = "shared/scim_tokens.rs"]
+mod scim_tokens;
+#[path = "shared/scim_users.rs"]
+mod scim_users;
 #[path = "shared/sequences.rs"]
 mod sequences;
 #[path = "shared/sessions.rs"]

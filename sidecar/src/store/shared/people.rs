@@ -1,5 +1,6 @@
 //! Users and their tokens.
 
+use super::scim_stand::is_deprovisioned;
 use super::{Backend, Connection, DbRow, append, dialect, held, standing};
 use crate::acts::Act;
 use crate::content::seal;
@@ -96,6 +97,9 @@ impl Backend {
             return Ok(false);
         };
         held::may_lift(&mut write, Kind::User, &on.id, Some("revoked"), act).await?;
+        if is_deprovisioned(&mut write, &on.id).await? {
+            return Ok(false);
+        }
         standing::remove(&mut write, Kind::User, &on.id, Some("revoked")).await?;
         standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;

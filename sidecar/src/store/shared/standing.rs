@@ -1,6 +1,7 @@
 //! Who is revoked, paused or throttled.
 
 use super::held::{held, is_ended, may_lift, others};
+use super::scim_stand::is_deprovisioned;
 use super::{Backend, Connection, Db, DbRow, append, dialect, sessions};
 use crate::acts::Act;
 use crate::content::seal;
@@ -67,6 +68,12 @@ impl Backend {
         if kind == Kind::Credential && is_ended(&mut write, &named.id).await? {
             return Ok(Lifted::Final);
         }
+        if kind == Kind::User
+            && lifted.iter().any(|measure| measure.effect == Effect::Revoked)
+            && is_deprovisioned(&mut write, &named.id).await?
+        {
+            return Ok(Lifted::Directory);
+        }
         if lifted.is_empty() {
             return Ok(Lifted::None);
         }
@@ -129,6 +136,7 @@ impl Backend {
         let mut untold = 0;
         for (sql, tells) in [
             ("DELETE FROM tokens WHERE expires_at < $1", false),
+            ("DELETE FROM exchanged WHERE expires_at < $1", false),
             ("DELETE FROM standing WHERE ends_at < $1", true),
             ("UPDATE standing SET told = FALSE WHERE told AND told_until < $1", true),
             // A token is over for good, and so is what `pat revoke` ended.

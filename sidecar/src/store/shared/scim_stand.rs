@@ -1,0 +1,128 @@
+//! What becomes of people when their directory says so: stopped, let in, renamed, put into groups.
+
+use super::scim_users::Held;
+use super::standing::{self, Named};
+use super::{Connection, Db, dialect, held};
+use crate::acts::Act;
+use crate::store::directory::Pen;
+use crate::store::measures::Measure;
+use crate::store::{StoreError, signed, unsigned};
+use contract::standing::{Effect, Kind};
+use sqlx::QueryBuilder;
+
+/// Who lays what a directory ends: a prefix, behind it stands which token.
+const DIRECTORY: &str = "scim:";
+
+/// Has their directory ended them? Who was taken out and came back has two rows, of which one lives.
+pub(super) async fn is_deprovisioned(
+    read: &mut Connection,
+    user_id: &str,
+) -> Result<bool, StoreError> {
+    let rows: Vec<bool> = sqlx::query_scalar(
+        "SELECT s.active FROM scim_users s JOIN users u ON u.sub = s.sub
+         WHERE u.user_id = $1 OR u.sub = $1",
+    )
+    .bind(user_id)
+    .fetch_all(read)
+    .await?;
+
+    Ok(!rows.is_empty() && !rows.contains(&true))
+}
+
+/// Stops or lets in, as the directory says. What an operator has laid stays as they laid it.
+pub(super) async fn stand(
+    write: &mut Connection,
+    sub: &str,
+    active: bool,
+    pen: Pen<'_>,
+) -> Result<(), StoreError> {
+    let Some(on) = standing::named(write, Kind::User, sub).await? else { return Ok(()) };
+    let laid = held::held(write, Kind::User, &on.id, Some("revoked"), pen.now).await?;
+    let (ours, theirs): (Vec<_>, Vec<_>) =
+        laid.into_iter().partition(|it| it.set_by.starts_with(DIRECTORY));
+    if active {
+        if !ours.is_empty() {
+            standing::remove(write, Kind::User, &on.id, Some("revoked")).await?;
+        }
+        return Ok(());
+    }
+    sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE sub = $2")
+        .bind(signed(pen.now))
+        .bind(sub)
+        .execute(&mut *write)
+        .await?;
+    // A revocation that ends by itself would end this one too.
+    if ours.is_empty() && !theirs.iter().any(|it| it.ends_at.is_none()) {
+        standing::lay(write, &ended(pen.now, pen.act, None), &on, pen.act).await?;
+    }
+
+    end_sessions_of(write, sub, pen.now).await
+}
+
+/// HOOK: the sessions of somebody who was ended. The revocation on the person ([`stand`]) already refuses
+/// every call and every refresh of theirs within two seconds; where sessions are kept in a table, they are
+/// ended here, in the same transaction, so that they do not come back with the person.
+#[expect(clippy::unused_async, reason = "the table of sessions is asked here")]
+async fn end_sessions_of(_write: &mut Connection, _sub: &str, _now: u64) -> Result<(), StoreError> {
+    Ok(())
+}
+
+fn ended(now: u64, act: &Act, ends_at: Option<u64>) -> Measure {
+    Measure {
+        kind: Kind::User,
+        id: String::new(), // whatever it is laid on has it
+        effect: Effect::Revoked,
+        ends_at,
+        set_at: now,
+        set_by: act.who().to_owned(),
+        why: "ended by the directory".to_owned(),
+    }
+}
+
+/// They sign in by another address from now on. What was laid on the old one goes along; tokens that name it
+/// are ended, since nothing would find them by the new one.
+pub(super) async fn rename(
+    write: &mut Connection,
+    before: &Held,
+    email: &str,
+    pen: Pen<'_>,
+) -> Result<(), StoreError> {
+    let old = &before.person.email;
+    sqlx::query("UPDATE users SET user_id = $1 WHERE sub = $2")
+        .bind(email)
+        .bind(&before.sub)
+        .execute(&mut *write)
+        .await?;
+    sqlx::query("UPDATE standing SET id = $1 WHERE kind = 'user' AND id = $2")
+        .bind(email)
+        .bind(old)
+        .execute(&mut *write)
+        .await?;
+    let latest: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(expires_at) FROM tokens WHERE sub = $1")
+            .bind(&before.sub)
+            .fetch_one(&mut *write)
+            .await?;
+    if let Some(latest) = latest.map(unsigned).filter(|latest| *latest > pen.now) {
+        let on = Named { id: old.clone(), sub: Some(before.sub.clone()), ..Named::default() };
+        standing::lay(write, &ended(pen.now, pen.act, Some(latest)), &on, pen.act).await?;
+    }
+
+    Ok(())
+}
+
+/// Makes the groups of these people what their directory says.
+pub(super) async fn regroup(write: &mut Connection, subs: &[String]) -> Result<(), StoreError> {
+    for some in subs.chunks(dialect::IDS) {
+        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new("UPDATE users SET groups = ");
+        query.push(dialect::GROUPS_OF_USER).push(" WHERE sub IN (");
+        let mut list = query.separated(", ");
+        for sub in some {
+            list.push_bind(sub);
+        }
+        query.push(")");
+        query.build().persistent(false).execute(&mut *write).await?;
+    }
+
+    Ok(())
+}
