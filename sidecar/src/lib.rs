@@ -1,9 +1,9 @@
 //! Tollgate's sidecar: it signs people in, feeds the gate in Envoy, and keeps the audit table.
 //!
 //! [`run`] is the story: what starts, in which order, and how it drains. The rest in the order of
-//! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`sign_in`], [`tokens`], [`keys`]);
+//! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`sign_in`], [`identity`], [`oidc`], [`sealing`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
-//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`], [`commands`], [`remote`]) and
+//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`], [`sessions`], [`commands`], [`remote`]) and
 //! look ([`audit`], [`cost`], [`operators`]). What could be missing is looked for ([`intents`], [`holes`]), the
 //! chain is told outside ([`checkpoints`]), and every row goes on ([`siem`]).
 

@@ -94,7 +94,7 @@ pub const TABLE: &[Line] = &[
     line("pat issue", Tenant, [N, Y, Y, N, N, N]),
     line("pat list", Tenant, [Y, Y, Y, Y, N, Y]),
     line("pat revoke", Tenant, [Y, Y, Y, N, N, N]),
-    line("scim token issue", Tenant, [N, Y, Y, N, N, N]),
+    line("scim token issue", Tenant, [N, Y, N, N, N, N]),
     line("scim token list", Tenant, [Y, Y, Y, N, N, Y]),
     line("scim token revoke", Tenant, [Y, Y, Y, N, N, N]),
     line("session list", Tenant, [Y, Y, Y, Y, N, Y]),

@@ -159,4 +159,17 @@ mod tests {
             assert_eq!(why.retry_after().is_some(), [429, 503].contains(&why.status().as_u16()));
         }
     }
+
+    #[test]
+    fn each_reason_stands_in_the_documentation() {
+        let text = include_str!("../../../docs/refusals.md");
+
+        for why in Refused::ALL {
+            let (code, status) = (why.code(), why.status().as_u16());
+            let head = format!("| `{code}` | {status} |");
+            let row = text.lines().find(|line| line.starts_with(&head));
+            let row = row.unwrap_or_else(|| panic!("docs/refusals.md lacks {head}"));
+            assert!(row.ends_with(&format!("| {} |", why.message())), "{row}");
+        }
+    }
 }

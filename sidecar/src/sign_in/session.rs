@@ -101,16 +101,20 @@ pub async fn trade(State(sign_in): State<SignIn>, asked: HeaderMap, body: Bytes)
     let signed = match (&sign_in.sessions, read) {
         (None, _) => return none(&asked),
         (Some(_), Err(_)) => Err(Unsigned::refused(Refused::SessionMissing, nobody())),
-        (Some(sessions), Ok(body)) if body.code.is_some() => sign_in.begin(sessions, &body).await,
+        (Some(sessions), Ok(body)) if body.code.is_some() => {
+            let account = body.code.as_deref().and_then(account);
+            sign_in.slowly(&asked, account.as_deref(), sign_in.begin(sessions, &body)).await
+        }
         (Some(sessions), Ok(body)) => match bearer(&asked) {
             None => Err(Unsigned::refused(Refused::SessionMissing, nobody())),
             Some(secret) => {
                 let wanted = refresh::Wanted {
                     secret: secret.to_owned(),
                     audience: body.audience,
-                    wish: Wish { ttl: body.ttl, until: None },
+                    ttl: body.ttl,
                 };
-                refresh::whole(&sign_in, sessions, wanted).await
+                let trial = refresh::whole(&sign_in, sessions, wanted);
+                sign_in.slowly(&asked, account(secret).as_deref(), trial).await
             }
         },
     };
@@ -123,7 +127,9 @@ pub async fn end(State(sign_in): State<SignIn>, asked: HeaderMap) -> Response<Bo
     if sign_in.sessions.is_none() {
         return none(&asked);
     }
-    match sign_in.end(bearer(&asked)).await {
+    let secret = bearer(&asked);
+    let trial = sign_in.end(secret);
+    match sign_in.slowly(&asked, secret.and_then(account).as_deref(), trial).await {
         Ok(acted) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -171,7 +177,7 @@ impl SignIn {
             Traded::Mismatch(whose) => return Err(self.void(Refused::CodeMismatch, &whose)),
             Traded::Replayed(whose) => return Err(self.void(Refused::CodeUnknown, &whose)),
         };
-        let wish = Wish { ttl: Some(within(asked.ttl, &session, now)), until: None };
+        let wish = Wish { ttl: asked.ttl, until: Some(session.expires_at) };
         let (mut answer, acted) = self.mint(proven(&session, &user, "", &[]), &wish).await?;
         answer.session = Some(secret);
         answer.session_expires_in = Some(session.expires_at.saturating_sub(now));
@@ -226,11 +232,15 @@ fn proven<'a>(session: &'a Session, user: &'a User, act: &str, flags: &[&str]) -
     }
 }
 
-/// Seconds that a token may live: no token outlives its session by more than the shortest.
-fn within(wished: Option<u64>, session: &Session, now: u64) -> u64 {
-    let left = session.expires_at.saturating_sub(now);
+/// The session that a code or secret claims to be of.
+fn account(secret: &str) -> Option<String> {
+    let name = secret.trim_start_matches("tgs_").split('_').next()?;
 
-    wished.unwrap_or(left).min(left)
+    is_name(name).then(|| format!("ses_{name}"))
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The id of a new session.
@@ -263,9 +273,9 @@ fn new_code(id: &str) -> Result<String, KeyError> {
 /// [`KeyError::Random`].
 fn secret_of(code: &str) -> Result<String, KeyError> {
     let name = code.trim_start_matches("tgs_").split('_').next().unwrap_or_default();
-    let is_name = name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = if is_name(name) { name } else { "000000000000" };
 
-    Ok(format!("tgs_{}_{}", if is_name { name } else { "000000000000" }, random()?))
+    Ok(format!("tgs_{name}_{}", random()?))
 }
 
 /// The challenge that a verifier answers (RFC 7636 §4.6, S256).

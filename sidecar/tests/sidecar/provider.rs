@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// What it does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -270,7 +270,7 @@ async fn token(
     let no = |code: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": code })));
     let mut inner = up(&inner).map_err(|status| (status, Json(json!({}))))?;
     let form: BTreeMap<String, String> =
-        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let get = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let nonce = match get("grant_type") {
         "authorization_code" => {

@@ -270,3 +270,28 @@ async fn a_provider_that_says_no_ends_on_a_page_that_does_not_repeat_it() -> Fal
     assert!(!page.body.contains("access_denied"));
     Ok(())
 }
+
+/// RFC 6265bis §4.1.3.2: no neighbour can put such a cookie into the person's browser.
+#[tokio::test]
+async fn behind_tls_the_cookie_is_the_host_s_alone() -> Fallible {
+    let provider = Fake::start().await?;
+    let place = crate::browser::place(&provider.section("acme", ""))?;
+    let file = place.identity.clone().ok_or("no file")?;
+    let text =
+        std::fs::read_to_string(&file)?.replace("http://127.0.0.1:8080", "https://gateway.example");
+    std::fs::write(&file, text)?;
+    let world = crate::world::World::start_in(place).await?;
+
+    let sent = ask(world.at.public, "GET", &begin(&[]), &[], "").await?;
+
+    let cookie = sent.header("set-cookie");
+    assert!(
+        cookie.starts_with("__Host-tollgate-login-") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+    assert!(cookie.contains("; Path=/;") && !cookie.contains("Domain"), "{cookie}");
+    let back = url::Url::parse(sent.header("location"))?;
+    let (_, address) = back.query_pairs().find(|(name, _)| name == "redirect_uri").ok_or("none")?;
+    assert_eq!(address, "https://gateway.example/oauth/callback");
+    Ok(())
+}

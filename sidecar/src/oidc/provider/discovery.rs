@@ -10,7 +10,7 @@ use openidconnect::core::{
     CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, DiscoveryError, IssuerUrl, ProviderMetadata, TokenUrl, UserInfoUrl,
+    AdditionalProviderMetadata, DiscoveryError, IssuerUrl, ProviderMetadata, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, PoisonError};
@@ -96,20 +96,19 @@ fn plain(error: &DiscoveryError<HttpError>) -> String {
 }
 
 fn consistent(metadata: &Metadata) -> anyhow::Result<()> {
+    let is_tls = metadata.issuer().url().scheme() == "https";
     let endpoints = [
         ("authorization_endpoint", Some(metadata.authorization_endpoint().url())),
         ("token_endpoint", metadata.token_endpoint().map(TokenUrl::url)),
         ("jwks_uri", Some(metadata.jwks_uri().url())),
     ];
-    let userinfo = metadata.userinfo_endpoint().map(UserInfoUrl::url);
-    for (name, url) in endpoints {
+    let userinfo = metadata.userinfo_endpoint().map(|url| ("userinfo_endpoint", Some(url.url())));
+    for (name, url) in endpoints.into_iter().chain(userinfo) {
         let Some(url) = url else { bail!("its discovery document has no {name}") };
         if let Err(why) = secure_url(url.as_str()) {
             bail!("its {name} {why}");
         }
-    }
-    if let Some(Err(why)) = userinfo.map(|url| secure_url(url.as_str())) {
-        bail!("its userinfo_endpoint {why}");
+        ensure!(!is_tls || url.scheme() == "https", "its {name} must be https, as its issuer is");
     }
     let signs = metadata.id_token_signing_alg_values_supported();
     ensure!(

@@ -5,7 +5,7 @@
 //! was replaced is honoured for a minute, without a new one: two terminals may have had it. Used later it is in
 //! the hands of two, and the session ends (RFC 9700 §4.14.2).
 
-use super::{Sessions, TIER, nobody, proven, random, secret_of, within};
+use super::{Sessions, TIER, nobody, proven, random, secret_of};
 use crate::clock;
 use crate::oidc::claims;
 use crate::oidc::provider::{Provider, Told as Vouched, Trouble};
@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 pub const GRACE: u64 = 60;
 
 /// Seconds for which one refresh may have a session for itself; longer than it can take.
-const LEASE: u64 = 20;
+const LEASE: u64 = 30;
 
 /// How long a refresh waits for another of the same session, and how often it looks.
 const WAIT: (u32, Duration) = (200, Duration::from_millis(40));
@@ -40,8 +40,8 @@ pub struct Wanted {
     pub secret: String,
     /// What the token is for, if not for calls: `operator`.
     pub audience: Option<String>,
-    /// How long it should live.
-    pub wish: Wish,
+    /// How many seconds it should live.
+    pub ttl: Option<u64>,
 }
 
 /// What a refresh knows before it mints.
@@ -167,8 +167,8 @@ impl SignIn {
             return Err(self.no(Refused::NoRole, &found, &flags));
         }
         let now = clock::now();
-        let ttl = within(wanted.wish.ttl.or(Some(purpose.most)), &found.session, now);
-        let wish = Wish { ttl: Some(most.map_or(ttl, |most| ttl.min(most))), until: None };
+        let ttl = wanted.ttl.unwrap_or(purpose.most).min(most.unwrap_or(purpose.most));
+        let wish = Wish { ttl: Some(ttl), until: Some(found.session.expires_at) };
         let proven = proven(&found.session, &user, "refreshed", &flags);
         let (mut answer, acted) = self.mint_for(proven, &wish, purpose).await?;
         // Only now: who is paused keeps the secret that they have.
