@@ -71,6 +71,7 @@ pub const SESSIONS: &[Member] = &[
 /// Device certificates.
 pub const CERTIFICATES: &[Member] = &[
     may("crl", MAYBE_TEXTS, "files of revoked certificates"),
+    may("crl_ca", Shape::Text, "a file with the authority that signs the lists, PEM"),
     may("revoked", Shape::Text, "a file of serials and fingerprints"),
     must("user", Shape::List(&Shape::Word(NAMED_BY)), "what of a certificate names its owner"),
     may("prefix", Shape::Text, "cut off of a name"),
