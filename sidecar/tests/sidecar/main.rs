@@ -3,6 +3,10 @@
 
 mod world;
 mod signs_in;
+mod devices;
+mod exchanges;
+mod provisions;
+mod slows;
 mod feeds_the_gate;
 mod governs;
 mod access;
