@@ -108,7 +108,7 @@ fn acted(answer: &Answer) -> Fallible<Acted> {
 
 fn claims(answer: &Answer) -> Fallible<Value> {
     let told = answer.json()?;
-    let token = told["token"].as_str().ok_or("no token")?;
+    let token = told.get("token").and_then(Value::as_str).ok_or("no token")?;
     let payload = token.split('.').nth(1).ok_or("no payload")?;
     Ok(serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload)?)?)
 }
@@ -143,7 +143,7 @@ async fn a_device_s_certificate_is_traded_for_a_token_bound_to_it() -> Fallible 
     let (claims, x5t) =
         (claims(&answer)?, BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(laptop.der())));
     assert_eq!(claims["cnf"]["x5t#S256"], x5t);
-    let id = format!("cert_{}", &print(&laptop)[..16]);
+    let id = format!("cert_{}", print(&laptop).get(..16).unwrap_or_default());
     assert_eq!((&claims["amr"], &claims["credential_id"]), (&json!("mtls"), &json!(id)));
     assert_eq!(
         (&claims["email"], &claims["tenant_id"]),
