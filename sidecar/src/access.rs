@@ -8,10 +8,11 @@ use crate::acts::Act;
 use crate::args::access::{AccessCommand, OnArgs, RestoreArgs, What};
 use crate::clock;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::Store;
-use crate::store::measures::{Laid, Lifted, Measure, Reach, Which, word};
+use crate::store::measures::{Laid, Lifted, Measure, Reach, Which, kind_name, word};
 use crate::users;
 use contract::standing::{Effect, Kind};
 use serde_json::{Value, json};
@@ -24,23 +25,27 @@ mod probe;
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &AccessCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &AccessCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let store = Store::open(data).await?;
+    let at = (operator, &store);
     let from_now = |seconds: u64| clock::now().saturating_add(seconds);
     match command {
-        AccessCommand::Revoke(args) => {
-            lay(&args.on, Effect::Revoked, args.until, &store, screen).await
-        }
+        AccessCommand::Revoke(args) => lay(&args.on, Effect::Revoked, args.until, at, screen).await,
         AccessCommand::Pause(args) => {
-            lay(&args.on, Effect::Paused, Some(from_now(args.lasting)), &store, screen).await
+            lay(&args.on, Effect::Paused, Some(from_now(args.lasting)), at, screen).await
         }
         AccessCommand::Throttle(args) => {
             let effect = Effect::Throttled { per_minute: args.per_minute };
-            lay(&args.on, effect, args.lasting.map(from_now), &store, screen).await
+            lay(&args.on, effect, args.lasting.map(from_now), at, screen).await
         }
-        AccessCommand::Restore(args) => restore(args, &store, screen).await,
-        AccessCommand::List => list(&store, screen).await,
-        AccessCommand::Drill(args) => drill::run(args, data, &store, screen).await,
+        AccessCommand::Restore(args) => restore(args, at, screen).await,
+        AccessCommand::List => list(at, screen).await,
+        AccessCommand::Drill(args) => drill::run(args, operator, data, &store, screen).await,
     }
 }
 
@@ -48,13 +53,14 @@ async fn lay(
     on: &OnArgs,
     effect: Effect,
     ends_at: Option<u64>,
-    store: &Store,
+    (operator, store): (&Operator, &Store),
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let kind = Kind::from(on.what);
     let id = id::checked(on.what, &on.id)?;
-    let act =
-        act(&format!("access {}{}", verb(effect), terms(effect, ends_at)), kind, &id, &on.why)?;
+    within_reach(kind, &id, operator, store).await?;
+    let verb = format!("access {}{}", verb(effect), terms(effect, ends_at));
+    let act = act(operator, &verb, kind, &id, &on.why)?;
     let measure = Measure {
         kind,
         id,
@@ -68,7 +74,7 @@ async fn lay(
     match store.lay(&measure, on.unknown_too && may_be_unknown, &act).await? {
         Laid::Done(reach) => {
             screen.say(&consequence(&measure, &reach, on.what));
-            let mut object = object(&Measure { id: reach.id.clone(), ..measure });
+            let mut object = Measure { id: reach.id.clone(), ..measure }.object();
             if let Some(object) = object.as_object_mut() {
                 object.insert("user_id".into(), reach.user_id.into());
                 object.insert("live_tokens".into(), reach.tokens.into());
@@ -88,14 +94,19 @@ async fn lay(
     }
 }
 
-async fn restore(args: &RestoreArgs, store: &Store, screen: &mut Screen) -> Result<(), Failure> {
+async fn restore(
+    args: &RestoreArgs,
+    (operator, store): (&Operator, &Store),
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let kind = Kind::from(args.what);
     let id = id::checked(args.what, &args.id)?;
+    within_reach(kind, &id, operator, store).await?;
     let what = match args.only {
         Some(only) => format!("access restore (only {})", only.effect()),
         None => "access restore".to_owned(),
     };
-    let act = act(&what, kind, &id, args.why.as_deref().unwrap_or_default())?;
+    let act = act(operator, &what, kind, &id, args.why.as_deref().unwrap_or_default())?;
     let which = args.only.map_or(Which::All, |only| Which::Effect(only.effect()));
     match store.lift(kind, &id, which, clock::now(), &act).await? {
         Lifted::Done(reach, lifted) => {
@@ -104,7 +115,7 @@ async fn restore(args: &RestoreArgs, store: &Store, screen: &mut Screen) -> Resu
                 tokens(reach.tokens),
                 reach.id
             ));
-            let lifted: Vec<Value> = lifted.iter().map(object).collect();
+            let lifted: Vec<Value> = lifted.iter().map(Measure::object).collect();
             screen.value(
                 &reach.id,
                 &json!({ "kind": kind, "id": reach.id, "user_id": reach.user_id, "lifted": lifted,
@@ -123,11 +134,34 @@ async fn restore(args: &RestoreArgs, store: &Store, screen: &mut Screen) -> Resu
     }
 }
 
-async fn list(store: &Store, screen: &mut Screen) -> Result<(), Failure> {
-    let measures = store.measures(clock::now()).await?;
+/// Nobody touches what is of a tenant that they do not operate, nor what is of none that is known.
+async fn within_reach(
+    kind: Kind,
+    id: &str,
+    operator: &Operator,
+    store: &Store,
+) -> Result<(), Failure> {
+    if operator.reaches_all() {
+        return Ok(());
+    }
+    match store.tenant_of(kind, id).await? {
+        Some(tenant) if operator.reaches(&tenant) => Ok(()),
+        _ => Err(operator.beyond(id)),
+    }
+}
+
+async fn list((operator, store): (&Operator, &Store), screen: &mut Screen) -> Result<(), Failure> {
+    let mut measures = Vec::new();
+    for measure in store.measures(clock::now()).await? {
+        match within_reach(measure.kind, &measure.id, operator, store).await {
+            Ok(()) => measures.push(measure),
+            Err(Failure::Denied(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
     if screen.json() {
         for measure in &measures {
-            screen.object(&object(measure))?;
+            screen.object(&measure.object())?;
         }
         return Ok(());
     }
@@ -154,9 +188,9 @@ async fn list(store: &Store, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 /// The row of an act: on whom, in words, and on which credential.
-fn act(what: &str, kind: Kind, id: &str, why: &str) -> Result<Act, Failure> {
+fn act(operator: &Operator, what: &str, kind: Kind, id: &str, why: &str) -> Result<Act, Failure> {
     let reason = if why.is_empty() { String::new() } else { format!(": {why}") };
-    let act = Act::new(format!("{what} {} {id}{reason}", kind_name(kind)))?;
+    let act = Act::new(operator, format!("{what} {} {id}{reason}", kind_name(kind)))?;
 
     Ok(if kind == Kind::User { act } else { act.on(id) })
 }
@@ -214,13 +248,6 @@ fn name(what: What) -> &'static str {
     kind_name(what.into())
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Credential => "pat",
-        other => other.as_str(),
-    }
-}
-
 fn unknown(what: What, id: &str) -> Failure {
     match what {
         What::User => users::unknown(id),
@@ -232,17 +259,4 @@ fn unknown(what: What, id: &str) -> Failure {
             name(what)
         )),
     }
-}
-
-fn object(measure: &Measure) -> Value {
-    let per_minute = match measure.effect {
-        Effect::Throttled { per_minute } => Some(per_minute),
-        Effect::Revoked | Effect::Paused => None,
-    };
-
-    json!({
-        "kind": kind_name(measure.kind), "id": measure.id, "state": word(measure.effect),
-        "per_minute": per_minute, "until": measure.ends_at.map(clock::readable),
-        "by": measure.set_by, "since": clock::readable(measure.set_at), "why": measure.why,
-    })
 }

@@ -12,13 +12,14 @@ pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 use self::access::AccessCommand;
 use self::cost::CostCommand;
 use self::scim::ScimCommand;
+use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 what was named is not there; 4 not whole;
-5 a bill differs.
+5 a bill differs; 6 not allowed.
 Data goes to standard output, everything else to standard error.";
 
 /// Tollgate's sidecar: signs people in, feeds the gate, keeps the audit table.
@@ -53,6 +54,16 @@ pub struct Args {
         value_name = "URL"
     )]
     pub read_database: Option<String>,
+    /// Have it done by the sidecar behind this Unix socket. Stands before the command.
+    #[arg(long, env = "TOLLGATE_SOCKET", value_name = "PATH", conflicts_with = "server")]
+    pub socket: Option<PathBuf>,
+    /// Have it done by the sidecar behind this gateway, with an operator's token: from `TOLLGATE_OPERATOR_TOKEN`, or
+    /// of `tollgate-helper token --audience operator`. Stands before the command.
+    #[arg(long, env = "TOLLGATE_SERVER", value_name = "URL")]
+    pub server: Option<String>,
+    /// The authorities that the gateway's certificate is verified with, PEM; unless said, the system's.
+    #[arg(long, requires = "server", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     /// Print JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -91,6 +102,15 @@ pub enum Command {
     /// The keys of this installation.
     #[command(subcommand, after_help = EXIT_CODES)]
     Keys(KeysCommand),
+}
+
+/// Who may open the operators' socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SocketFor {
+    /// Mode 0666.
+    All,
+    /// Mode 0660.
+    Group,
 }
 
 /// How log lines look.
@@ -134,6 +154,21 @@ pub struct ServeArgs {
     /// operators. Without it: personal access tokens.
     #[arg(long, env = "TOLLGATE_IDENTITY", value_name = "FILE")]
     pub identity: Option<PathBuf>,
+    /// A command of the shell that signs tokens, for an HSM or KMS: it gets the bytes on standard input, and
+    /// prints the Ed25519 signature, 64 bytes as they are, in hex or in base64, within two seconds.
+    #[arg(long, value_name = "CMD", requires = "token_signer_key")]
+    pub token_signer: Option<String>,
+    /// Its public key, a file as `tollgate keys init` writes it; may be given several times, for keys that signed
+    /// before: the first one signs.
+    #[arg(long, value_name = "FILE", requires = "token_signer")]
+    pub token_signer_key: Vec<PathBuf>,
+    /// The operators' Unix socket; DATA/operator.sock unless said. The directory is closed to others: name one that
+    /// is not, where others operate too.
+    #[arg(long, env = "TOLLGATE_OPERATOR_SOCKET", value_name = "PATH")]
+    pub operator_socket: Option<PathBuf>,
+    /// Who may open it: anybody on this host (who they are decides what they may), or its group alone.
+    #[arg(long, value_enum, default_value = "all", value_name = "WHO")]
+    pub operator_socket_for: SocketFor,
     /// How log lines look.
     #[arg(long, default_value = "json", value_name = "FORMAT")]
     pub log: LogFormat,
@@ -228,4 +263,13 @@ pub enum KeysCommand {
     Show,
     /// Add a signing key, which signs from then on; the others still verify.
     Rotate,
+    /// Let an older key go, and with it every token that it signed. Unless this is said, `serve` does it when the
+    /// last of them has expired.
+    Retire {
+        /// Its name, as `keys show` has it.
+        kid: String,
+        /// Not at once, but after this time: 30m, 2h.
+        #[arg(long, value_parser = clock::span, value_name = "TIME")]
+        after: Option<u64>,
+    },
 }

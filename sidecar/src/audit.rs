@@ -3,6 +3,7 @@
 use crate::args::{AuditCommand, FilterArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::{Cursor, Filter, Row, Store};
@@ -22,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How many new rows `--follow` prints at once.
 const AT_ONCE: u32 = 1_000;
 
+/// How many rows who asks from elsewhere gets at once: they are held in memory.
+const MOST_AT_ONCE: u32 = 10_000;
+
 const HEAD: [&str; 11] = [
     "OCCURRED", "OUTCOME", "STATUS", "KIND", "USER", "MODEL", "PROVIDER", "TOKENS", "MS", "RULE",
     "EVENT",
@@ -31,39 +35,78 @@ const HEAD: [&str; 11] = [
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &AuditCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
-    let store = Store::open(data).await?;
+pub async fn run(
+    command: &AuditCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let rows = Rows { store: Store::open(data).await?, operator };
+    let store = &rows.store;
     match command {
         AuditCommand::Query { filter, limit } => {
-            print(&store.rows(&chosen(filter, *limit)).await?, screen)
+            print(&rows.of(chosen(filter, *limit)).await?, screen)
         }
         AuditCommand::Find { id, limit } => {
             let filter = Filter { any_id: Some(searched(id)), limit: *limit, ..Filter::default() };
-            let rows = store.rows(&filter).await?;
+            let rows = rows.of(filter).await?;
             if rows.is_empty() {
                 return Err(Failure::NotFound(format!("no row knows the id {id}")));
             }
             print(&rows, screen)
         }
-        AuditCommand::Export { filter } => export::export(&store, filter, screen).await,
-        AuditCommand::Lineage { trace } => lineage::lineage(&store, trace, screen).await,
+        AuditCommand::Export { filter } => export::export(&rows, filter, screen).await,
+        AuditCommand::Lineage { trace } => lineage::lineage(&rows, trace, screen).await,
         AuditCommand::Who { user, from, to } => {
             let to = to.unwrap_or_else(clock::now_micros);
-            lineage::who(&store, &searched(user), *from, to, screen).await
+            lineage::who(&rows, &searched(user), *from, to, screen).await
         }
         AuditCommand::Verify { checkpoints, keys } => {
             let evidence = Evidence::read(data, keys, checkpoints)?;
-            told(&verify::verify(&store, &evidence, screen).await?, screen)
+            told(&verify::verify(store, &evidence, screen).await?, screen)
         }
-        AuditCommand::Reader(command) => reader::run(command, &store, screen).await,
+        AuditCommand::Reader(command) => reader::run(command, operator, store, screen).await,
         AuditCommand::Tail { lines, follow, filter } => {
+            if *follow && !operator.is_on_host() {
+                let why = "--follow has no end: ask again with --since";
+                return Err(Failure::Refused(why.into()));
+            }
             let from = store.end().await?;
-            let mut rows = store.rows(&chosen(filter, *lines)).await?;
+            let mut latest = rows.of(chosen(filter, *lines)).await?;
             // What was stored meanwhile comes next, and once.
-            rows.retain(|row| !*follow || from.covers(&row.writer, row.place));
-            print(&rows, screen)?;
-            if *follow { go_on(&store, filter, from, screen).await } else { Ok(()) }
+            latest.retain(|row| !*follow || from.covers(&row.writer, row.place));
+            print(&latest, screen)?;
+            if *follow { go_on(&rows, filter, from, screen).await } else { Ok(()) }
         }
+    }
+}
+
+/// The rows, as far as an operator may look: of their tenants, with or without what was said.
+struct Rows<'a> {
+    store: Store,
+    operator: &'a Operator,
+}
+
+impl Rows<'_> {
+    async fn of(&self, wanted: Filter) -> Result<Vec<Row>, Failure> {
+        let operator = self.operator;
+        if !operator.is_on_host() && wanted.limit > MOST_AT_ONCE {
+            return Err(Failure::Refused(format!(
+                "at most {MOST_AT_ONCE} rows at once from elsewhere: narrow it, or export"
+            )));
+        }
+        if !operator.sees_content() && wanted.equal.iter().any(|(name, _)| *name == "payload") {
+            // What is not shown is not found out by asking for it either.
+            let why = format!("{operator} looks for nothing in `payload`");
+            return Err(Failure::Denied(why));
+        }
+        let tenants = operator.tenants().map(<[String]>::to_vec);
+        let rows = self.store.rows(&Filter { tenants, ..wanted }).await?;
+        if operator.sees_content() {
+            return Ok(rows);
+        }
+
+        Ok(rows.into_iter().map(Row::without_content).collect())
     }
 }
 
@@ -98,16 +141,16 @@ fn told(report: &Report, screen: &mut Screen) -> Result<(), Failure> {
 }
 
 async fn go_on(
-    store: &Store,
+    all: &Rows<'_>,
     filter: &FilterArgs,
     mut from: Cursor,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     loop {
         sleep(LOOK).await;
-        let end = store.end().await?;
+        let end = all.store.end().await?;
         let wanted = Filter { after: Some(from.clone()), ..chosen(filter, AT_ONCE) };
-        let rows = store.rows(&wanted).await?;
+        let rows = all.of(wanted).await?;
         if rows.len() < usize::try_from(AT_ONCE).unwrap_or(usize::MAX) {
             // What is not wanted is not looked at again.
             for (writer, place) in &end.0 {
@@ -135,6 +178,7 @@ fn searched(id: &str) -> String {
 fn chosen(args: &FilterArgs, limit: u32) -> Filter {
     Filter {
         equal: args.columns(),
+        tenants: None,
         any_id: None,
         since: args.since,
         until: args.until,

@@ -6,8 +6,9 @@
 use crate::args::cost::{CostCommand, ReconcileArgs, ReportArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::policy::{PolicyError, Published};
-use crate::screen::Screen;
+use crate::screen::{STDIN, Screen};
 use crate::settings::Data;
 use crate::store::Store;
 use contract::policy::Policy;
@@ -26,20 +27,43 @@ pub mod reconcile;
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &CostCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &CostCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     match command {
-        CostCommand::Report(args) => report(args, data, screen).await,
+        CostCommand::Report(args) => report(args, operator, data, screen).await,
         CostCommand::Reconcile(args) => reconcile(args, data, screen).await,
     }
 }
 
-async fn report(args: &ReportArgs, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+/// The tenant whose spending is asked for, if one is; nobody sees that of one they do not operate.
+fn tenant(asked: Option<&String>, operator: &Operator) -> Result<Option<String>, Failure> {
+    match (asked, operator.tenants()) {
+        (Some(tenant), _) if !operator.reaches(tenant) => Err(operator.beyond(tenant)),
+        (None, Some([only])) => Ok(Some(only.clone())),
+        (None, Some(several)) => Err(Failure::Refused(format!(
+            "say of which tenant, by --tenant: {}",
+            several.join(", ")
+        ))),
+        (asked, _) => Ok(asked.cloned()),
+    }
+}
+
+async fn report(
+    args: &ReportArgs,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let query = Query {
         by: each_once(&args.by),
         per: args.per,
         from: args.from,
         to: args.to.unwrap_or_else(clock::now_micros),
-        tenant: args.tenant.clone(),
+        tenant: tenant(args.tenant.as_ref(), operator)?,
     };
     if query.from >= query.to {
         return Err(Failure::Refused("--from is not before --to".into()));
@@ -80,7 +104,12 @@ async fn reconcile(args: &ReconcileArgs, data: &Data, screen: &mut Screen) -> Re
     if from >= to {
         return Err(Failure::Refused("--from is not before --to".into()));
     }
-    let bill = bill::read(&args.bill, args.format)?.within(&from, &to);
+    let bill = if args.bill.as_os_str() == STDIN {
+        bill::parse(&args.bill, &screen.stdin()?, args.format)?
+    } else {
+        bill::read(&args.bill, args.format)?
+    };
+    let bill = bill.within(&from, &to);
     let query = Query {
         by: vec![By::Provider, By::Model],
         per: Some(Per::Day),

@@ -21,6 +21,9 @@ pub enum Failure {
     /// It cannot be done as asked.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks may not. It leaves a row.
+    #[error("{0}")]
+    Denied(String),
     /// The audit table is not as it was stored.
     #[error("the audit table is not whole")]
     NotWhole,
@@ -74,14 +77,25 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 1 failed, 3 not found, 4 not whole, 5 a bill that differs; 2 is clap's for usage.
-    pub fn exit_code(&self) -> ExitCode {
+    /// 1 failed, 3 not found, 4 not whole, 5 a bill that differs, 6 not allowed; 2 is clap's for usage.
+    pub fn code(&self) -> u8 {
         match self {
-            Self::NotFound(_) => ExitCode::from(3),
-            Self::NotWhole => ExitCode::from(4),
-            Self::Differs(_) => ExitCode::from(5),
-            _ => ExitCode::FAILURE,
+            Self::NotFound(_) => 3,
+            Self::NotWhole => 4,
+            Self::Differs(_) => 5,
+            Self::Denied(_) | Self::Store(StoreError::NotTheirs(_)) => 6,
+            _ => 1,
         }
+    }
+
+    /// The same, for the end of the process.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    /// Was it refused because of who asks?
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Store(StoreError::NotTheirs(_)))
     }
 
     /// A reader that went away (`tollgate audit query | head`) is no failure.

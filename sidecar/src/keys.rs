@@ -1,7 +1,8 @@
 //! The keys of this installation.
 //!
 //! *Signing keys* sign tokens. They stand in `keys/signing/*.key`; the last by name signs, all
-//! verify, and one retires when its file is removed. A key that appears while `serve` runs is
+//! verify, and one retires ([`retire`]) when the last it signed has expired. With `--token-signer` the one that
+//! signs is not here ([`signer`]). A key that appears while `serve` runs is
 //! published first and signs a little later, so that no gate meets a token before its key.
 //!
 //! *The audit key*, `keys/audit/writer.key`, signs the chain of the audit table (`store/writer.rs`).
@@ -13,13 +14,12 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::document::Document;
 use crate::settings::{self, Data, FileError, Fingerprint};
-use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use contract::envelope::{PinnedKey, hex};
 use ed25519_compact::KeyPair;
-use jwt_simple::algorithms::Ed25519KeyPair;
+use jwt_simple::algorithms::{Ed25519KeyPair, Ed25519PublicKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,11 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 pub mod command;
+mod key;
+pub mod retire;
+pub mod signer;
+
+pub use self::key::SigningKey;
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -58,56 +63,12 @@ pub enum KeyError {
         /// Why not.
         source: serde_json::Error,
     },
+    /// It is no key of Ed25519.
+    #[error("the key of --token-signer-key is no Ed25519 public key")]
+    Foreign,
     /// No randomness to make one of.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),
-}
-
-/// A key that signs tokens.
-#[derive(Clone)]
-pub struct SigningKey {
-    kid: String,
-    pair: Ed25519KeyPair,
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SigningKey({})", self.kid)
-    }
-}
-
-impl SigningKey {
-    fn read(path: &Path) -> Result<Self, KeyError> {
-        let pem = settings::read_secret(path)?;
-        match Ed25519KeyPair::from_pem(&pem) {
-            Ok(pair) => Ok(Self::new(pair)),
-            Err(_) => Err(KeyError::Malformed(path.to_owned())),
-        }
-    }
-
-    /// A key, named by its own public half.
-    pub fn new(pair: Ed25519KeyPair) -> Self {
-        let kid = key_id(&pair.public_key().to_bytes());
-
-        Self { pair: pair.with_key_id(&kid), kid }
-    }
-
-    /// Its name in tokens and key sets.
-    pub fn kid(&self) -> &str {
-        &self.kid
-    }
-
-    /// The key itself.
-    pub fn pair(&self) -> &Ed25519KeyPair {
-        &self.pair
-    }
-
-    fn jwk(&self) -> Value {
-        json!({
-            "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.kid,
-            "x": BASE64_URL_SAFE_NO_PAD.encode(self.pair.public_key().to_bytes()),
-        })
-    }
 }
 
 /// All signing keys, the newest last. Never empty.
@@ -123,10 +84,19 @@ impl Ring {
     /// # Errors
     /// [`KeyError`], also if a single key cannot be read: half a ring would refuse good tokens.
     pub fn read(directory: &Path) -> Result<Self, KeyError> {
+        Self::read_with(directory, &[])
+    }
+
+    /// Reads the directory; keys that are not in it come behind those that are.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read_with(directory: &Path, elsewhere: &[SigningKey]) -> Result<Self, KeyError> {
         let mut keys = key_files(directory)?
             .iter()
             .map(|path| SigningKey::read(path))
             .collect::<Result<Vec<_>, _>>()?;
+        keys.extend_from_slice(elsewhere);
         let newest = keys.pop().ok_or_else(|| KeyError::None(directory.to_owned()))?;
 
         Ok(Self { older: keys, newest })
@@ -166,6 +136,11 @@ impl Live {
         Self { signer, jwks: ring.jwks(), ring: Arc::new(ring) }
     }
 
+    /// What verifies the tokens of a key.
+    pub fn verifier(&self, kid: &str) -> Option<&Ed25519PublicKey> {
+        self.ring.keys().find(|key| key.kid == kid).map(SigningKey::public)
+    }
+
     /// This ring, but signed with the key that signed before, if it is still there.
     fn published(ring: Ring, before: &SigningKey) -> Self {
         let signer =
@@ -183,7 +158,7 @@ impl Live {
 ///
 /// `seen` is how it was before it was read: a key added since is not overlooked.
 pub async fn watch(
-    directory: PathBuf,
+    (directory, elsewhere): (PathBuf, Vec<SigningKey>),
     mut seen: Listing,
     live: watch::Sender<Live>,
     counters: Arc<Counters>,
@@ -195,7 +170,7 @@ pub async fn watch(
             continue;
         }
         seen = now;
-        match Ring::read(&directory) {
+        match Ring::read_with(&directory, &elsewhere) {
             Ok(ring) => change(ring, &live).await,
             Err(error) => {
                 counters.keys_refused.one();

@@ -3,7 +3,7 @@
 //! [`run`] is the story: what starts, in which order, and how it drains. The rest in the order of
 //! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`sign_in`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
-//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`]) and
+//! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`], [`commands`], [`remote`]) and
 //! look ([`audit`], [`cost`], [`operators`]). What could be missing is looked for ([`intents`], [`holes`]), the
 //! chain is told outside ([`checkpoints`]), and every row goes on ([`siem`]).
 
@@ -15,6 +15,8 @@ pub mod run;
 pub mod settings;
 pub mod failure;
 pub mod acts;
+pub mod commands;
+pub mod remote;
 pub mod users;
 pub mod pats;
 pub mod access;

@@ -7,5 +7,5 @@ use std::process::ExitCode;
 use tollgate::{args::Args, run};
 
 fn main() -> ExitCode {
-    run::main(&Args::parse())
+    run::main(&Args::parse(), &std::env::args_os().collect::<Vec<_>>())
 }

@@ -8,6 +8,7 @@ use crate::args::PatCommand;
 use crate::clock::{self, DAY};
 use crate::failure::Failure;
 use crate::keys::{self, KeyError};
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::sign_in::Refused;
@@ -15,8 +16,10 @@ use crate::store::{Pat, Store, User};
 use crate::users;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::hex;
+use contract::standing::Kind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// The form a token is kept in.
 pub fn hash(token: &str) -> String {
@@ -61,18 +64,36 @@ pub fn generate() -> Result<(String, String), KeyError> {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &PatCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &PatCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let store = Store::open(data).await?;
+    let at = (operator, &store);
     match command {
         PatCommand::Issue { email, days, cohort } => {
-            issue(&store, email, *days, cohort.as_deref(), screen).await
+            issue(at, email, *days, cohort.as_deref(), screen).await
         }
         PatCommand::List { user, cohort } => {
-            list(&store, user.as_deref(), cohort.as_deref(), screen).await
+            list(at, user.as_deref(), cohort.as_deref(), screen).await
         }
         PatCommand::Revoke { id } => {
-            let act = Act::new(format!("pat revoke {id}"))?.on(id);
-            let Some(pat) = store.revoke_pat(id, clock::now(), &act).await? else {
+            let of = store.tenant_of(Kind::Credential, id).await?;
+            if !operator.reaches_all() && !of.is_some_and(|tenant| operator.reaches(&tenant)) {
+                return Err(operator.beyond(id));
+            }
+            let now = clock::now();
+            let before = store.pats().await?.into_iter().find(|pat| pat.id == *id);
+            let after =
+                before.clone().map(|pat| Pat { revoked_at: pat.revoked_at.or(Some(now)), ..pat });
+            let told = |pat: &Option<Pat>| pat.as_ref().map(object).unwrap_or_default();
+            let act = Act::new(operator, format!("pat revoke {id}"))?
+                .on(id)
+                .from(told(&before))
+                .to(told(&after));
+            let Some(pat) = store.revoke_pat(id, now, &act).await? else {
                 return Err(Failure::NotFound(format!(
                     "no token has the id {id}: `tollgate pat list` tells which there are"
                 )));
@@ -84,19 +105,15 @@ pub async fn run(command: &PatCommand, data: &Data, screen: &mut Screen) -> Resu
 }
 
 async fn issue(
-    store: &Store,
+    (operator, store): (&Operator, &Store),
     email: &str,
     days: u32,
     cohort: Option<&str>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let user_id = users::address(email)?;
-    match store.user(&user_id).await? {
-        None => return Err(users::unknown(&user_id)),
-        Some(user) if user.disabled_at.is_some() => {
-            return Err(Failure::Refused(format!("{user_id} is disabled")));
-        }
-        Some(_) => {}
+    if users::theirs(&user_id, operator, store).await?.disabled_at.is_some() {
+        return Err(Failure::Refused(format!("{user_id} is disabled")));
     }
     let (token, id) = generate()?;
     let now = clock::now();
@@ -108,7 +125,8 @@ async fn issue(
         expires_at: now.saturating_add(u64::from(days).saturating_mul(DAY)),
         ..Pat::default()
     };
-    let act = Act::new(format!("pat issue {} for {}", pat.id, pat.user_id))?.on(&pat.id);
+    let what = format!("pat issue {} for {}", pat.id, pat.user_id);
+    let act = Act::new(operator, what)?.on(&pat.id).to(object(&pat));
     store.add_pat(&pat, &hash(&token), &act).await?;
     screen.say(&format!(
         "{} for {}, good until {}.",
@@ -126,13 +144,21 @@ async fn issue(
 }
 
 async fn list(
-    store: &Store,
+    (operator, store): (&Operator, &Store),
     user: Option<&str>,
     cohort: Option<&str>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let user = user.map(users::address).transpose()?;
     let mut pats = store.pats().await?;
+    if !operator.reaches_all() {
+        let users = store.users().await?.into_iter();
+        let theirs: BTreeSet<String> = users
+            .filter(|user| operator.reaches(&user.tenant_id))
+            .map(|user| user.user_id)
+            .collect();
+        pats.retain(|pat| theirs.contains(&pat.user_id));
+    }
     pats.retain(|pat| {
         user.as_ref().is_none_or(|user| *user == pat.user_id)
             && cohort.is_none_or(|cohort| pat.cohort.as_deref() == Some(cohort))

@@ -5,7 +5,7 @@
 //! the spool, the metrics rise.
 
 use crate::access_log::Receiver;
-use crate::args::{Args, Command, LogFormat, ServeArgs};
+use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
 use crate::attempts::Attempts;
 use crate::counters::Counters;
 use crate::directory::Directory;
@@ -14,18 +14,23 @@ use crate::gate::Gate;
 use crate::identity::Identity;
 use crate::keys::{Live, Ring};
 use crate::operators::Operators;
+use crate::operators::desk::Desk;
+use crate::operators::operator::Operator;
+use crate::operators::socket::Socket;
+use crate::operators::token::Surface;
 use crate::policy::live::Follower;
 use crate::screen::Screen;
-use crate::settings::{Data, Postgres, Settings};
+use crate::settings::{Data, Postgres, Settings, TokenSigner};
 use crate::sign_in::SignIn;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    access, audit, checkpoints, cost, gate, holes, intake, intents, keys, operators, pats, policy,
-    public, scim, siem, standing, users,
+    checkpoints, commands, gate, holes, intake, intents, keys, operators, public, remote, siem,
+    standing,
 };
 use anyhow::{Context, Result, bail};
 use axum::Router;
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -43,11 +48,11 @@ use tracing_subscriber::EnvFilter;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Runs the command line; the exit code tells how it ended.
-pub fn main(args: &Args) -> ExitCode {
+pub fn main(args: &Args, line: &[OsString]) -> ExitCode {
     let mut screen = Screen::terminal(args.json);
     let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let ended = runtime.block_on(command(args, &mut screen));
+            let ended = runtime.block_on(command(args, line, &mut screen));
             // A name that is still being resolved for a sink holds nothing up.
             runtime.shutdown_background();
             ended
@@ -55,7 +60,7 @@ pub fn main(args: &Args) -> ExitCode {
         Err(error) => Err(Failure::Output(error)),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) if failure.is_reader_gone() => ExitCode::SUCCESS,
         Err(Failure::Answered) => Failure::Answered.exit_code(),
         Err(failure) => {
@@ -65,24 +70,22 @@ pub fn main(args: &Args) -> ExitCode {
     }
 }
 
-async fn command(args: &Args, screen: &mut Screen) -> Result<(), Failure> {
+async fn command(args: &Args, line: &[OsString], screen: &mut Screen) -> Result<u8, Failure> {
     let read_url = args.read_database.clone();
     let postgres = args.database.clone().map(|url| Postgres { url, read_url });
     let data = Data::new(&args.data).with_postgres(postgres);
-    match &args.command {
-        Command::Serve(wanted) => {
-            log(wanted.log);
-            Box::pin(serve(settings(wanted, data))).await.map_err(Failure::Serve)
-        }
-        Command::User(command) => users::run(command, &data, screen).await,
-        Command::Pat(command) => pats::run(command, &data, screen).await,
-        Command::Access(command) => access::run(command, &data, screen).await,
-        Command::Scim(command) => scim::command::run(command, &data, screen).await,
-        Command::Audit(command) => audit::run(command, &data, screen).await,
-        Command::Cost(command) => cost::run(command, &data, screen).await,
-        Command::Policy(command) => policy::command::run(command, &data, screen).await,
-        Command::Keys(command) => keys::command::run(command, &data, screen).await,
+    if let Some(place) = remote::place(args, &data, screen) {
+        return remote::run(&place, line, screen).await;
     }
+    if let Command::Serve(wanted) = &args.command {
+        log(wanted.log);
+        Box::pin(serve(settings(wanted, data))).await.map_err(Failure::Serve)?;
+    } else {
+        let owner = Operator::owner();
+        Box::pin(commands::run(&args.command, &owner, &data, screen)).await?;
+    }
+
+    Ok(0)
 }
 
 fn settings(wanted: &ServeArgs, data: Data) -> Settings {
@@ -96,8 +99,13 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         spool,
         siem,
         identity,
+        token_signer,
+        token_signer_key,
+        operator_socket,
+        operator_socket_for,
         log: _,
     } = wanted;
+    let keys = token_signer_key.clone();
 
     Settings {
         data,
@@ -110,6 +118,12 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         spool: spool.clone(),
         siem: siem.clone(),
         identity: identity.clone(),
+        token_signer: token_signer.clone().map(|command| TokenSigner { command, keys }),
+        operator_socket: operator_socket.clone(),
+        operator_socket_mode: match operator_socket_for {
+            SocketFor::All => 0o666,
+            SocketFor::Group => 0o660,
+        },
     }
 }
 
@@ -183,7 +197,10 @@ impl Sidecar {
         let identity = Arc::new(identity.unwrap_or_default());
         let lock = lock(data)?;
         let keys_seen = keys::listing(&data.signing());
-        let (keys, keys_now) = watch::channel(Live::new(Ring::read(&data.signing())?));
+        let elsewhere = keys::signer::keys(settings.token_signer.as_ref())?;
+        let ring = Ring::read_with(&data.signing(), &elsewhere)?;
+        let (keys, keys_now) = watch::channel(Live::new(ring));
+        let listed = Arc::new(operators::listed(settings.identity.as_deref())?);
         let store = Store::create(data).await?;
         let follower = Follower::start(data, &store, &counters).await?;
         let policy_now = follower.now();
@@ -191,13 +208,17 @@ impl Sidecar {
         standing::confirmed(&counters);
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
+        let socket = Socket::open(&settings)?;
         let (listeners, addresses) = Listeners::open(&settings).await?;
         let (draining, drain) = watch::channel(false);
         let (inbox, outlet) = intake::channel(Arc::clone(&counters));
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
 
         let mut watching = JoinSet::new();
-        watching.spawn(keys::watch(data.signing(), keys_seen, keys, Arc::clone(&counters)));
+        let kept = (data.signing(), elsewhere);
+        watching.spawn(keys::watch(kept, keys_seen, keys, Arc::clone(&counters)));
+        let (ttl, ring) = (settings.token_ttl, keys_now.clone());
+        watching.spawn(keys::retire::watch(data.signing(), ring, ttl, store.clone()));
         watching.spawn(follower.follow());
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
         watching.spawn(intents::watch(store.clone(), Arc::clone(&counters)));
@@ -214,6 +235,14 @@ impl Sidecar {
             away: Arc::default(),
             attempts: Arc::new(Attempts::new(&identity.attempts)),
         };
+        let desk = Desk::new(data.clone(), store.clone());
+        let surface = Surface {
+            desk: desk.clone(),
+            store: store.clone(),
+            keys: keys_now.clone(),
+            settings: Arc::clone(&settings),
+            listed: Arc::clone(&listed),
+        };
         let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
             policy: policy_now,
@@ -228,7 +257,12 @@ impl Sidecar {
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        served.spawn(answer(listeners.public, public::routes(sign_in, directory), drain.clone()));
+        let public_routes =
+            public::routes(sign_in, directory).merge(operators::token::routes(surface));
+        served.spawn(answer(listeners.public, public_routes, drain.clone()));
+        if let Some(socket) = socket {
+            served.spawn(socket.answer(desk, listed, drain.clone()));
+        }
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, operators::routes(about), drain));
         announce(&settings, &addresses);

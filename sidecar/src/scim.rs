@@ -8,6 +8,7 @@ use crate::acts::Act;
 use crate::clock;
 use crate::directory::Directory;
 use crate::keys::KeyError;
+use crate::operators::operator::Operator;
 use crate::sign_in::reply::{bearer, json as answer, told};
 use crate::sign_in::{Refused, Unsigned};
 use crate::store::StoreError;
@@ -157,7 +158,7 @@ impl Caller {
     }
 
     fn act(&self, what: &str) -> Result<Act, Fault> {
-        Ok(Act::new(format!("scim {what}"))?.by(&self.who()).on(&self.token.id))
+        Ok(Act::new(&Operator::itself(self.who()), format!("scim {what}"))?.on(&self.token.id))
     }
 
     fn who(&self) -> String {

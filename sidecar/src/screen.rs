@@ -2,25 +2,97 @@
 
 use crate::failure::Failure;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What stands for standard input where a file is asked for.
+pub const STDIN: &str = "-";
+
+/// Most that is read from standard input, in bytes.
+pub const LARGEST_INPUT: usize = 4 * 1024 * 1024;
+
+/// Most that is printed for somebody elsewhere, in bytes.
+pub const LARGEST_OUTPUT: usize = 8 * 1024 * 1024;
 
 /// Where a command's words go.
 pub struct Screen {
     json: bool,
-    out: Box<dyn Write>,
-    aside: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
+    aside: Box<dyn Write + Send>,
+    stdin: Option<Vec<u8>>,
+}
+
+/// What was printed for somebody elsewhere.
+#[derive(Debug, Clone, Default)]
+pub struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl Printed {
+    /// All of it.
+    pub fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Printed {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.len().saturating_add(more.len()) > LARGEST_OUTPUT {
+            let most = LARGEST_OUTPUT / 1024 / 1024;
+            return Err(io::Error::other(format!("it is over {most} MiB: ask for less of it")));
+        }
+        bytes.extend_from_slice(more);
+
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Screen {
     /// The terminal's.
     pub fn terminal(json: bool) -> Self {
-        Self { json, out: Box::new(io::stdout()), aside: Box::new(io::stderr()) }
+        Self { json, out: Box::new(io::stdout()), aside: Box::new(io::stderr()), stdin: None }
+    }
+
+    /// Buffers for somebody elsewhere, who has sent what stands for standard input.
+    pub fn buffered(json: bool, stdin: Vec<u8>) -> (Self, Printed, Printed) {
+        let (out, aside) = (Printed::default(), Printed::default());
+        let screen = Self {
+            json,
+            out: Box::new(out.clone()),
+            aside: Box::new(aside.clone()),
+            stdin: Some(stdin),
+        };
+
+        (screen, out, aside)
+    }
+
+    /// What stands on standard input; once.
+    ///
+    /// # Errors
+    /// Reading, or more than [`LARGEST_INPUT`].
+    pub fn stdin(&mut self) -> io::Result<Vec<u8>> {
+        if let Some(sent) = &mut self.stdin {
+            return Ok(std::mem::take(sent));
+        }
+        let mut bytes = Vec::new();
+        let most = u64::try_from(LARGEST_INPUT).unwrap_or(u64::MAX);
+        io::stdin().take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() > LARGEST_INPUT {
+            return Err(io::Error::other("more than 4 MiB on standard input"));
+        }
+
+        Ok(bytes)
     }
 
     /// Where nobody looks.
     #[cfg(test)]
     pub(crate) fn nowhere() -> Self {
-        Self { json: true, out: Box::new(io::sink()), aside: Box::new(io::sink()) }
+        Self { json: true, out: Box::new(io::sink()), aside: Box::new(io::sink()), stdin: None }
     }
 
     /// Was JSON asked for?
@@ -116,6 +188,21 @@ pub fn shown(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_printed_for_somebody_elsewhere_has_an_end_and_says_so() {
+        let (mut screen, out, _) = Screen::buffered(false, b"in".to_vec());
+        let line = "x".repeat(1024 * 1024);
+        for _ in 0..8 {
+            screen.print(&line).unwrap();
+        }
+
+        let error = screen.print("x").unwrap_err().to_string();
+
+        assert!(error.contains("8 MiB") && error.contains("less"), "{error}");
+        assert_eq!(out.text().len(), LARGEST_OUTPUT);
+        assert_eq!((screen.stdin().unwrap(), screen.stdin().unwrap()), (b"in".to_vec(), vec![]));
+    }
 
     #[test]
     fn columns_are_aligned_and_cells_cannot_forge_lines() {

@@ -104,6 +104,11 @@ impl Data {
         self.root.join("siem").join(format!("{sink}.dead.jsonl"))
     }
 
+    /// Where operators of this host ask, unless said otherwise.
+    pub fn operator_socket(&self) -> PathBuf {
+        self.root.join("operator.sock")
+    }
+
     /// Held while `serve` runs.
     pub fn lock(&self) -> PathBuf {
         self.root.join("serve.lock")
@@ -141,6 +146,28 @@ pub struct Settings {
     pub siem: Option<PathBuf>,
     /// The file that says who may sign in, and how.
     pub identity: Option<PathBuf>,
+    /// What signs tokens, if not a key of the data directory.
+    pub token_signer: Option<TokenSigner>,
+    /// The operators' socket, if not where it is unless said.
+    pub operator_socket: Option<PathBuf>,
+    /// Its mode.
+    pub operator_socket_mode: u32,
+}
+
+/// A command that signs tokens.
+#[derive(Clone)]
+pub struct TokenSigner {
+    /// The command.
+    pub command: String,
+    /// The public keys, the one that signs first.
+    pub keys: Vec<PathBuf>,
+}
+
+/// The command may hold a PIN.
+impl fmt::Debug for TokenSigner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "TokenSigner({:?})", self.keys)
+    }
 }
 
 /// A file or directory that is not as it must be.

@@ -194,7 +194,7 @@ impl SignIn {
             ttl,
         };
         let signer = Arc::clone(&self.keys.borrow().signer);
-        let (token, headers) = tokens::mint(&order, &ids, &signer)?;
+        let (token, headers) = tokens::mint(&order, &ids, &signer).await?;
         acted.session_id = Some(ids.sid);
 
         Ok((Answer { token, ttl, headers, session: None, session_expires_in: None }, acted))

@@ -115,12 +115,17 @@ impl Store {
         each!(self, db => db.rows(filter).await)
     }
 
-    /// The steps of a trace, or of all, in the order they occurred.
+    /// The steps of a trace, or of all, in the order they occurred; of these tenants, or of all.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn lineage(&self, trace: Option<&str>, limit: u32) -> Result<Vec<Step>, StoreError> {
-        each!(self, db => db.lineage(trace, limit).await)
+    pub async fn lineage(
+        &self,
+        trace: Option<&str>,
+        tenants: Option<&[String]>,
+        limit: u32,
+    ) -> Result<Vec<Step>, StoreError> {
+        each!(self, db => db.lineage(trace, tenants, limit).await)
     }
 
     /// Whose chain this store adds to.

@@ -1,12 +1,12 @@
 //! Mints the tokens that the gate believes: Ed25519-signed, short-lived, one credential each.
 
 use crate::keys::{self, KeyError, SigningKey};
+use crate::policy::signer::SignerError;
 use crate::store::User;
 use contract::audit::CallSource;
 use contract::claims::{Claims as Private, Confirmation, Method};
 use contract::envelope::hex;
 use contract::headers::{self, IdentityHeaders};
-use jwt_simple::algorithms::EdDSAKeyPairLike;
 use jwt_simple::claims::Claims;
 use jwt_simple::prelude::{Duration, UnixTimeStamp};
 use thiserror::Error;
@@ -23,6 +23,15 @@ pub enum MintError {
     /// The library refused.
     #[error("the token could not be signed: {0}")]
     Sign(#[from] jwt_simple::Error),
+    /// The command that signs.
+    #[error("the token was not signed: {0}")]
+    Signer(#[from] SignerError),
+    /// What it says cannot be written.
+    #[error("the token could not be written: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Nothing signs with that key any more.
+    #[error("nothing signs with this key any more")]
+    Gone,
 }
 
 /// What is to be minted.
@@ -79,7 +88,7 @@ impl Ids {
 ///
 /// # Errors
 /// [`MintError`].
-pub fn mint(
+pub async fn mint(
     order: &Order<'_>,
     ids: &Ids,
     key: &SigningKey,
@@ -116,7 +125,7 @@ pub fn mint(
     claims.invalid_before = Some(issued);
     claims.expires_at = Some(Duration::from_secs(order.now.saturating_add(order.ttl)));
 
-    Ok((key.pair().sign(claims)?, identity))
+    Ok((key.sign(claims).await?, identity))
 }
 
 fn identity(claims: &Private, sub: &str, trace: &str) -> IdentityHeaders {
@@ -143,8 +152,8 @@ mod tests {
     use super::*;
     use jwt_simple::prelude::{Ed25519KeyPair, EdDSAPublicKeyLike, VerificationOptions};
 
-    #[test]
-    fn a_token_says_who_and_for_how_long_and_the_headers_agree() {
+    #[tokio::test]
+    async fn a_token_says_who_and_for_how_long_and_the_headers_agree() {
         let key = SigningKey::new(Ed25519KeyPair::generate());
         let user = User {
             sub: "usr_1".into(),
@@ -168,14 +177,14 @@ mod tests {
         };
         let ids = Ids::draw().unwrap();
 
-        let (token, identity) = mint(&order, &ids, &key).unwrap();
+        let (token, identity) = mint(&order, &ids, &key).await.unwrap();
 
         let options = VerificationOptions {
             allowed_issuers: Some(["https://tollgate.localhost".to_owned()].into()),
             allowed_audiences: Some(["tollgate".to_owned()].into()),
             ..VerificationOptions::default()
         };
-        let told = key.pair().public_key().verify_token::<Private>(&token, Some(options)).unwrap();
+        let told = key.public().verify_token::<Private>(&token, Some(options)).unwrap();
         assert_eq!(told.subject.as_deref(), Some("usr_1"));
         assert_eq!(told.jwt_id.as_deref(), Some(ids.jti.as_str()));
         assert_eq!(told.expires_at.unwrap().as_secs(), now + 3600);

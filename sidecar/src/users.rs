@@ -5,6 +5,7 @@ use crate::args::{UserAdd, UserCommand};
 use crate::clock;
 use crate::failure::Failure;
 use crate::keys;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::{Store, User};
@@ -15,15 +16,25 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &UserCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     match command {
-        UserCommand::Add(wanted) => add(wanted, data, screen).await,
-        UserCommand::List => list(&Store::open(data).await?, screen).await,
+        UserCommand::Add(wanted) => add(wanted, operator, data, screen).await,
+        UserCommand::List => list(operator, &Store::open(data).await?, screen).await,
         UserCommand::Disable { email } => {
             let store = Store::open(data).await?;
             let user_id = address(email)?;
-            let act = Act::new(format!("user disable {user_id}"))?;
-            if !store.disable_user(&user_id, clock::now(), &act).await? {
+            let before = theirs(&user_id, operator, &store).await?;
+            let now = clock::now();
+            let after = User { disabled_at: before.disabled_at.or(Some(now)), ..before.clone() };
+            let act = Act::new(operator, format!("user disable {user_id}"))?
+                .from(object(&before))
+                .to(object(&after));
+            if !store.disable_user(&user_id, now, &act).await? {
                 return Err(unknown(&user_id));
             }
             screen.say("No new tokens from now on; those in use end within a second.");
@@ -37,7 +48,11 @@ pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Res
                     "the directory has ended {user_id}: activate them there, and they are enabled here"
                 )));
             }
-            let act = Act::new(format!("user enable {user_id}"))?;
+            let before = theirs(&user_id, operator, &store).await?;
+            let after = User { disabled_at: None, ..before.clone() };
+            let act = Act::new(operator, format!("user enable {user_id}"))?
+                .from(object(&before))
+                .to(object(&after));
             if !store.enable_user(&user_id, &act).await? {
                 return Err(unknown(&user_id));
             }
@@ -47,7 +62,30 @@ pub async fn run(command: &UserCommand, data: &Data, screen: &mut Screen) -> Res
     }
 }
 
-async fn add(wanted: &UserAdd, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+/// Somebody of a tenant that the operator reaches.
+///
+/// # Errors
+/// [`Failure::Denied`] where they are not, or, for who does not operate every tenant, are not known.
+pub async fn theirs(user_id: &str, operator: &Operator, store: &Store) -> Result<User, Failure> {
+    match store.user(user_id).await? {
+        Some(user) if operator.reaches(&user.tenant_id) => Ok(user),
+        None if operator.reaches_all() => Err(unknown(user_id)),
+        _ => Err(operator.beyond(user_id)),
+    }
+}
+
+async fn add(
+    wanted: &UserAdd,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    if !operator.reaches(&wanted.tenant) {
+        return Err(Failure::Denied(format!("{operator} does not operate {}", wanted.tenant)));
+    }
+    if !wanted.roles.is_empty() && !operator.gives_roles() {
+        return Err(Failure::Denied(format!("{operator} gives nobody a role: security does")));
+    }
     for word in [&wanted.tenant].into_iter().chain(&wanted.department).chain(&wanted.region) {
         header_safe(word)?;
     }
@@ -67,7 +105,7 @@ async fn add(wanted: &UserAdd, data: &Data, screen: &mut Screen) -> Result<(), F
     };
     data.create()?;
     let store = Store::create(data).await?;
-    let act = Act::new(format!("user add {}", user.user_id))?;
+    let act = Act::new(operator, format!("user add {}", user.user_id))?.to(object(&user));
     if !store.add_user(&user, &act).await? {
         return Err(Failure::Refused(format!("{} is known already", user.user_id)));
     }
@@ -75,8 +113,9 @@ async fn add(wanted: &UserAdd, data: &Data, screen: &mut Screen) -> Result<(), F
     screen.value(&user.user_id, &object(&user))
 }
 
-async fn list(store: &Store, screen: &mut Screen) -> Result<(), Failure> {
-    let users = store.users().await?;
+async fn list(operator: &Operator, store: &Store, screen: &mut Screen) -> Result<(), Failure> {
+    let mut users = store.users().await?;
+    users.retain(|user| operator.reaches(&user.tenant_id));
     if screen.json() {
         for user in &users {
             screen.object(&object(user))?;

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod bodies;
+mod capabilities;
 mod full;
 pub mod load;
 pub mod machine;
@@ -134,6 +135,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         })?;
     }
     tokio::task::block_in_place(|| streams(&mut pair, arguments.rounds, &mut report))?;
+    tokio::task::block_in_place(|| capabilities::capabilities(&pair.gate, &mut report))?;
     match pair.gate.helper() {
         Ok(time) => report.figure("helper.cached_ms", time),
         Err(error) => report.note(format!("the helper is not measured: {error:#}")),

@@ -9,6 +9,7 @@ use e2e::world::World;
 use e2e::world::setup::Setup;
 use serde_json::json;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 static SUITE: Suite = Suite::new(|| Setup::named("configs"));
@@ -175,4 +176,31 @@ fn clients_without_tls_1_3_are_refused_and_admin_is_on_loopback() {
         let shipped = fs::read_to_string(shipped).unwrap();
         assert!(shipped.contains("admin: {address: {socket_address: {address: 127.0.0.1,"));
     });
+}
+
+#[test]
+fn the_client_s_address_is_the_connection_s_unless_a_hop_in_front_is_trusted() {
+    let claimed: Ipv4Addr = "127.9.9.9".parse().unwrap();
+    let calls = async |world: &World| {
+        let call = world.call(&Script::new());
+        let (source, call) =
+            (call.source, call.header("x-forwarded-for", "203.0.113.9, 127.9.9.9"));
+        assert_eq!(call.send(world).await.status, 200);
+        source
+    };
+    alone(Setup::named("configs-no-hop"), async |world| {
+        let source = calls(world).await;
+
+        assert_eq!(world.row_from(source).await.payload["source_address"], source.to_string());
+    });
+    let hop = Setup::named("configs-hop");
+    alone(
+        hop.edit("envoy.yaml", "xff_num_trusted_hops: 0", "xff_num_trusted_hops: 1"),
+        async |world| {
+            calls(world).await;
+
+            let row = world.row_from(claimed).await;
+            assert_eq!(row.payload["source_address"], "127.9.9.9", "what the hop says, no further");
+        },
+    );
 }

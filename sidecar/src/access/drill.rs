@@ -7,6 +7,7 @@ use crate::acts::Act;
 use crate::args::access::DrillArgs;
 use crate::clock;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::measures::{Laid, Lifted, Measure, Which, word};
@@ -58,6 +59,7 @@ struct Signals {
 /// [`Failure`]. They are restored, unless that itself has failed, which is then said.
 pub async fn run(
     args: &DrillArgs,
+    operator: &Operator,
     data: &Data,
     store: &Store,
     screen: &mut Screen,
@@ -78,21 +80,21 @@ pub async fn run(
     };
     let cursor = store.end().await?;
     let begun = clock::now_micros();
-    let laid = revoke(args, &user, store).await?;
+    let laid = revoke(args, &user, (operator, store)).await?;
     let ended = tokio::select! {
         biased;
         () = signals.any() => Ended::Interrupted,
         ended = watched(args, probe.as_ref(), filter(&user, probe.as_ref(), cursor), store, begun) => ended,
         () = asking(probe.as_ref()) => Ended::Interrupted,
     };
-    restore(&laid, store, screen).await?;
+    restore(&laid, (operator, store), screen).await?;
     match ended {
         Ended::Seen(seen) => {
             let back = match &probe {
                 Some(probe) => Some(until_back(probe).await?),
                 None => None,
             };
-            told(&user, store, &seen, probe.as_ref(), back, screen).await
+            told(&user, (operator, store), &seen, probe.as_ref(), back, screen).await
         }
         Ended::TimedOut => Err(Failure::Refused(format!(
             "{user_id} was not refused within {} s, or did not call; they are restored",
@@ -118,8 +120,13 @@ async fn nothing_laid(user: &User, store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn revoke(args: &DrillArgs, user: &User, store: &Store) -> Result<Measure, Failure> {
-    let act = Act::new(format!("access revoke user {} (drill): {}", user.user_id, args.why))?;
+async fn revoke(
+    args: &DrillArgs,
+    user: &User,
+    (operator, store): (&Operator, &Store),
+) -> Result<Measure, Failure> {
+    let what = format!("access revoke user {} (drill): {}", user.user_id, args.why);
+    let act = Act::new(operator, what)?;
     let now = clock::now();
     let measure = Measure {
         kind: Kind::User,
@@ -189,9 +196,13 @@ async fn asking(probe: Option<&Probe>) {
 
 /// Whatever else happens, this does; if it cannot be done, it ends by itself, and that is said. What
 /// somebody else has laid on them meanwhile stays.
-async fn restore(laid: &Measure, store: &Store, screen: &mut Screen) -> Result<(), Failure> {
+async fn restore(
+    laid: &Measure,
+    (operator, store): (&Operator, &Store),
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let user_id = &laid.id;
-    let act = Act::new(format!("access restore user {user_id} (drill)"))?;
+    let act = Act::new(operator, format!("access restore user {user_id} (drill)"))?;
     let mut failed = None;
     for _ in 0..TRIES {
         match store.lift(Kind::User, user_id, Which::This(laid), clock::now(), &act).await {
@@ -226,7 +237,7 @@ async fn until_back(probe: &Probe) -> Result<u64, Failure> {
 /// Prints it and writes it down.
 async fn told(
     user: &User,
-    store: &Store,
+    (operator, store): (&Operator, &Store),
     seen: &Seen,
     probe: Option<&Probe>,
     back: Option<u64>,
@@ -245,7 +256,7 @@ async fn told(
         "access drill user {user_id}: refused after {refused} ms, its row stored after {stored} ms, \
          credential {credential_id}; restored"
     );
-    let act = Act::new(words.clone())?.on(&credential_id);
+    let act = Act::new(operator, words.clone())?.on(&credential_id);
     let tenant = &user.tenant_id;
     store
         .append(&[act.row(tenant)], None)

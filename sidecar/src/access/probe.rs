@@ -98,7 +98,7 @@ impl Probe {
         };
         store.note_drill(&minted).await?;
         let key = Ring::read(&data.signing())?;
-        let minted = tokens::mint(&order, &ids, key.newest());
+        let minted = tokens::mint(&order, &ids, key.newest()).await;
         let (token, _) = minted.map_err(|why: MintError| cannot(&why))?;
         let tls = tls.map_err(|why| cannot(&why))?;
 

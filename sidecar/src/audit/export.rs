@@ -1,9 +1,10 @@
 //! `tollgate audit export`: all rows that are wanted, as JSON lines, however many.
 
+use super::Rows;
 use crate::args::FilterArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
-use crate::store::{Cursor, Filter, Store};
+use crate::store::{Cursor, Filter};
 
 /// Rows read at once.
 const AT_ONCE: u32 = 2_000;
@@ -16,19 +17,19 @@ const STEP: usize = 100_000;
 /// # Errors
 /// [`Failure`].
 pub(super) async fn export(
-    store: &Store,
+    rows: &Rows<'_>,
     wanted: &FilterArgs,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     // What is stored meanwhile is for the next export.
-    let end = store.end().await?;
+    let end = rows.store.end().await?;
     let mut cursor = Cursor::default();
     let mut count = 0_usize;
     loop {
         let filter = Filter { after: Some(cursor.clone()), ..super::chosen(wanted, AT_ONCE) };
-        let rows = store.rows(&filter).await?;
-        let whole = rows.len() >= usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
-        for row in rows {
+        let next = rows.of(filter).await?;
+        let whole = next.len() >= usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
+        for row in next {
             cursor.pass(&row.writer, row.place);
             if end.covers(&row.writer, row.place) {
                 screen.object(&row)?;

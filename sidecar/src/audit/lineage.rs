@@ -1,9 +1,10 @@
 //! `tollgate audit lineage` and `tollgate audit who`: what followed from what, and what somebody did.
 
+use super::{MOST_AT_ONCE, Rows};
 use crate::args::FilterArgs;
 use crate::failure::Failure;
 use crate::screen::{Screen, shown};
-use crate::store::{Row, Step, Store};
+use crate::store::{Row, Step};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -19,11 +20,11 @@ const ROWS: u32 = 100_000;
 /// # Errors
 /// [`Failure`].
 pub(super) async fn lineage(
-    store: &Store,
+    rows: &Rows<'_>,
     trace: &str,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let steps = store.lineage(Some(trace), STEPS).await?;
+    let steps = rows.store.lineage(Some(trace), rows.operator.tenants(), STEPS).await?;
     if steps.is_empty() {
         return Err(Failure::NotFound(format!("no row belongs to the trace {trace}")));
     }
@@ -204,7 +205,7 @@ const HEAD: [&str; 9] =
 /// # Errors
 /// [`Failure`].
 pub(super) async fn who(
-    store: &Store,
+    rows: &Rows<'_>,
     user: &str,
     from: u64,
     to: u64,
@@ -216,12 +217,13 @@ pub(super) async fn who(
         until: Some(to),
         ..FilterArgs::default()
     };
-    let rows = store.rows(&super::chosen(&filter, ROWS)).await?;
+    let most = if rows.operator.is_on_host() { ROWS } else { MOST_AT_ONCE };
+    let rows = rows.of(super::chosen(&filter, most)).await?;
     if rows.is_empty() {
         return Err(Failure::NotFound(format!("{user} did nothing in that time")));
     }
-    if rows.len() >= usize::try_from(ROWS).unwrap_or(usize::MAX) {
-        screen.say(&format!("Only the latest {ROWS} rows are in this: ask for a shorter time."));
+    if rows.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+        screen.say(&format!("Only the latest {most} rows are in this: ask for a shorter time."));
     }
     let mut deeds: BTreeMap<String, Deed> = BTreeMap::new();
     for row in &rows {

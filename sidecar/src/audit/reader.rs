@@ -3,6 +3,7 @@
 use crate::acts::Act;
 use crate::args::ReaderCommand;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::store::Store;
 use serde_json::json;
@@ -13,6 +14,7 @@ use serde_json::json;
 /// [`Failure`]; an embedded database has no roles.
 pub(super) async fn run(
     command: &ReaderCommand,
+    operator: &Operator,
     store: &Store,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
@@ -23,7 +25,13 @@ pub(super) async fn run(
     };
     match command {
         ReaderCommand::Add { role, tenants } => {
-            let act = Act::new(format!("audit reader add {role} {}", tenants.join(" ")))?;
+            let before = read_by(database.readers().await?, role);
+            let mut after = before.clone();
+            after.extend(tenants.iter().filter(|tenant| !before.contains(tenant)).cloned());
+            let what = format!("audit reader add {role} {}", tenants.join(" "));
+            let act = Act::new(operator, what)?
+                .from(json!({ "role": role, "tenants": before }))
+                .to(json!({ "role": role, "tenants": after }));
             database.add_reader(role, tenants, &act).await?;
             screen.say(&format!(
                 "{role} may read, once it can log in: ALTER ROLE {role} LOGIN PASSWORD …"
@@ -31,7 +39,10 @@ pub(super) async fn run(
             screen.value(role, &json!({ "role": role, "tenants": tenants }))
         }
         ReaderCommand::Remove { role } => {
-            let act = Act::new(format!("audit reader remove {role}"))?;
+            let before = read_by(database.readers().await?, role);
+            let act = Act::new(operator, format!("audit reader remove {role}"))?
+                .from(json!({ "role": role, "tenants": before }))
+                .to(json!({ "role": role, "tenants": [] }));
             if !database.remove_reader(role, &act).await? {
                 return Err(Failure::NotFound(format!("{role} is no reader")));
             }
@@ -49,4 +60,9 @@ pub(super) async fn run(
             screen.table(&["ROLE", "TENANT"], &rows)
         }
     }
+}
+
+/// The tenants that a role reads.
+fn read_by(readers: Vec<(String, String)>, role: &str) -> Vec<String> {
+    readers.into_iter().filter_map(|(one, tenant)| (one == role).then_some(tenant)).collect()
 }

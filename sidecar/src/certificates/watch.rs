@@ -14,6 +14,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::identity::Certificates;
+use crate::operators::operator::Operator;
 use crate::settings::{self, Fingerprint};
 use crate::store::Store;
 use crate::store::directory::Certificate;
@@ -200,7 +201,10 @@ impl Watch {
 
     async fn lay(&self, certificate: &Certificate, now: u64) -> Result<(), Failure> {
         let Certificate { sha256, serial, issuer, .. } = certificate;
-        let act = Act::new(format!("access revoke cert {sha256}: serial {serial} is listed"))?;
+        let act = Act::new(
+            &Operator::itself(WHO),
+            format!("access revoke cert {sha256}: serial {serial} is listed"),
+        )?;
         let measure = Measure {
             kind: Kind::Cert,
             id: sha256.clone(),
@@ -210,7 +214,7 @@ impl Watch {
             set_by: WHO.to_owned(),
             why: format!("serial {serial} is on the list of {issuer}"),
         };
-        self.store.lay(&measure, true, &act.by(WHO).on(sha256)).await?;
+        self.store.lay(&measure, true, &act.on(sha256)).await?;
         info!(certificate.sha256 = sha256, certificate.serial = serial, "Revoked a certificate");
 
         Ok(())
@@ -223,8 +227,11 @@ impl Watch {
         now: u64,
     ) -> Result<(), Failure> {
         let Certificate { sha256, serial, .. } = certificate;
-        let act = Act::new(format!("access restore cert {sha256}: serial {serial} is not listed"))?;
-        let act = act.by(WHO).on(sha256);
+        let act = Act::new(
+            &Operator::itself(WHO),
+            format!("access restore cert {sha256}: serial {serial} is not listed"),
+        )?;
+        let act = act.on(sha256);
         let which = Which::This(measure);
         if let Lifted::Done(..) = self.store.lift(Kind::Cert, sha256, which, now, &act).await? {
             info!(certificate.sha256 = sha256, "A certificate is not revoked any more");

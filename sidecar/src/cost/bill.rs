@@ -110,11 +110,20 @@ pub fn read(path: &Path, format: Option<Format>) -> Result<Bill, BillError> {
         return Err(BillError::Large(path.to_owned()));
     }
     let bytes = fs::read(path).map_err(failed)?;
+
+    parse(path, &bytes, format)
+}
+
+/// Reads a bill that came from there.
+///
+/// # Errors
+/// [`BillError`]: a bill is read whole or not at all.
+pub fn parse(path: &Path, bytes: &[u8], format: Option<Format>) -> Result<Bill, BillError> {
     let named_csv = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("csv"));
     let bill = match format {
-        Some(Format::Csv) => table::parse(&bytes),
-        None if named_csv => table::parse(&bytes),
-        Some(Format::Anthropic) | None => anthropic::parse(&bytes),
+        Some(Format::Csv) => table::parse(bytes),
+        None if named_csv => table::parse(bytes),
+        Some(Format::Anthropic) | None => anthropic::parse(bytes),
     };
 
     bill.and_then(Bill::whole).map_err(|fault| BillError::Faulty { path: path.to_owned(), fault })

@@ -84,7 +84,7 @@ async fn a_key_added_while_the_sidecar_starts_and_one_closed_to_others_are_taken
     let published = || String::from_utf8_lossy(now.borrow().jwks.body()).matches("kid").count();
     add(&data).unwrap();
 
-    let watching = tokio::spawn(watch(data.signing(), seen, live, Arc::default()));
+    let watching = tokio::spawn(watch((data.signing(), Vec::new()), seen, live, Arc::default()));
     sleep(LOOK * 2).await;
     assert_eq!(published(), 2);
     watching.abort();
@@ -93,7 +93,7 @@ async fn a_key_added_while_the_sidecar_starts_and_one_closed_to_others_are_taken
     settings::write_once(&open, new_pem().unwrap().as_bytes(), 0o644).unwrap();
     let (live, now) = watch::channel(now.borrow().clone());
     let counters = Arc::new(Counters::default());
-    let watching = watch(data.signing(), Listing::new(), live, Arc::clone(&counters));
+    let watching = watch((data.signing(), Vec::new()), Listing::new(), live, Arc::clone(&counters));
     let watching = tokio::spawn(watching);
     sleep(LOOK * 2).await;
     assert_eq!(counters.keys_refused.get(), 1, "others could read it");

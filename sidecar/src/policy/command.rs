@@ -9,8 +9,9 @@ use super::walk::Found;
 use super::{Published, history};
 use crate::args::PolicyCommand;
 use crate::failure::Failure;
-use crate::screen::Screen;
-use crate::settings::Data;
+use crate::operators::operator::Operator;
+use crate::screen::{STDIN, Screen};
+use crate::settings::{Data, FileError};
 use crate::store::Store;
 use contract::policy::Document;
 use contract::scan::catalogue;
@@ -21,17 +22,26 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &PolicyCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     match command {
         PolicyCommand::Check { files } => check(files, screen),
         PolicyCommand::Test { file, cases } => ask::test(file, cases.as_deref(), screen),
         PolicyCommand::Explain(asked) => ask::explain(asked, data, screen).await,
-        PolicyCommand::Diff { from, to } => ask::diff(from, to.as_deref(), data, screen).await,
+        PolicyCommand::Diff { from, to } => {
+            ask::diff((from, to.as_deref()), operator, data, screen).await
+        }
         PolicyCommand::Sign(wanted) => sign::sign(wanted, data, screen).await,
-        PolicyCommand::Publish { file, change } => past::publish(file, change, data, screen).await,
+        PolicyCommand::Publish { file, change } => {
+            past::publish(file, change, (operator, data), screen).await
+        }
         PolicyCommand::History { limit } => past::list(*limit, data, screen).await,
         PolicyCommand::Rollback { version, previous: _, change } => {
-            past::rollback(version.as_deref(), change, data, screen).await
+            past::rollback(version.as_deref(), change, (operator, data), screen).await
         }
         PolicyCommand::Show { version } => show(version.as_deref(), data, screen).await,
         PolicyCommand::Patterns => patterns(screen),
@@ -41,7 +51,7 @@ pub async fn run(command: &PolicyCommand, data: &Data, screen: &mut Screen) -> R
 fn check(files: &[PathBuf], screen: &mut Screen) -> Result<(), Failure> {
     let mut good = true;
     for file in files {
-        match compile::file(file) {
+        match given(file, screen) {
             Ok(compiled) => passed(file, &compiled, files.len() > 1, screen)?,
             Err(SourceError::Faults { path, found }) => {
                 good = false;
@@ -57,6 +67,17 @@ fn check(files: &[PathBuf], screen: &mut Screen) -> Result<(), Failure> {
     }
 
     if good { Ok(()) } else { Err(Failure::Answered) }
+}
+
+/// A policy as it is written: a file, or `-` for standard input.
+fn given(file: &Path, screen: &mut Screen) -> Result<Compiled, SourceError> {
+    if file.as_os_str() != STDIN {
+        return compile::file(file);
+    }
+    let bytes =
+        screen.stdin().map_err(|source| FileError::Read { path: file.to_owned(), source })?;
+
+    compile::bytes(file, bytes)
 }
 
 fn passed(

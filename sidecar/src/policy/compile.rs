@@ -66,6 +66,16 @@ pub fn file(path: &Path) -> Result<Compiled, SourceError> {
     compile(&text).map_err(|found| SourceError::Faults { path: path.to_owned(), found })
 }
 
+/// Compiles what came from there.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn bytes(path: &Path, bytes: Vec<u8>) -> Result<Compiled, SourceError> {
+    let text = utf8(path, bytes)?;
+
+    compile(&text).map_err(|found| SourceError::Faults { path: path.to_owned(), found })
+}
+
 /// Reads a file of text.
 ///
 /// # Errors
@@ -73,6 +83,15 @@ pub fn file(path: &Path) -> Result<Compiled, SourceError> {
 pub fn read(path: &Path) -> Result<String, SourceError> {
     let bytes =
         fs::read(path).map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+
+    utf8(path, bytes)
+}
+
+/// Text, or where it stops being some.
+///
+/// # Errors
+/// [`SourceError::Faults`].
+pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, SourceError> {
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let lines = good.split(|byte| *byte == b'\n');

@@ -6,9 +6,11 @@ use crate::acts::Act;
 use crate::args::ChangeArgs;
 use crate::clock;
 use crate::failure::Failure;
-use crate::keys;
+use crate::keys::{self, KeyError};
+use crate::operators::operator::Operator;
 use crate::settings::Data;
 use crate::store::{PolicyVersion, Store, StoreError, Way};
+use serde_json::json;
 
 /// How often somebody else may be the first before it is told as a failure.
 const TRIES: usize = 8;
@@ -34,6 +36,7 @@ pub async fn publish(
     published: &Published,
     way: Way,
     change: &ChangeArgs,
+    operator: &Operator,
 ) -> Result<Done, Failure> {
     for _ in 0..TRIES {
         let before = store.policy_in_force().await?;
@@ -41,7 +44,7 @@ pub async fn publish(
             return Ok(Done::Already);
         }
         let from = before.as_ref().map(|before| before.version.clone());
-        let act = Act::new(what(published, way, from.as_deref(), change))?;
+        let act = act(operator, published, way, before.as_ref(), change)?;
         let number = before.map_or(0, |before| before.number).saturating_add(1);
         if store.publish_policy(&version(published, number, way, change, &act), Some(&act)).await? {
             return Ok(Done::Changed(from));
@@ -62,9 +65,8 @@ pub(super) async fn record_file(
     if before.as_ref().map_or(0, |before| before.number) != known {
         return Ok(None);
     }
-    let from = before.as_ref().map(|before| before.version.as_str());
     let change = ChangeArgs::default();
-    let act = Act::new(what(published, BY_FILE, from, &change))?;
+    let act = act(&Operator::owner(), published, BY_FILE, before.as_ref(), &change)?;
     // The first was in force before this database had a history, and has its row from then.
     let row = before.is_some().then_some(&act);
     let number = known.saturating_add(1);
@@ -92,6 +94,28 @@ fn version(
         ticket: change.ticket.clone(),
         why: change.why.clone(),
     }
+}
+
+/// The act, with the versions before and after it.
+fn act(
+    operator: &Operator,
+    published: &Published,
+    way: Way,
+    before: Option<&PolicyVersion>,
+    change: &ChangeArgs,
+) -> Result<Act, KeyError> {
+    let from = before.map(|before| before.version.as_str());
+    let told = |version: &str, name: &str, key_id: &str| json!({ "version": version, "name": name, "key_id": key_id });
+    let act = Act::new(operator, what(published, way, from, change))?.to(told(
+        &published.version,
+        &published.name,
+        &published.key_id,
+    ));
+
+    Ok(match before {
+        Some(before) => act.from(told(&before.version, &before.name, &before.key_id)),
+        None => act,
+    })
 }
 
 /// The act in the words of its row: from what to what, and why.

@@ -8,6 +8,7 @@ use super::{PolicyError, Published, fingerprint, history};
 use crate::acts::Act;
 use crate::counters::Counters;
 use crate::keys;
+use crate::operators::operator::Operator;
 use crate::settings::{Data, Fingerprint};
 use crate::store::{PolicyVersion, Store, StoreError, Way};
 use contract::audit::{Event, Outcome};
@@ -232,7 +233,7 @@ const LONGEST: usize = 500;
 
 async fn told(store: &Store, refused: &PolicyError) -> Result<(), StoreError> {
     let why: String = refused.to_string().chars().take(LONGEST).collect();
-    let act = Act::new(format!("policy refused: {why}"))?;
+    let act = Act::new(&Operator::owner(), format!("policy refused: {why}"))?;
     let row =
         Event { outcome: Outcome::Denied, rule_id: Some("policy_refused".into()), ..act.row("") };
 

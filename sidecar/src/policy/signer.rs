@@ -30,13 +30,16 @@ pub enum SignerError {
     #[error("the signer failed ({0}); what it said stands above")]
     Failed(std::process::ExitStatus),
     /// It did not come back.
-    #[error("the signer took longer than {} s", PATIENCE.as_secs())]
-    Slow,
+    #[error("the signer took longer than {0} s")]
+    Slow(u64),
     /// It printed something else.
     #[error(
         "the signer printed no Ed25519 signature: 64 bytes as they are, 128 hex digits or 88 of base64"
     )]
     NoSignature,
+    /// What it signed does not verify.
+    #[error("the signature does not verify with the public key that was given")]
+    Unverified,
     /// It signed something else, or with another key.
     #[error("the signature does not verify with the public key {key_id}: {source}")]
     Other {
@@ -53,13 +56,23 @@ pub enum SignerError {
 /// [`SignerError`].
 pub async fn sign(command: &str, payload: &[u8], key: &PinnedKey) -> Result<Signed, SignerError> {
     let covered = envelope::covered(POLICY_TYPE, payload);
-    let printed = timeout(PATIENCE, run(command, &covered)).await.or(Err(SignerError::Slow))??;
-    let signature = read(&printed).ok_or(SignerError::NoSignature)?;
+    let signature = ask(command, &covered, PATIENCE).await?;
     let signed = Signed::new(&key.key_id, &signature);
     verify(payload, &signed, key)
         .map_err(|source| SignerError::Other { key_id: key.key_id.clone(), source })?;
 
     Ok(signed)
+}
+
+/// The signature that a command prints for these bytes. Whether it is good is the caller's to see.
+///
+/// # Errors
+/// [`SignerError`].
+pub async fn ask(command: &str, input: &[u8], patience: Duration) -> Result<Vec<u8>, SignerError> {
+    let slow = |_elapsed| SignerError::Slow(patience.as_secs());
+    let printed = timeout(patience, run(command, input)).await.map_err(slow)??;
+
+    read(&printed).ok_or(SignerError::NoSignature)
 }
 
 /// Does a signature verify with this key?

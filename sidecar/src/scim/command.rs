@@ -5,6 +5,7 @@ use crate::acts::Act;
 use crate::args::scim::{ScimCommand, TokenCommand};
 use crate::clock::{self, DAY};
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::store::Store;
@@ -16,14 +17,26 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn run(command: &ScimCommand, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
+pub async fn run(
+    command: &ScimCommand,
+    operator: &Operator,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let ScimCommand::Token(command) = command;
     let store = Store::open(data).await?;
     match command {
-        TokenCommand::Issue { tenant, days } => issue(&store, tenant, *days, screen).await,
-        TokenCommand::List { tenant } => list(&store, tenant.as_deref(), screen).await,
+        TokenCommand::Issue { tenant, days } => {
+            issue(&store, operator, tenant, *days, screen).await
+        }
+        TokenCommand::List { tenant } => list(&store, operator, tenant.as_deref(), screen).await,
         TokenCommand::Revoke { id } => {
-            let act = Act::new(format!("scim token revoke {id}"))?.on(id);
+            let tokens = store.scim_tokens().await?;
+            let known = tokens.iter().find(|token| token.id == *id);
+            if known.is_some_and(|token| !operator.reaches(&token.tenant_id)) {
+                return Err(operator.beyond(id));
+            }
+            let act = Act::new(operator, format!("scim token revoke {id}"))?.on(id);
             if !store.revoke_scim_token(id, clock::now(), &act).await? {
                 return Err(Failure::NotFound(format!(
                     "no token has the id {id}: `tollgate scim token list` tells which there are"
@@ -35,11 +48,20 @@ pub async fn run(command: &ScimCommand, data: &Data, screen: &mut Screen) -> Res
     }
 }
 
-async fn issue(store: &Store, tenant: &str, days: u32, screen: &mut Screen) -> Result<(), Failure> {
+async fn issue(
+    store: &Store,
+    operator: &Operator,
+    tenant: &str,
+    days: u32,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     header_safe(tenant)?;
+    if !operator.reaches(tenant) {
+        return Err(operator.beyond(tenant));
+    }
     let (secret, id) = token::generate()?;
     let now = clock::now();
-    let act = Act::new(format!("scim token issue {id} for {tenant}"))?.on(&id);
+    let act = Act::new(operator, format!("scim token issue {id} for {tenant}"))?.on(&id);
     let token = ScimToken {
         id,
         tenant_id: tenant.to_owned(),
@@ -64,9 +86,16 @@ async fn issue(store: &Store, tenant: &str, days: u32, screen: &mut Screen) -> R
     screen.value(&secret, &shown)
 }
 
-async fn list(store: &Store, tenant: Option<&str>, screen: &mut Screen) -> Result<(), Failure> {
+async fn list(
+    store: &Store,
+    operator: &Operator,
+    tenant: Option<&str>,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let mut tokens = store.scim_tokens().await?;
-    tokens.retain(|token| tenant.is_none_or(|tenant| tenant == token.tenant_id));
+    tokens.retain(|token| {
+        operator.reaches(&token.tenant_id) && tenant.is_none_or(|tenant| tenant == token.tenant_id)
+    });
     if screen.json() {
         for token in &tokens {
             screen.object(&object(token))?;

@@ -5,6 +5,7 @@ use super::{Answer, Proven, Refused, Unsigned, Wish, acted};
 use crate::acts::Act;
 use crate::clock;
 use crate::directory::Directory;
+use crate::operators::operator::Operator;
 use crate::store::{Held, StoreError, User};
 use crate::workloads::{Job, Unproven, payload, user};
 use axum::body::{Body, Bytes};
@@ -173,8 +174,10 @@ impl Directory {
             *known == User { created_at, disabled_at, roles: known.roles.clone(), ..wanted.clone() }
         });
         if !is_so {
-            let act = Act::new(format!("workload {}", job.workload.id)).map_err(random)?;
-            store.put_service(&wanted, &act.by("identity")).await?;
+            let act =
+                Act::new(&Operator::itself("identity"), format!("workload {}", job.workload.id))
+                    .map_err(random)?;
+            store.put_service(&wanted, &act).await?;
         }
         let user = store.user(&wanted.user_id).await?.unwrap_or(wanted);
 

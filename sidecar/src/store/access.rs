@@ -43,6 +43,14 @@ impl Store {
         each!(self, db => db.lift(kind, id, which, now, act).await)
     }
 
+    /// The tenant of what has this id; `None` if the store knows nothing that has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tenant_of(&self, kind: Kind, id: &str) -> Result<Option<String>, StoreError> {
+        each!(self, db => db.tenant_of(kind, id).await)
+    }
+
     /// All measures that hold, the newest first.
     ///
     /// # Errors

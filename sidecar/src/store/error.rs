@@ -51,6 +51,9 @@ pub enum StoreError {
     /// It refused.
     #[error("the database refused: {0}")]
     Refused(#[from] sqlx::Error),
+    /// Somebody else laid it, in a role that who acts does not have.
+    #[error("{0} laid that: only security lifts what others have laid")]
+    NotTheirs(String),
     /// Something in it is not what was put there.
     #[error("the database holds what it should not: {0}")]
     Corrupt(#[from] serde_json::Error),

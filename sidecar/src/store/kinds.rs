@@ -130,6 +130,8 @@ impl Cursor {
 pub struct Filter {
     /// Column and value, both exact.
     pub equal: Vec<(&'static str, String)>,
+    /// Only of these tenants; `None` for all.
+    pub tenants: Option<Vec<String>>,
     /// Any id of the row is this one.
     pub any_id: Option<String>,
     /// `occurred_at` from then on, Unix microseconds.

@@ -1,6 +1,8 @@
 //! What operators lay on people and on what they hold, as the store takes and gives it.
 
+use crate::clock;
 use contract::standing::{Effect, Kind};
+use serde_json::{Value, json};
 
 /// One measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +97,29 @@ pub fn word(effect: Effect) -> &'static str {
     }
 }
 
+/// The word of what it is laid on, on the command line.
+pub fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Credential => "pat",
+        other => other.as_str(),
+    }
+}
+
 impl Measure {
+    /// As commands and rows show it.
+    pub fn object(&self) -> Value {
+        let per_minute = match self.effect {
+            Effect::Throttled { per_minute } => Some(per_minute),
+            Effect::Revoked | Effect::Paused => None,
+        };
+
+        json!({
+            "kind": kind_name(self.kind), "id": self.id, "state": word(self.effect),
+            "per_minute": per_minute, "until": self.ends_at.map(clock::readable),
+            "by": self.set_by, "since": clock::readable(self.set_at), "why": self.why,
+        })
+    }
+
     /// Would laying that one in its place let through what this one does not?
     pub fn is_stricter_than(&self, other: &Self) -> bool {
         let sooner = match (self.ends_at, other.ends_at) {

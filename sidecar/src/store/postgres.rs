@@ -20,6 +20,8 @@ mod devices;
 mod dialect;
 #[path = "shared/events.rs"]
 mod events;
+#[path = "shared/held.rs"]
+mod held;
 #[path = "shared/intents.rs"]
 mod intents;
 #[path = "shared/lineage.rs"]

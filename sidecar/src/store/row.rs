@@ -212,6 +212,21 @@ impl Row {
         }
     }
 
+    /// Without what was said: for whom that is not.
+    #[must_use]
+    pub fn without_content(mut self) -> Self {
+        for ((name, _), value) in COLUMNS.iter().zip(&mut self.values) {
+            if *name == "payload"
+                && let Some(payload) = value.as_object_mut()
+            {
+                payload.remove("content");
+            }
+        }
+        self.raw.clear();
+
+        self
+    }
+
     /// The digest of what it says now.
     pub fn actual_digest(&self) -> Digest {
         let cells = COLUMNS.iter().zip(&self.values).map(|((_, kind), value)| match kind {

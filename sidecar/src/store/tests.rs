@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock;
+use crate::operators::operator::Operator;
 use crate::settings::Postgres;
 use contract::audit::{Content, ContentMode, Outcome, Part, Sequence as Number, Text, ToolUse};
 use contract::envelope::hex;
@@ -124,7 +125,7 @@ fn event(id: &str, at: u64) -> Event<'static> {
 }
 
 fn act() -> Act {
-    Act::new("test").unwrap()
+    Act::new(&Operator::owner(), "test").unwrap()
 }
 
 fn all() -> Filter {

@@ -62,7 +62,14 @@ async fn a_revocation_is_told_within_half_a_second() -> Fallible {
     let before = world.gate("/gate/standing").await?;
 
     let start = Instant::now();
-    world.store.revoke_pat(&id, clock::now(), &tollgate::acts::Act::new("test")?).await?;
+    world
+        .store
+        .revoke_pat(
+            &id,
+            clock::now(),
+            &tollgate::acts::Act::new(&tollgate::operators::operator::Operator::owner(), "test")?,
+        )
+        .await?;
     assert!(changed(&world, "/gate/standing", &before.body).await?);
     let took = start.elapsed();
 

@@ -51,7 +51,14 @@ async fn who_tries_often_does_not_fill_the_log() -> Fallible {
     let _logging = tracing::subscriber::set_default(subscriber);
     let world = World::start().await?;
     let (revoked, id) = world.pat(60).await?;
-    world.store.revoke_pat(&id, 1, &tollgate::acts::Act::new("test")?).await?;
+    world
+        .store
+        .revoke_pat(
+            &id,
+            1,
+            &tollgate::acts::Act::new(&tollgate::operators::operator::Operator::owner(), "test")?,
+        )
+        .await?;
 
     for pat in ["", "tgp_unknown", &revoked] {
         assert_eq!(world.sign_in(pat).await?.status, 401);

@@ -7,6 +7,8 @@ mod devices;
 mod exchanges;
 mod provisions;
 mod slows;
+mod operates;
+mod operates_here;
 mod feeds_the_gate;
 mod governs;
 mod access;

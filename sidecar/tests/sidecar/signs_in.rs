@@ -6,6 +6,7 @@ use contract::claims::Claims;
 use contract::headers::IDENTITY;
 use jwt_simple::algorithms::{Ed25519PublicKey, EdDSAPublicKeyLike};
 use tollgate::acts::Act;
+use tollgate::operators::operator::Operator;
 
 fn acted(answer: &Answer) -> Fallible<Acted> {
     Ok(serde_json::from_str(answer.header("x-tollgate-caller"))?)
@@ -48,7 +49,7 @@ async fn a_good_token_is_traded_for_one_the_gate_s_keys_verify() -> Fallible {
 async fn each_refusal_says_why_to_the_person_to_the_row_and_to_the_metric() -> Fallible {
     let world = World::start().await?;
     let (revoked, id) = world.pat(60).await?;
-    world.store.revoke_pat(&id, 1, &Act::new("test")?).await?;
+    world.store.revoke_pat(&id, 1, &Act::new(&Operator::owner(), "test")?).await?;
     let (expired, _) = world.pat(0).await?;
     let (other, _) = world.pat(60).await?;
     let damaged = format!("{}x", other.strip_suffix(|_| true).unwrap_or_default());
@@ -66,7 +67,7 @@ async fn each_refusal_says_why_to_the_person_to_the_row_and_to_the_metric() -> F
         let metric = format!("tollgate_auth_refusals_total{{code=\"{code}\"}}");
         assert_eq!(world.metric(&metric).await?, 1, "{code}");
     }
-    world.store.disable_user("ann@example.com", 1, &Act::new("test")?).await?;
+    world.store.disable_user("ann@example.com", 1, &Act::new(&Operator::owner(), "test")?).await?;
     let answer = world.sign_in(&other).await?;
     assert_eq!(acted(&answer)?.rule_id.as_deref(), Some("user_disabled"));
     assert_eq!(acted(&answer)?.user_id, "ann@example.com", "who it was is known");

@@ -18,8 +18,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 use tollgate::acts::Act;
+use tollgate::operators::operator::Operator;
 use tollgate::run::{Addresses, Sidecar};
-use tollgate::settings::{Data, Settings};
+use tollgate::settings::{Data, Settings, TokenSigner};
 use tollgate::store::{Cursor, Filter, Pat, Row, Store, User};
 use tollgate::{clock, keys, pats};
 use tonic::transport::Channel;
@@ -35,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) directory: tempfile::TempDir,
     pub(crate) siem: Option<PathBuf>,
     pub(crate) identity: Option<PathBuf>,
+    pub(crate) token_signer: Option<TokenSigner>,
+    pub(crate) socket: Option<PathBuf>,
 }
 
 impl Place {
@@ -43,7 +46,8 @@ impl Place {
         let data = Data::new(directory.path().join("data"));
         data.create()?;
         keys::init(&data)?;
-        let place = Self { data, directory, siem: None, identity: None };
+        let place =
+            Self { data, directory, siem: None, identity: None, token_signer: None, socket: None };
         place.publish(POLICY)?;
         Ok(place)
     }
@@ -76,6 +80,9 @@ impl Place {
             spool: self.spool(),
             siem: self.siem.clone(),
             identity: self.identity.clone(),
+            token_signer: self.token_signer.clone(),
+            operator_socket: self.socket.clone(),
+            operator_socket_mode: 0o666,
         }
     }
 }
@@ -104,7 +111,7 @@ impl World {
             groups: vec!["engineering".into()],
             ..User::default()
         };
-        store.add_user(&ann, &Act::new("test")?).await?;
+        store.add_user(&ann, &Act::new(&Operator::owner(), "test")?).await?;
         Ok(Self { at: sidecar.addresses(), place, store, sidecar })
     }
 
@@ -119,7 +126,9 @@ impl World {
             expires_at: now + lifetime,
             ..Pat::default()
         };
-        self.store.add_pat(&pat, &pats::hash(&token), &Act::new("test")?).await?;
+        self.store
+            .add_pat(&pat, &pats::hash(&token), &Act::new(&Operator::owner(), "test")?)
+            .await?;
         Ok((token, id))
     }
 

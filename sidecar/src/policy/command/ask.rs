@@ -2,13 +2,14 @@
 
 use crate::args::AskArgs;
 use crate::failure::Failure;
+use crate::operators::operator::Operator;
 use crate::policy::cases::{self, Asks, Outcome, Remote, Skilled, Somebody, Wanted};
 use crate::policy::compile::{self, SourceError};
 use crate::policy::diff::{self, Way};
 use crate::policy::explain::{self, Explained};
 use crate::policy::history;
 use crate::policy::verdict::Verdict;
-use crate::screen::{Screen, shown, table};
+use crate::screen::{STDIN, Screen, shown, table};
 use crate::settings::Data;
 use crate::store::{Store, StoreError};
 use crate::users;
@@ -23,9 +24,15 @@ pub(super) fn test(
     cases_file: Option<&Path>,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let compiled = compile::file(file)?;
-    let path = cases_file.map_or_else(|| cases::beside(file), Path::to_owned);
-    let text = compile::read(&path)?;
+    let (compiled, path, text) = if file.as_os_str() == STDIN && cases_file.is_none() {
+        let (policy, cases) = both(&screen.stdin()?);
+        let text = compile::utf8(file, cases)?;
+        (compile::bytes(file, policy)?, file.to_owned(), text)
+    } else {
+        let path = cases_file.map_or_else(|| cases::beside(file), Path::to_owned);
+        let text = compile::read(&path)?;
+        (super::given(file, screen)?, path, text)
+    };
     let (cases, places) =
         cases::parse(&text).map_err(|found| SourceError::Faults { path: path.clone(), found })?;
     let outcomes = cases.run(&compiled.policy, &places);
@@ -51,6 +58,23 @@ pub(super) fn test(
     }
 
     if failed == 0 { Ok(()) } else { Err(Failure::Answered) }
+}
+
+/// A policy and its cases in one stream, with a line `---` between them. The cases keep their lines' numbers.
+fn both(stream: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut policy, mut cases, mut behind) = (Vec::new(), Vec::new(), false);
+    for (number, line) in stream.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let divides = !behind && number > 0 && line.trim_ascii_end() == b"---";
+        if behind {
+            cases.extend_from_slice(line);
+        } else {
+            cases.push(b'\n');
+            policy.extend_from_slice(if divides { b"" } else { line });
+        }
+        behind |= divides;
+    }
+
+    (policy, cases)
 }
 
 fn line(path: &Path, outcome: &Outcome) -> String {
@@ -131,7 +155,7 @@ pub(super) async fn explain(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let (policy, version) = if let Some(file) = &asked.file {
-        let compiled = compile::file(file)?;
+        let compiled = super::given(file, screen)?;
         (compiled.policy, compiled.version)
     } else {
         let published = history::in_force(data).await?;
@@ -241,16 +265,16 @@ fn asks(asked: &AskArgs) -> Asks {
 
 /// Says what changes.
 pub(super) async fn diff(
-    from: &str,
-    to: Option<&str>,
+    (from, to): (&str, Option<&str>),
+    operator: &Operator,
     data: &Data,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let (from, to) = if let Some(to) = to {
-        (named(from, data).await?, named(to, data).await?)
+        (named(from, operator, data).await?, named(to, operator, data).await?)
     } else {
         let now = history::in_force(data).await?;
-        (serde_json::from_slice(&now.payload)?, named(from, data).await?)
+        (serde_json::from_slice(&now.payload)?, named(from, operator, data).await?)
     };
     let changes = diff::diff(&from, &to);
     for change in &changes {
@@ -273,9 +297,10 @@ pub(super) async fn diff(
 }
 
 /// A policy by its file, signed or not, or by its version.
-async fn named(name: &str, data: &Data) -> Result<Document, Failure> {
+async fn named(name: &str, operator: &Operator, data: &Data) -> Result<Document, Failure> {
     let path = PathBuf::from(name);
-    if path.exists() {
+    // Who asks from elsewhere does not learn which files are here.
+    if operator.is_on_host() && path.exists() {
         if let Ok(text) = std::fs::read(&path)
             && let Some(document) = sealed(&text)
         {
@@ -284,6 +309,10 @@ async fn named(name: &str, data: &Data) -> Result<Document, Failure> {
         return Ok(compile::file(&path)?.document);
     }
     let plain = name.len() <= 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !plain && !operator.is_on_host() {
+        let why = format!("{name:?} is no version: `tollgate policy history` lists them");
+        return Err(Failure::Refused(why));
+    }
     if !plain {
         return Ok(compile::file(&path)?.document);
     }

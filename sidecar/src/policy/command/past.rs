@@ -3,9 +3,11 @@
 use crate::args::ChangeArgs;
 use crate::clock;
 use crate::failure::Failure;
+use crate::keys;
+use crate::operators::operator::Operator;
 use crate::policy::history::{self, Done};
 use crate::policy::{Published, diff, signed};
-use crate::screen::Screen;
+use crate::screen::{STDIN, Screen};
 use crate::settings::Data;
 use crate::store::{PolicyVersion, Store, Way};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -18,20 +20,24 @@ use std::path::Path;
 pub(super) async fn publish(
     file: &Path,
     change: &ChangeArgs,
-    data: &Data,
+    (operator, data): (&Operator, &Data),
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let published = signed(data, file)?;
+    let published = if file.as_os_str() == STDIN {
+        Published::open(screen.stdin()?, file, &keys::pins(data)?)?
+    } else {
+        signed(data, file)?
+    };
     let store = Store::create(data).await?;
 
-    put(&published, Way::Publish, change, (data, &store), screen).await
+    put(&published, Way::Publish, change, (operator, data, &store), screen).await
 }
 
 /// Puts an earlier policy in force again.
 pub(super) async fn rollback(
     version: Option<&str>,
     change: &ChangeArgs,
-    data: &Data,
+    (operator, data): (&Operator, &Data),
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let store = Store::open(data).await?;
@@ -41,17 +47,17 @@ pub(super) async fn rollback(
     };
     let published = history::again(data, earlier)?;
 
-    put(&published, Way::Rollback, change, (data, &store), screen).await
+    put(&published, Way::Rollback, change, (operator, data, &store), screen).await
 }
 
 async fn put(
     published: &Published,
     way: Way,
     change: &ChangeArgs,
-    (data, store): (&Data, &Store),
+    (operator, data, store): (&Operator, &Data, &Store),
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let done = history::publish(store, published, way, change).await?;
+    let done = history::publish(store, published, way, change, operator).await?;
     // The copy that this host's sidecar starts with. It would make its own.
     if let Err(error) = published.keep(data) {
         screen.say(&format!("It is in force, and not kept here as a file: {error}"));

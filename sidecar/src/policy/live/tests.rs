@@ -42,7 +42,7 @@ impl Bench {
     async fn publish_in_store(&self, name: &str, way: Way) {
         let published = crate::policy::signed(&self.data, &self.signed(name)).unwrap();
         let change = ChangeArgs::default();
-        history::publish(&self.store, &published, way, &change).await.unwrap();
+        history::publish(&self.store, &published, way, &change, &Operator::owner()).await.unwrap();
     }
 
     async fn start(&self) -> Result<Follower, PolicyError> {
@@ -195,7 +195,15 @@ async fn a_stored_policy_by_a_key_that_is_pinned_later_is_in_force_from_then_on(
     let other = Bench::new().await;
     let file = other.signed("new-key");
     let published = crate::policy::signed(&other.data, &file).unwrap();
-    history::publish(&bench.store, &published, Way::Publish, &ChangeArgs::default()).await.unwrap();
+    history::publish(
+        &bench.store,
+        &published,
+        Way::Publish,
+        &ChangeArgs::default(),
+        &Operator::owner(),
+    )
+    .await
+    .unwrap();
 
     follower.look().await.unwrap();
     assert_eq!((name(&follower), bench.counters.policy_refused.get()), ("acme".into(), 1));
@@ -225,7 +233,9 @@ async fn an_earlier_policy_comes_back_if_todays_keys_still_vouch_for_it() {
     let change =
         ChangeArgs { ticket: Some("SEC-9".into()), why: Some("two was too strict".into()) };
 
-    history::publish(&bench.store, &again, Way::Rollback, &change).await.unwrap();
+    history::publish(&bench.store, &again, Way::Rollback, &change, &Operator::owner())
+        .await
+        .unwrap();
 
     let now = bench.store.policy_in_force().await.unwrap().unwrap();
     assert_eq!((&*now.name, now.way, now.number), ("one", Way::Rollback, 3));

@@ -72,6 +72,16 @@ fn selected() -> String {
     COLUMNS.map(|(name, kind)| dialect::selected(name, kind)).join(", ")
 }
 
+/// Only of these tenants; of none, if there is none among them.
+pub(super) fn among<'a>(query: &mut QueryBuilder<'a, Db>, tenants: Option<&'a [String]>) {
+    let Some(tenants) = tenants else { return };
+    query.push(" AND (FALSE");
+    for tenant in tenants {
+        query.push(" OR tenant_id = ").push_bind(tenant);
+    }
+    query.push(")");
+}
+
 pub(super) fn restrict<'a>(query: &mut QueryBuilder<'a, Db>, filter: &'a Filter) {
     for (column, value) in &filter.equal {
         // Only names from our own list ever become SQL.
@@ -84,6 +94,7 @@ pub(super) fn restrict<'a>(query: &mut QueryBuilder<'a, Db>, filter: &'a Filter)
             _ => query.push(" AND CAST(").push(*column).push(" AS TEXT) = ").push_bind(value),
         };
     }
+    among(query, filter.tenants.as_deref());
     if let Some(id) = &filter.any_id {
         query.push(" AND (").push(dialect::PROVIDER_REQUEST_ID).push(" = ").push_bind(id);
         for column in IDS {
@@ -136,6 +147,7 @@ impl Backend {
     pub(in crate::store) async fn lineage(
         &self,
         trace: Option<&str>,
+        tenants: Option<&[String]>,
         limit: u32,
     ) -> Result<Vec<Step>, StoreError> {
         let mut query = QueryBuilder::new(
@@ -151,6 +163,7 @@ impl Backend {
             query.push(" UNION SELECT own_trace_id FROM audit_links WHERE trace_id = ");
             query.push_bind(trace).push(")");
         }
+        among(&mut query, tenants);
         query.push(" ORDER BY audit_lineage.occurred_at, event_id LIMIT ");
         query.push_bind(i64::from(limit));
         let rows = query.build().fetch_all(&self.readers).await?;

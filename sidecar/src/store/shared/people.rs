@@ -1,7 +1,7 @@
 //! Users and their tokens.
 
 use super::scim_stand::is_deprovisioned;
-use super::{Backend, Connection, DbRow, append, dialect, standing};
+use super::{Backend, Connection, DbRow, append, dialect, held, standing};
 use crate::acts::Act;
 use crate::content::seal;
 use crate::store::measures::Measure;
@@ -79,7 +79,7 @@ impl Backend {
             .bind(&on.id)
             .execute(&mut *write)
             .await?;
-        standing::lay(&mut write, &ended(Kind::User, "user disable", now, act), &on).await?;
+        standing::lay(&mut write, &ended(Kind::User, "user disable", now, act), &on, act).await?;
         standing::told(&mut write, &self.writer, act, &on).await?;
         write.commit().await?;
 
@@ -95,6 +95,7 @@ impl Backend {
         let Some(on) = standing::named(&mut write, Kind::User, user_id).await? else {
             return Ok(false);
         };
+        held::may_lift(&mut write, Kind::User, &on.id, Some("revoked"), act).await?;
         if is_deprovisioned(&mut write, &on.id).await? {
             return Ok(false);
         }
@@ -165,7 +166,8 @@ impl Backend {
             .bind(id)
             .execute(&mut *write)
             .await?;
-        standing::lay(&mut write, &ended(Kind::Credential, "pat revoke", now, act), &on).await?;
+        standing::lay(&mut write, &ended(Kind::Credential, "pat revoke", now, act), &on, act)
+            .await?;
         let sql = format!("SELECT {PAT} FROM pats p JOIN users u USING (sub) WHERE p.id = $1");
         let row = sqlx::query(&sql).bind(id).fetch_optional(&mut *write).await?;
         let Some(revoked) = row.as_ref().map(pat).transpose()? else { return Ok(None) };

@@ -82,7 +82,7 @@ impl Backend {
             return Ok(Written::Stranger(stranger));
         }
         regroup(&mut write, &concerned.into_iter().collect::<Vec<_>>()).await?;
-        let act = pen.act.clone().changing(None, Some(told(&name, change)));
+        let act = pen.act.clone().to(told(&name, change));
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
 
@@ -128,7 +128,7 @@ impl Backend {
         }
         regroup(&mut write, &concerned.into_iter().collect::<Vec<_>>()).await?;
         let was = json!({ "displayName": before.name, "members": count });
-        let act = pen.act.clone().changing(Some(was), Some(told(name, change)));
+        let act = pen.act.clone().from(was).to(told(name, change));
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
 
@@ -156,7 +156,7 @@ impl Backend {
         }
         regroup(&mut write, &concerned).await?;
         let was = json!({ "displayName": before.name, "members": concerned.len() });
-        let act = pen.act.clone().changing(Some(was), None);
+        let act = pen.act.clone().from(was);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
 

@@ -2,7 +2,7 @@
 
 use super::scim_users::Held;
 use super::standing::{self, Named};
-use super::{Connection, Db, dialect};
+use super::{Connection, Db, dialect, held};
 use crate::acts::Act;
 use crate::store::directory::Pen;
 use crate::store::measures::Measure;
@@ -37,7 +37,7 @@ pub(super) async fn stand(
     pen: Pen<'_>,
 ) -> Result<(), StoreError> {
     let Some(on) = standing::named(write, Kind::User, sub).await? else { return Ok(()) };
-    let laid = standing::held(write, Kind::User, &on.id, Some("revoked"), pen.now).await?;
+    let laid = held::held(write, Kind::User, &on.id, Some("revoked"), pen.now).await?;
     let (ours, theirs): (Vec<_>, Vec<_>) =
         laid.into_iter().partition(|it| it.set_by.starts_with(DIRECTORY));
     if active {
@@ -53,7 +53,7 @@ pub(super) async fn stand(
         .await?;
     // A revocation that ends by itself would end this one too.
     if ours.is_empty() && !theirs.iter().any(|it| it.ends_at.is_none()) {
-        standing::lay(write, &ended(pen.now, pen.act, None), &on).await?;
+        standing::lay(write, &ended(pen.now, pen.act, None), &on, pen.act).await?;
     }
 
     end_sessions_of(write, sub, pen.now).await
@@ -105,7 +105,7 @@ pub(super) async fn rename(
             .await?;
     if let Some(latest) = latest.map(unsigned).filter(|latest| *latest > pen.now) {
         let on = Named { id: old.clone(), sub: Some(before.sub.clone()), ..Named::default() };
-        standing::lay(write, &ended(pen.now, pen.act, Some(latest)), &on).await?;
+        standing::lay(write, &ended(pen.now, pen.act, Some(latest)), &on, pen.act).await?;
     }
 
     Ok(())

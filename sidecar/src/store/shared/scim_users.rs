@@ -88,7 +88,7 @@ impl Backend {
             regroup(&mut write, std::slice::from_ref(&sub)).await?;
         }
         stand(&mut write, &sub, form.active, pen).await?;
-        let act = pen.act.clone().changing(None, Some(form.resource.clone()));
+        let act = pen.act.clone().to(form.resource.clone());
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         let Some(held) = held(&mut write, pen.tenant_id, id).await? else {
             return Ok(Written::Missing);
@@ -133,7 +133,7 @@ impl Backend {
         facts(&mut write, &before.sub, form).await?;
         stand(&mut write, &before.sub, form.active, pen).await?;
         let (was, is) = (before.person.resource, form.resource.clone());
-        let act = pen.act.clone().changing(Some(was), Some(is));
+        let act = pen.act.clone().from(was).to(is);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         let Some(held) = held(&mut write, pen.tenant_id, id).await? else {
             return Ok(Written::Missing);
@@ -165,7 +165,7 @@ impl Backend {
             .execute(&mut *write)
             .await?;
         stand(&mut write, &before.sub, false, pen).await?;
-        let act = pen.act.clone().changing(Some(before.person.resource), None);
+        let act = pen.act.clone().from(before.person.resource);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
 

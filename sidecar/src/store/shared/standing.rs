@@ -1,5 +1,6 @@
 //! Who is revoked, paused or throttled.
 
+use super::held::{held, is_ended, may_lift, others};
 use super::scim_stand::is_deprovisioned;
 use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::acts::Act;
@@ -11,7 +12,8 @@ use crate::store::{StoreError, signed, unsigned};
 use contract::standing::{Effect, Entry, Kind, Standing};
 use sqlx::Row as _;
 
-const MEASURE: &str = "kind, id, effect, per_minute, ends_at, set_at, set_by, why";
+pub(super) const MEASURE: &str =
+    "kind, id, effect, per_minute, ends_at, set_at, set_by, why, set_as";
 
 /// What a measure is laid on, as far as the store knows it.
 #[derive(Debug, Default)]
@@ -36,12 +38,15 @@ impl Backend {
             None => return Ok(Laid::Unknown),
         };
         let now = measure.set_at;
-        let before = held(&mut write, measure.kind, &named.id, Some(word(measure.effect)), now);
-        if let Some(before) = before.await?.into_iter().find(|it| it.is_stricter_than(measure)) {
-            return Ok(Laid::Stricter(before));
+        let only = Some(word(measure.effect));
+        let before = held(&mut write, measure.kind, &named.id, only, now).await?;
+        if let Some(before) = before.iter().find(|it| it.is_stricter_than(measure)) {
+            return Ok(Laid::Stricter(before.clone()));
         }
-        let reach = lay(&mut write, measure, &named).await?;
-        told(&mut write, &self.writer, act, &named).await?;
+        let reach = lay(&mut write, measure, &named, act).await?;
+        let after = Measure { id: named.id.clone(), ..measure.clone() }.object();
+        let before = before.first().map(Measure::object).unwrap_or_default();
+        told(&mut write, &self.writer, &act.clone().from(before).to(after), &named).await?;
         write.commit().await?;
 
         Ok(Laid::Done(reach))
@@ -72,6 +77,7 @@ impl Backend {
         if lifted.is_empty() {
             return Ok(Lifted::None);
         }
+        may_lift(&mut write, kind, &named.id, which.effect(), act).await?;
         remove(&mut write, kind, &named.id, which.effect()).await?;
         let (tokens, _) = live(&mut write, kind, &named, now).await?;
         told(&mut write, &self.writer, &act.clone().undoing(&lifted), &named).await?;
@@ -193,8 +199,16 @@ pub(super) async fn lay(
     write: &mut Connection,
     measure: &Measure,
     on: &Named,
+    act: &Act,
 ) -> Result<Reach, StoreError> {
     let now = measure.set_at;
+    // Who tightens what others have laid does not make it theirs to lift.
+    let only = Some(word(measure.effect));
+    let others = others(write, measure.kind, &on.id, only, now, act).await?;
+    let (laid_by, laid_as) = match others.first() {
+        Some((others, laid_as)) => (others, laid_as.clone()),
+        None => (measure, act.lays_as()),
+    };
     let (tokens, latest) = live(write, measure.kind, on, now).await?;
     let end = measure.ends_at.map_or(i64::MAX, signed);
     let told_until = match (measure.effect, latest) {
@@ -213,10 +227,10 @@ pub(super) async fn lay(
     let told = told_until >= signed(now.saturating_sub(SKEW));
     let sql = format!(
         "INSERT INTO standing ({MEASURE}, told, told_until)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (kind, id, effect) DO UPDATE SET per_minute = excluded.per_minute,
              ends_at = excluded.ends_at, set_at = excluded.set_at, set_by = excluded.set_by,
-             why = excluded.why, told = excluded.told OR standing.told,
+             why = excluded.why, set_as = excluded.set_as, told = excluded.told OR standing.told,
              told_until = {}(standing.told_until, excluded.told_until)",
         dialect::GREATEST
     );
@@ -226,9 +240,10 @@ pub(super) async fn lay(
         .bind(word(measure.effect))
         .bind(per_minute)
         .bind(measure.ends_at.map(signed))
-        .bind(signed(now))
-        .bind(&measure.set_by)
-        .bind(&measure.why)
+        .bind(signed(laid_by.set_at))
+        .bind(&laid_by.set_by)
+        .bind(&laid_by.why)
+        .bind(laid_as)
         .bind(told)
         .bind(told_until)
         .execute(&mut *write)
@@ -331,35 +346,6 @@ async fn live(
     Ok((unsigned(row.try_get("alive")?), row.try_get("latest")?))
 }
 
-/// What holds of it.
-pub(super) async fn held(
-    write: &mut Connection,
-    kind: Kind,
-    id: &str,
-    only: Option<&str>,
-    now: u64,
-) -> Result<Vec<Measure>, StoreError> {
-    let sql = format!(
-        "SELECT {MEASURE} FROM standing WHERE kind = $1 AND id = $2
-             AND ($3 = '' OR effect = $3) AND (ends_at IS NULL OR ends_at > $4) ORDER BY effect"
-    );
-    let rows = sqlx::query(&sql)
-        .bind(kind.as_str())
-        .bind(id)
-        .bind(only.unwrap_or_default())
-        .bind(signed(now))
-        .fetch_all(&mut *write)
-        .await?;
-
-    rows.iter().map(measure).collect()
-}
-
-async fn is_ended(write: &mut Connection, pat: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT revoked_at FROM pats WHERE id = $1 AND revoked_at IS NOT NULL";
-
-    Ok(sqlx::query(sql).bind(pat).fetch_optional(&mut *write).await?.is_some())
-}
-
 async fn rise(write: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE standing_version SET version = version + 1").execute(write).await.map(drop)
 }
@@ -376,7 +362,7 @@ fn column(kind: Kind) -> &'static str {
 }
 
 /// Nothing but these words is ever written; what else stands there stops most.
-fn measure(row: &DbRow) -> Result<Measure, StoreError> {
+pub(super) fn measure(row: &DbRow) -> Result<Measure, StoreError> {
     let per_minute = row.try_get::<Option<i64>, _>("per_minute")?.unwrap_or_default();
     let effect = match row.try_get("effect")? {
         "paused" => Effect::Paused,

@@ -19,7 +19,7 @@ fn by_agent(agent: &str, event: Event<'static>) -> Event<'static> {
 
 /// Parent of each call, by id; found at once or later.
 async fn parents(bench: &Bench) -> Vec<(String, String)> {
-    let rows = bench.store.lineage(None, 1_000).await.unwrap();
+    let rows = bench.store.lineage(None, None, 1_000).await.unwrap();
     rows.into_iter().map(|step| (step.event_id, step.parent_event_id.unwrap_or_default())).collect()
 }
 
@@ -109,7 +109,7 @@ both! {
         store.append(&[child], None).await.unwrap();
         store.append(&[call("a", 1, &[], &[("t1", "Bash")])], None).await.unwrap();
 
-        let steps = store.lineage(Some("s"), 10).await.unwrap();
+        let steps = store.lineage(Some("s"), None, 10).await.unwrap();
 
         let ids: Vec<_> = steps.iter().map(|step| &*step.event_id).collect();
         assert_eq!(ids, ["a", "b"]);
@@ -146,8 +146,8 @@ both! {
         let rows = store.rows(&all()).await.unwrap();
 
         assert!(rows.iter().all(|row| row.text("trace_id") == "s"), "it inherits its parent's");
-        assert_eq!(store.lineage(Some("s"), 10).await.unwrap().len(), 3);
-        assert_eq!(store.lineage(Some("other"), 10).await.unwrap().len(), 0);
+        assert_eq!(store.lineage(Some("s"), None, 10).await.unwrap().len(), 3);
+        assert_eq!(store.lineage(Some("other"), None, 10).await.unwrap().len(), 0);
     }
 
     async fn after_a_compaction_nothing_is_invented(bench: Bench) {

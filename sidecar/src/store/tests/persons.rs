@@ -111,7 +111,7 @@ both! {
     async fn an_act_and_its_row_are_stored_together_or_not_at_all(bench: Bench) {
         let store = &bench.store;
         somebody(store).await;
-        let revoke = Act::new("pat revoke pat_1").unwrap().on("pat_1");
+        let revoke = Act::new(&Operator::owner(), "pat revoke pat_1").unwrap().on("pat_1");
         store.revoke_pat("pat_2", 200, &act()).await.unwrap();
         store.revoke_pat("pat_1", 200, &revoke).await.unwrap();
 
