@@ -15,6 +15,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tollgate::acts::Act;
+use tollgate::operators::operator::Operator;
 use tollgate::store::Store;
 
 struct Pki {
@@ -195,7 +196,7 @@ async fn each_certificate_that_signs_nobody_in_is_refused_by_name() -> Fallible 
     assert_eq!(code(&sign_in(&world, &headers).await?), (403, "certificate_unusable".into()));
     assert_eq!(code(&sign_in(&world, &[]).await?), (401, "certificate_missing".into()));
 
-    world.store.disable_user("ann@example.com", 1, &Act::new("test")?).await?;
+    world.store.disable_user("ann@example.com", 1, &Act::new(&Operator::owner(), "test")?).await?;
     assert_eq!(code(&over(&world, &good).await?), (401, "user_disabled".into()));
     Ok(())
 }
@@ -286,7 +287,7 @@ async fn what_an_operator_has_laid_on_a_certificate_no_list_lifts() -> Fallible 
     let (set_by, why) = ("root".to_owned(), "lost".to_owned());
     let effect = Effect::Revoked;
     let measure = Measure { kind: Kind::Cert, id, effect, ends_at: None, set_at: now, set_by, why };
-    world.store.lay(&measure, false, &Act::new("test")?).await?;
+    world.store.lay(&measure, false, &Act::new(&Operator::owner(), "test")?).await?;
 
     fs::write(&pki.plain, "serial:99\n")?;
     tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tollgate::acts::Act;
 use tollgate::clock;
+use tollgate::operators::operator::Operator;
 
 /// An issuer whose keys can be changed, and that can be away.
 struct Issuer {
@@ -159,7 +160,7 @@ async fn a_job_s_token_is_exchanged_for_one_that_lives_no_longer() -> Fallible {
     assert_eq!((&*told.tier, &*told.act), ("service", "exchanged"));
     assert_eq!(told.provider, "repo:acme/api:ref:refs/heads/main", "which job it was");
 
-    world.store.disable_user("service:deploy", 1, &Act::new("test")?).await?;
+    world.store.disable_user("service:deploy", 1, &Act::new(&Operator::owner(), "test")?).await?;
     let refused = exchange(&world, &issuer.token(&[])?).await?;
     assert_eq!((refused.status, &refused.json()?["error"]), (400, &json!("unauthorized_client")));
     assert_eq!(refused.header("x-tollgate-refusal"), "user_disabled");

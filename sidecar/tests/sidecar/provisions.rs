@@ -6,6 +6,7 @@ use contract::audit::Acted;
 use serde_json::{Value, json};
 use tollgate::acts::Act;
 use tollgate::clock;
+use tollgate::operators::operator::Operator;
 use tollgate::scim::token;
 use tollgate::store::directory::ScimToken;
 
@@ -71,7 +72,10 @@ async fn issue(world: &World, tenant: &str, lifetime: u64) -> Fallible<String> {
         expires_at: now + lifetime,
         ..ScimToken::default()
     };
-    world.store.add_scim_token(&kept, &token::hash(&secret), &Act::new("test")?).await?;
+    world
+        .store
+        .add_scim_token(&kept, &token::hash(&secret), &Act::new(&Operator::owner(), "test")?)
+        .await?;
     Ok(secret)
 }
 
@@ -328,7 +332,13 @@ async fn only_a_token_that_is_good_may_and_only_in_its_tenant() -> Fallible {
         (ok.status, acted.tenant_id.as_str(), acted.user_id),
         (200, "acme", format!("scim:{id}"))
     );
-    assert!(directory.world.store.revoke_scim_token(&id, 1, &Act::new("test")?).await?);
+    assert!(
+        directory
+            .world
+            .store
+            .revoke_scim_token(&id, 1, &Act::new(&Operator::owner(), "test")?)
+            .await?
+    );
     assert_eq!(
         directory.send("GET", &path, Value::Null).await?.header("x-tollgate-refusal"),
         "scim_revoked"
@@ -379,5 +389,9 @@ fn a_directory_speaks_for_its_tenant_s_domains_alone() {
     assert!(form("a@ACME.example", &domains).is_ok());
     assert!(form("a@globex.example", &domains).is_err());
     assert!(form("a@sub.acme.example", &domains).is_err());
+    assert!(
+        form("service:deploy@acme.example", &domains).is_err(),
+        "no directory makes a workload"
+    );
     assert!(form("a@globex.example", &[]).is_ok(), "a tenant without a provider names no domain");
 }

@@ -93,7 +93,14 @@ async fn guesses_at_tokens_that_are_none_count_for_their_address() -> Fallible {
 async fn a_right_credential_that_may_not_is_no_guess() -> Fallible {
     let world = world().await?;
     let (pat, _) = world.pat(600).await?;
-    world.store.disable_user("ann@example.com", 1, &tollgate::acts::Act::new("test")?).await?;
+    world
+        .store
+        .disable_user(
+            "ann@example.com",
+            1,
+            &tollgate::acts::Act::new(&tollgate::operators::operator::Operator::owner(), "test")?,
+        )
+        .await?;
     for _ in 0..10 {
         assert_eq!(trade(&world, "192.0.2.1", &pat).await?.status, 401);
     }

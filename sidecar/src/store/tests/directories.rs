@@ -18,7 +18,7 @@ fn form(name: &str, active: bool) -> PersonForm {
 }
 
 fn scim() -> Act {
-    act().by("scim:dir_1")
+    Act::new(&Operator::itself("scim:dir_1"), "test").unwrap()
 }
 
 fn pen<'a>(act: &'a Act, tenant_id: &'a str) -> Pen<'a> {
