@@ -3,10 +3,12 @@
 pub mod access;
 mod audit;
 pub mod cost;
+mod identity;
 mod policy;
 pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
+pub use self::identity::{IdentityCommand, SessionCommand};
 pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
@@ -99,6 +101,12 @@ pub enum Command {
     /// What was spent, and whether the bill says the same.
     #[command(subcommand, after_help = EXIT_CODES)]
     Cost(CostCommand),
+    /// Who may sign in, and how: the file of `serve --identity`.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Identity(IdentityCommand),
+    /// Sessions of people who signed in by browser.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Session(SessionCommand),
     /// The keys of this installation.
     #[command(subcommand, after_help = EXIT_CODES)]
     Keys(KeysCommand),

@@ -89,6 +89,14 @@ pub struct Counters {
     pub lists_refused: Counter,
     /// Lists of revoked certificates in force that are past their day.
     pub lists_expired: Counter,
+    /// Sessions begun.
+    pub sessions: Counter,
+    /// Times a provider vouched for somebody again.
+    pub provider_confirmed: Counter,
+    /// Times one did not any more.
+    pub provider_refused: Counter,
+    /// Times one did not answer as it must.
+    pub provider_away: Counter,
     /// Policies refused after the start.
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
@@ -155,6 +163,10 @@ impl Counters {
         for (code, counter) in self.refusals.each() {
             line(&mut text, name, Some(("code", code)), counter.get());
         }
+        let name = "tollgate_auth_sessions_total";
+        head(&mut text, name, "counter", "Sessions begun.");
+        line(&mut text, name, None, self.sessions.get());
+        self.providers(&mut text);
         let name = "tollgate_store_append_seconds";
         head(&mut text, name, "summary", "Transactions that store rows, and how long they took.");
         let micros = self.append_time.get();
@@ -177,6 +189,18 @@ impl Counters {
         self.sinks.prometheus(&mut text);
 
         text
+    }
+
+    fn providers(&self, text: &mut String) {
+        let name = "tollgate_provider_answers_total";
+        head(text, name, "counter", "What OpenID providers answered at refreshes.");
+        for (answer, counter) in [
+            ("confirmed", &self.provider_confirmed),
+            ("refused", &self.provider_refused),
+            ("away", &self.provider_away),
+        ] {
+            line(text, name, Some(("answer", answer)), counter.get());
+        }
     }
 
     fn plain(&self) -> [(&'static str, &'static str, &'static str, u64); 16] {

@@ -6,6 +6,7 @@ use crate::keys::KeyError;
 use crate::policy::PolicyError;
 use crate::policy::compile::SourceError;
 use crate::policy::signer::SignerError;
+use crate::sealing::SealError;
 use crate::settings::FileError;
 use crate::store::StoreError;
 use std::io;
@@ -44,6 +45,9 @@ pub enum Failure {
     /// A key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key of sessions.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),

@@ -3,12 +3,17 @@
 //! What stands here is about this installation and its operators' business, as Envoy's clusters are. *Which*
 //! way of signing in is accepted from whom is the policy's, signed by the security team.
 
-use crate::policy::yaml;
-use anyhow::{Context, anyhow};
+pub mod check;
+pub mod command;
+pub mod shape;
+
+use crate::policy::compile::{SourceError, read, slips};
+use crate::policy::walk::{Found, walk};
+use crate::policy::yaml::{self, At};
+use crate::settings::Settings;
+use contract::policy::Tier;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The schema this build reads.
@@ -44,39 +49,65 @@ pub struct Identity {
     pub attempts: Attempts,
 }
 
-impl Identity {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// What of it is not as it must be.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let bad = |why: String| anyhow!("{}: {why}", path.display());
-        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-        let node = yaml::parse(&text).map_err(|slips| {
-            bad(slips.into_iter().map(|it| it.problem).collect::<Vec<_>>().join("; "))
-        })?;
-        let identity: Self =
-            serde_json::from_value(value(&node)).map_err(|error| bad(error.to_string()))?;
-        if identity.schema != SCHEMA {
-            return Err(bad(format!("its schema is not {SCHEMA}")));
-        }
-
-        Ok(identity)
-    }
+/// The file that `serve` was told of; nothing of it where it was told of none.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn of(settings: &Settings) -> Result<Identity, SourceError> {
+    settings.identity.as_deref().map_or_else(|| Ok(Identity::default()), Identity::read)
 }
 
-fn value(node: &yaml::Node) -> Value {
-    match &node.kind {
-        yaml::Kind::Scalar { text, plain } => match yaml::typed(text, *plain) {
-            yaml::Type::Text => Value::String(text.clone()),
-            yaml::Type::Null => Value::Null,
-            yaml::Type::Truth => Value::Bool(text.eq_ignore_ascii_case("true")),
-            yaml::Type::Number => serde_json::from_str(text).unwrap_or(Value::Null),
-        },
-        yaml::Kind::List(nodes) => nodes.iter().map(value).collect(),
-        yaml::Kind::Map(pairs) => {
-            pairs.iter().map(|(key, node)| (key.text.clone(), value(node))).collect()
-        }
+impl Identity {
+    /// The ways of signing in that there are here.
+    pub fn tiers(&self) -> Vec<Tier> {
+        [
+            (Tier::Pat, true),
+            (Tier::Session, !self.providers.is_empty()),
+            (Tier::Mtls, self.certificates.is_some()),
+            (Tier::Service, !self.workloads.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(tier, is)| is.then_some(tier))
+        .collect()
+    }
+
+    /// Reads a file, and the secrets and authorities that it names.
+    ///
+    /// # Errors
+    /// [`SourceError`]: every fault at once, with its line.
+    pub fn read(path: &Path) -> Result<Self, SourceError> {
+        let text = read(path)?;
+
+        Self::parse(&text).map_err(|found| SourceError::Faults { path: path.to_owned(), found })
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// Every fault, in the order of lines: those of form and those of sense.
+    pub fn parse(text: &str) -> Result<Self, Vec<Found>> {
+        let root = yaml::parse(text).map_err(slips)?;
+        let walked = walk(&root, shape::IDENTITY);
+        let identity: Self = match serde_json::from_value(walked.value.clone()) {
+            Ok(identity) => identity,
+            // Only if the shapes and the types were no longer the same.
+            Err(error) => {
+                let problem = error.to_string();
+                return Err(vec![Found { at: At::START, place: String::new(), problem }]);
+            }
+        };
+        let sense = check::check(&identity).into_iter();
+        let sense = sense.filter(|fault| !walked.is_faulty(&fault.place));
+        let mut found: Vec<Found> = sense
+            .map(|fault| {
+                let at = walked.at(&fault.place);
+                Found { at, place: fault.place, problem: fault.problem }
+            })
+            .collect();
+        found.extend(walked.found);
+        found.sort_by_key(|found| found.at);
+
+        if found.is_empty() { Ok(identity) } else { Err(found) }
     }
 }
 
@@ -104,6 +135,9 @@ pub struct Provider {
     /// What is asked for; `openid`, `email`, `profile` and `offline_access` unless said.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What else the request to sign in says, such as `prompt: consent`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
     /// E-mail domains whose people may sign in here; the only ones that this provider may speak for.
     pub domains: Vec<String>,
     /// Groups whose members may; empty for everybody.
@@ -314,3 +348,6 @@ impl Default for Attempts {
         Self { free: 10, longest: 300 }
     }
 }
+
+#[cfg(test)]
+mod tests;

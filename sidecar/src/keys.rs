@@ -16,6 +16,7 @@ use crate::document::Document;
 use crate::settings::{self, Data, FileError, Fingerprint};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use contract::envelope::{PinnedKey, hex};
+use contract::policy::Tier;
 use ed25519_compact::KeyPair;
 use jwt_simple::algorithms::{Ed25519KeyPair, Ed25519PublicKey};
 use serde_json::{Value, json};
@@ -76,6 +77,7 @@ pub enum KeyError {
 pub struct Ring {
     older: Vec<SigningKey>,
     newest: SigningKey,
+    tiers: Vec<Tier>,
 }
 
 impl Ring {
@@ -99,7 +101,13 @@ impl Ring {
         keys.extend_from_slice(elsewhere);
         let newest = keys.pop().ok_or_else(|| KeyError::None(directory.to_owned()))?;
 
-        Ok(Self { older: keys, newest })
+        Ok(Self { older: keys, newest, tiers: vec![Tier::Pat] })
+    }
+
+    /// Of a sidecar at which one signs in these ways.
+    #[must_use]
+    pub fn offering(self, tiers: Vec<Tier>) -> Self {
+        Self { tiers, ..self }
     }
 
     fn keys(&self) -> impl Iterator<Item = &SigningKey> {
@@ -111,10 +119,11 @@ impl Ring {
         &self.newest
     }
 
-    /// The key set as gates and clients fetch it (RFC 7517 §5, RFC 8037).
+    /// The key set as gates and clients fetch it (RFC 7517 §5, RFC 8037). A member of ours tells gates how
+    /// one can sign in here.
     pub fn jwks(&self) -> Document {
         let keys: Vec<Value> = self.keys().map(SigningKey::jwk).collect();
-        Document::new(json!({ "keys": keys }).to_string())
+        Document::new(json!({ "keys": keys, "tiers": self.tiers }).to_string())
     }
 }
 
@@ -184,6 +193,7 @@ async fn change(ring: Ring, live: &watch::Sender<Live>) {
     if ring.older.len() > 1 {
         warn!(keys = ring.older.len() + 1, "More than two signing keys are live");
     }
+    let ring = ring.offering(live.borrow().ring.tiers.clone());
     live.send_modify(|live| *live = Live::published(ring, &live.signer));
     let settled = live.borrow().settled();
     if !settled {

@@ -5,7 +5,7 @@
 
 use crate::directory::Directory;
 use crate::document::Document;
-use crate::sign_in::{SignIn, pat, reply};
+use crate::sign_in::{SignIn, pat, reply, session};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -20,6 +20,10 @@ const LARGEST: usize = 64 * 1024;
 pub fn routes(sign_in: SignIn, directory: Directory) -> Router {
     Router::new()
         .route("/v1/auth/cowork/pat", post(pat::trade))
+        .route("/v1/auth/cowork/session/authorize", get(session::browser::authorize))
+        .route("/v1/auth/cowork/session/approve", post(session::browser::approve))
+        .route("/v1/auth/cowork/session", post(session::trade).delete(session::end))
+        .route("/oauth/callback", get(session::browser::callback))
         .route("/.well-known/jwks.json", get(key_set))
         .layer(DefaultBodyLimit::max(LARGEST))
         .merge(directory.routes())

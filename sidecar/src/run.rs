@@ -4,6 +4,11 @@
 //! serve. Once it serves, the same faults stop nothing that still works: calls go on, rows wait in
 //! the spool, the metrics rise.
 
+mod keyring;
+mod listeners;
+
+use self::keyring::Keyring;
+use self::listeners::{Listeners, answer};
 use crate::access_log::Receiver;
 use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
 use crate::attempts::Attempts;
@@ -11,10 +16,7 @@ use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
-use crate::identity::Identity;
-use crate::keys::{Live, Ring};
 use crate::operators::Operators;
-use crate::operators::desk::Desk;
 use crate::operators::operator::Operator;
 use crate::operators::socket::Socket;
 use crate::operators::token::Surface;
@@ -22,21 +24,20 @@ use crate::policy::live::Follower;
 use crate::screen::Screen;
 use crate::settings::{Data, Postgres, Settings, TokenSigner};
 use crate::sign_in::SignIn;
+use crate::sign_in::session::Sessions;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    checkpoints, commands, gate, holes, intake, intents, keys, operators, public, remote, siem,
+    checkpoints, commands, gate, holes, identity, intake, intents, operators, public, remote, siem,
     standing,
 };
 use anyhow::{Context, Result, bail};
-use axum::Router;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -193,19 +194,14 @@ impl Sidecar {
         let counters = Arc::new(Counters::default());
 
         data.create()?;
-        let identity = settings.identity.as_deref().map(Identity::read).transpose()?;
-        let identity = Arc::new(identity.unwrap_or_default());
+        let identity = Arc::new(identity::of(&settings)?);
         let lock = lock(data)?;
-        let keys_seen = keys::listing(&data.signing());
-        let elsewhere = keys::signer::keys(settings.token_signer.as_ref())?;
-        let ring = Ring::read_with(&data.signing(), &elsewhere)?;
-        let (keys, keys_now) = watch::channel(Live::new(ring));
-        let listed = Arc::new(operators::listed(settings.identity.as_deref())?);
+        let keyring = Keyring::read(&settings, &identity)?;
         let store = Store::create(data).await?;
         let follower = Follower::start(data, &store, &counters).await?;
-        let policy_now = follower.now();
         let (standing, standing_now) = watch::channel(standing::current(&store).await?);
         standing::confirmed(&counters);
+        let sessions = Sessions::start(&identity, data).await?;
         let spool = Spool::resume(&settings.spool, store.clone(), Arc::clone(&counters)).await?;
 
         let socket = Socket::open(&settings)?;
@@ -215,60 +211,47 @@ impl Sidecar {
         let receiver = Receiver::new(inbox, Arc::clone(&counters), drain.clone());
 
         let mut watching = JoinSet::new();
-        let kept = (data.signing(), elsewhere);
-        watching.spawn(keys::watch(kept, keys_seen, keys, Arc::clone(&counters)));
-        let (ttl, ring) = (settings.token_ttl, keys_now.clone());
-        watching.spawn(keys::retire::watch(data.signing(), ring, ttl, store.clone()));
-        watching.spawn(follower.follow());
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
-        watching.spawn(intents::watch(store.clone(), Arc::clone(&counters)));
-        watching.spawn(holes::watch(store.clone(), Arc::clone(&counters)));
-        let told = checkpoints::watch(data.clone(), store.clone(), Arc::clone(&counters));
-        watching.spawn(told);
+        watch_rows(&mut watching, data, &store, &counters);
 
         let sign_in = SignIn {
             store: store.clone(),
-            keys: keys_now.clone(),
-            policy: policy_now.clone(),
+            keys: keyring.now.clone(),
+            policy: follower.now(),
             settings: Arc::clone(&settings),
             counters: Arc::clone(&counters),
             away: Arc::default(),
             attempts: Arc::new(Attempts::new(&identity.attempts)),
+            sessions,
         };
-        let desk = Desk::new(data.clone(), store.clone());
-        let surface = Surface {
-            desk: desk.clone(),
-            store: store.clone(),
-            keys: keys_now.clone(),
-            settings: Arc::clone(&settings),
-            listed: Arc::clone(&listed),
-        };
+        watching.spawn(follower.follow());
+        keyring.watch(&mut watching, &settings, &store, &counters);
+        let surface = Surface::new(&sign_in, &identity);
         let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
         let documents = Gate {
-            policy: policy_now,
-            keys: keys_now,
+            policy: sign_in.policy.clone(),
+            keys: sign_in.keys.clone(),
             standing: standing_now,
             store: store.clone(),
             counters: Arc::clone(&counters),
         };
-        let about = Operators { store: store.clone(), counters: Arc::clone(&counters) };
+        let about =
+            operators::routes(Operators { store: store.clone(), counters: Arc::clone(&counters) });
 
         let mut served = JoinSet::new();
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
-        let public_routes =
-            public::routes(sign_in, directory).merge(operators::token::routes(surface));
-        served.spawn(answer(listeners.public, public_routes, drain.clone()));
         if let Some(socket) = socket {
-            served.spawn(socket.answer(desk, listed, drain.clone()));
+            served.spawn(socket.answer(&surface, drain.clone()));
         }
+        let people = public::routes(sign_in, directory).merge(operators::token::routes(surface));
+        served.spawn(answer(listeners.public, people, drain.clone()));
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
-        served.spawn(answer(listeners.operators, operators::routes(about), drain));
+        served.spawn(answer(listeners.operators, about, drain));
         announce(&settings, &addresses);
 
         let data = settings.data.clone();
-
         Ok(Self { addresses, data, store, draining, served, watching, _lock: lock })
     }
 
@@ -287,6 +270,13 @@ impl Sidecar {
         self.store.close().await;
         info!("Stopped");
     }
+}
+
+/// What looks after the rows.
+fn watch_rows(watching: &mut JoinSet<()>, data: &Data, store: &Store, counters: &Arc<Counters>) {
+    watching.spawn(intents::watch(store.clone(), Arc::clone(counters)));
+    watching.spawn(holes::watch(store.clone(), Arc::clone(counters)));
+    watching.spawn(checkpoints::watch(data.clone(), store.clone(), Arc::clone(counters)));
 }
 
 async fn ended(served: &mut JoinSet<()>) {
@@ -323,42 +313,4 @@ fn lock(data: &Data) -> Result<File> {
     }
 
     Ok(file)
-}
-
-/// What listens.
-struct Listeners {
-    public: TcpListener,
-    gate: TcpListener,
-    operators: TcpListener,
-}
-
-impl Listeners {
-    async fn open(settings: &Settings) -> Result<(Self, Addresses)> {
-        let public = listen(settings.public, "public").await?;
-        let gate = listen(settings.gate, "gate").await?;
-        let operators = listen(settings.operators, "operators").await?;
-        let addresses = Addresses {
-            public: public.local_addr()?,
-            gate: gate.local_addr()?,
-            operators: operators.local_addr()?,
-        };
-
-        Ok((Self { public, gate, operators }, addresses))
-    }
-}
-
-async fn listen(address: SocketAddr, name: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("{address} is not free for the {name} listener; --{name} chooses another")
-    })
-}
-
-async fn answer(listener: TcpListener, routes: Router, mut draining: watch::Receiver<bool>) {
-    let stop = async move {
-        // A sender that is gone means the same as one that says so.
-        let _told = draining.wait_for(|draining| *draining).await;
-    };
-    if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stop).await {
-        warn!(error = %error, "A listener ended");
-    }
 }

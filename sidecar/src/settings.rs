@@ -83,6 +83,12 @@ impl Data {
         self.keys().join("policy.pub")
     }
 
+    /// The key that seals what sign-ins leave with browsers and in the database. The sidecars of one database
+    /// share it.
+    pub fn session_key(&self) -> PathBuf {
+        self.keys().join("session.key")
+    }
+
     /// Holds the key that signs the audit chain, and the public halves that `audit verify` believes.
     /// Not beside the policy's: whose chain is believed may sign no policy.
     pub fn audit_keys(&self) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod mtls;
 pub mod pat;
 pub mod refused;
 pub mod reply;
+pub mod session;
 pub mod slow;
 
 pub use self::refused::Refused;
@@ -16,8 +17,9 @@ pub use self::refused::Refused;
 use crate::attempts::Attempts;
 use crate::clock;
 use crate::counters::Counters;
-use crate::keys::Live;
+use crate::keys::{KeyError, Live};
 use crate::policy::Published;
+use crate::sealing::SealError;
 use crate::settings::Settings;
 use crate::store::{Held, Minted, Store, StoreError, User};
 use crate::tokens::{self, Ids, MintError, Order};
@@ -56,6 +58,17 @@ pub struct SignIn {
     pub away: Arc<AtomicBool>,
     /// What failed lately.
     pub attempts: Arc<Attempts>,
+    /// Sessions, where there are providers.
+    pub sessions: Option<Arc<session::Sessions>>,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// `aud`.
+    pub audience: String,
+    /// Most seconds that it may live.
+    pub most: u64,
 }
 
 /// What the helper is told.
@@ -114,6 +127,19 @@ pub struct Proven<'a> {
     pub told: Told,
 }
 
+/// No random bytes for an id or secret.
+impl From<KeyError> for Unsigned {
+    fn from(error: KeyError) -> Self {
+        Self::Mint(error.into())
+    }
+}
+
+impl From<SealError> for Unsigned {
+    fn from(error: SealError) -> Self {
+        Self::Mint(error.into())
+    }
+}
+
 /// Why nobody was signed in.
 #[derive(Debug, Error)]
 pub enum Unsigned {
@@ -139,11 +165,22 @@ impl Unsigned {
 pub type Signed = Result<(Answer, Acted), Unsigned>;
 
 impl SignIn {
-    /// Mints a token for somebody who has proved who they are.
+    /// Mints a token that the gate believes, for somebody who has proved who they are.
     ///
     /// # Errors
     /// [`Unsigned`]: they are stopped, or nothing can be noted or signed.
     pub async fn mint(&self, proven: Proven<'_>, wish: &Wish) -> Signed {
+        let most = self.settings.token_ttl.as_secs();
+        let audience = self.settings.audience.clone();
+
+        self.mint_for(proven, wish, &Purpose { audience, most }).await
+    }
+
+    /// Mints a token for one purpose.
+    ///
+    /// # Errors
+    /// As [`Self::mint`].
+    pub async fn mint_for(&self, proven: Proven<'_>, wish: &Wish, purpose: &Purpose) -> Signed {
         let now = clock::now();
         let policy_version = self.policy.borrow().version.clone();
         let mut acted = acted(&proven, &policy_version);
@@ -174,7 +211,8 @@ impl SignIn {
             return Err(Unsigned::refused(why, acted));
         }
 
-        let ttl = self.ttl(wish, now);
+        let left = wish.until.map_or(purpose.most, |until| until.saturating_sub(now));
+        let ttl = wish.ttl.unwrap_or(purpose.most).max(SHORTEST).min(purpose.most).min(left);
         let expires_at = now.saturating_add(ttl);
         let minted =
             Minted { jti: &ids.jti, sid: &ids.sid, credential_id, user, cert, now, expires_at };
@@ -189,7 +227,7 @@ impl SignIn {
             certificate: proven.certificate.clone(),
             policy_version: &policy_version,
             issuer: &self.settings.issuer,
-            audience: &self.settings.audience,
+            audience: &purpose.audience,
             now,
             ttl,
         };
@@ -225,14 +263,6 @@ impl SignIn {
         };
 
         policy.accepts(&subject).map_err(|denial| denial.rule_id.unwrap_or_default().to_owned())
-    }
-
-    /// Seconds that a token lives: what is asked for, within what is allowed.
-    fn ttl(&self, wish: &Wish, now: u64) -> u64 {
-        let most = self.settings.token_ttl.as_secs();
-        let left = wish.until.map_or(most, |until| until.saturating_sub(now));
-
-        wish.ttl.unwrap_or(most).max(SHORTEST).min(most).min(left)
     }
 
     /// What the client and the gate are told of it.

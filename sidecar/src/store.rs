@@ -30,6 +30,7 @@ mod policy;
 pub mod measures;
 mod postgres;
 pub mod row;
+pub mod sessions;
 mod sqlite;
 pub mod writer;
 

@@ -2,6 +2,7 @@
 
 use crate::keys::{self, KeyError, SigningKey};
 use crate::policy::signer::SignerError;
+use crate::sealing::SealError;
 use crate::store::User;
 use contract::audit::CallSource;
 use contract::claims::{Claims as Private, Confirmation, Method};
@@ -20,6 +21,9 @@ pub enum MintError {
     /// No random ids.
     #[error(transparent)]
     Random(#[from] KeyError),
+    /// A session's part could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The library refused.
     #[error("the token could not be signed: {0}")]
     Sign(#[from] jwt_simple::Error),

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
+use crate::sealing;
 use crate::settings::Data;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -96,6 +97,7 @@ fn make(data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     }
     data.create()?;
     init(data)?;
+    sealing::make(data)?;
     screen.say(&format!("{} signs policies.", data.policy_key().display()));
     screen.say("In production it belongs to the security team, on another machine: move it away,");
     screen.say("sign there, and publish here. This machine only needs keys/policy.pub.");

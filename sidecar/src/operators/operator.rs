@@ -98,6 +98,11 @@ impl Operator {
         }
     }
 
+    /// Nobody: what the sidecar itself does, such as ending a session that was stolen.
+    pub fn nobody() -> Self {
+        Self::new("tollgate", Vec::new(), None, How::Owner)
+    }
+
     /// Somebody with these roles. What a role lets them see and lift, an act of the table has to grant.
     pub fn new(
         name: impl Into<String>,

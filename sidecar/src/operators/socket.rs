@@ -4,6 +4,7 @@
 use super::answer;
 use super::desk::{Asked, Desk, LARGEST};
 use super::operator::{How, Operator, Role, system_name};
+use super::token::Surface;
 use crate::identity;
 use crate::settings::{FileError, Settings};
 use axum::Router;
@@ -72,12 +73,12 @@ impl Socket {
     }
 
     /// Answers until told to stop.
-    pub async fn answer(
+    pub fn answer(
         self,
-        desk: Desk,
-        listed: Arc<Vec<identity::Operator>>,
+        surface: &Surface,
         mut draining: watch::Receiver<bool>,
-    ) {
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (desk, listed) = (surface.desk.clone(), Arc::clone(&surface.listed));
         let routes = Router::new()
             .route("/v1/operator", post(ask).layer(DefaultBodyLimit::max(LARGEST)))
             .with_state(At { desk, listed });
@@ -85,11 +86,14 @@ impl Socket {
             let _told = draining.wait_for(|draining| *draining).await;
         };
         let service = routes.into_make_service_with_connect_info::<Peer>();
-        let served = axum::serve(self.listener, service).with_graceful_shutdown(stop).await;
-        if let Err(error) = served {
-            warn!(error = %error, "The operators' socket ended");
+
+        async move {
+            let served = axum::serve(self.listener, service).with_graceful_shutdown(stop).await;
+            if let Err(error) = served {
+                warn!(error = %error, "The operators' socket ended");
+            }
+            drop(fs::remove_file(&self.path));
         }
-        drop(fs::remove_file(&self.path));
     }
 }
 

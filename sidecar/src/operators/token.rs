@@ -8,10 +8,10 @@ use super::answer;
 use super::desk::{Asked, Desk, LARGEST};
 use super::operator::{How, Operator, Role};
 use crate::clock;
-use crate::identity;
+use crate::identity::{self, Identity};
 use crate::keys::Live;
 use crate::settings::Settings;
-use crate::sign_in::reply;
+use crate::sign_in::{SignIn, reply};
 use crate::store::{Store, StoreError};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -54,6 +54,19 @@ pub struct Surface {
     pub settings: Arc<Settings>,
     /// Who operates beyond their own tenant.
     pub listed: Arc<Vec<identity::Operator>>,
+}
+
+impl Surface {
+    /// Over what signs people in.
+    pub fn new(sign_in: &SignIn, identity: &Identity) -> Self {
+        Self {
+            desk: Desk::new(sign_in.settings.data.clone(), sign_in.store.clone()),
+            store: sign_in.store.clone(),
+            keys: sign_in.keys.clone(),
+            settings: Arc::clone(&sign_in.settings),
+            listed: Arc::new(identity.operators.clone()),
+        }
+    }
 }
 
 /// Why somebody does not operate.

@@ -54,16 +54,16 @@ pub struct Member {
     pub becomes: Option<&'static str>,
 }
 
-const fn must(name: &'static str, shape: Shape, says: &'static str) -> Member {
+pub(crate) const fn must(name: &'static str, shape: Shape, says: &'static str) -> Member {
     Member { name, shape, required: true, says, becomes: None }
 }
 
-const fn may(name: &'static str, shape: Shape, says: &'static str) -> Member {
+pub(crate) const fn may(name: &'static str, shape: Shape, says: &'static str) -> Member {
     Member { name, shape, required: false, says, becomes: None }
 }
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
-const MAYBE_TEXTS: Shape = Shape::Any(&Shape::Text);
+pub(crate) const TEXTS: Shape = Shape::List(&Shape::Text);
+pub(crate) const MAYBE_TEXTS: Shape = Shape::Any(&Shape::Text);
 
 /// Who set a call off.
 pub const SOURCES: &[&str] = &["cowork", "subagent", "job"];
@@ -332,4 +332,4 @@ pub const EXPECTS: &[Member] = &[
 ];
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

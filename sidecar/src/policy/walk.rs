@@ -150,7 +150,7 @@ impl Walker {
                 Ok(number) => Ok(number.into()),
                 Err(_) => Err(format!("is {text}, and a whole number from 0 on belongs here")),
             },
-            Shape::Truth if is == Type::Truth => Ok((text == "true").into()),
+            Shape::Truth if is == Type::Truth => Ok(text.eq_ignore_ascii_case("true").into()),
             Shape::Time(unit) => time(text, unit).map(Value::from).ok_or_else(|| {
                 format!("is {text:?}, and a length of time belongs here, such as {}", example(unit))
             }),

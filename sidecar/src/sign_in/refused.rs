@@ -79,6 +79,14 @@ refused! {
     CodeUnknown: UNAUTHORIZED, "code_unknown", "this sign-in was used or has expired: start again";
     /// The verifier or the address is not the one that the sign-in was begun with (RFC 7636 §4.6).
     CodeMismatch: UNAUTHORIZED, "code_mismatch", "this sign-in was begun by another program: start again";
+    /// What the browser was opened with is not what a sign-in begins with.
+    SignInMalformed: BAD_REQUEST, "sign_in_malformed", "this sign-in cannot be understood: start again from the program";
+    /// It was begun in another browser, is over, or took too long.
+    SignInElsewhere: BAD_REQUEST, "sign_in_elsewhere", "this sign-in cannot go on here: start again from the program";
+    /// The provider did not let them in.
+    ProviderDenied: FORBIDDEN, "provider_denied", "your organization's sign-in did not let you in: start again, or ask your administrator";
+    /// What came back from the provider does not belong to it, or cannot be believed.
+    SignInUnsound: BAD_REQUEST, "sign_in_unsound", "what came back from your organization's sign-in cannot be trusted: start again";
     /// The connection has no client certificate.
     CertificateMissing: UNAUTHORIZED, "certificate_missing", "no client certificate was presented";
     /// It stands on the list of those revoked.

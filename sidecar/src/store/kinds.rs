@@ -56,6 +56,8 @@ pub struct Pat {
 pub enum Held {
     /// A personal access token.
     Pat,
+    /// A session.
+    Session,
     /// Nothing that the store keeps.
     Nothing,
 }

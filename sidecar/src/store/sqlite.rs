@@ -33,6 +33,8 @@ mod lineage;
 mod links;
 #[path = "shared/people.rs"]
 mod people;
+#[path = "shared/persons.rs"]
+mod persons;
 #[path = "shared/policies.rs"]
 mod policies;
 #[path = "shared/scim_groups.rs"]
@@ -45,6 +47,8 @@ mod scim_tokens;
 mod scim_users;
 #[path = "shared/sequences.rs"]
 mod sequences;
+#[path = "shared/sessions.rs"]
+mod sessions;
 #[path = "shared/spend.rs"]
 mod spend;
 #[path = "shared/standing.rs"]

@@ -18,6 +18,7 @@ mod measures;
 mod persons;
 mod policies;
 mod rows;
+mod sessions;
 mod verifies;
 
 macro_rules! on {

@@ -2,11 +2,17 @@
 //! `SQLite` in a directory of its own.
 
 mod world;
+mod provider;
+mod browser;
 mod signs_in;
 mod devices;
 mod exchanges;
 mod provisions;
 mod slows;
+mod sessions;
+mod sessions_attacked;
+mod sessions_last;
+mod sessions_start;
 mod operates;
 mod operates_here;
 mod feeds_the_gate;

@@ -231,10 +231,12 @@ pub(crate) async fn ask(
     let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or("no status")?;
-    let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
+    // One that comes several times, as `set-cookie` may, has a line each.
+    let mut headers = BTreeMap::<String, String>::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        let all = headers.entry(name.to_ascii_lowercase()).or_default();
+        *all = if all.is_empty() { value.to_owned() } else { format!("{all}\n{value}") };
+    }
     Ok(Answer { status: status.parse()?, headers, body: body.to_owned(), bytes })
 }
 

@@ -8,13 +8,14 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
 /// What serde expects, in its own words.
-fn expected<T: DeserializeOwned>(wrong: &str) -> BTreeSet<String> {
+pub(crate) fn expected<T: DeserializeOwned>(wrong: &str) -> BTreeSet<String> {
     let error = serde_json::from_str::<T>(wrong).err().unwrap().to_string();
     let (_, list) = error.split_once("expected").unwrap();
     list.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
 }
 
-fn same<T: DeserializeOwned>(members: &[Member]) {
+/// These members are those of the type, and what must stand there is what the type cannot do without.
+pub(crate) fn same<T: DeserializeOwned>(members: &[Member]) {
     let ours: BTreeSet<String> = members
         .iter()
         .filter(|member| member.becomes.is_none())

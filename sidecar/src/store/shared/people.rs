@@ -10,7 +10,8 @@ use crate::store::{Held, Minted, Pat, StoreError, User, signed, unsigned};
 use contract::standing::{Effect, Kind};
 use sqlx::Row as _;
 
-const USER: &str = "u.sub, u.user_id, u.name, u.tenant_id, u.department, u.cost_centre, u.groups,
+pub(super) const USER: &str =
+    "u.sub, u.user_id, u.name, u.tenant_id, u.department, u.cost_centre, u.groups,
     u.roles, u.populations, u.region, u.created_at AS user_created_at, u.disabled_at";
 
 const PAT: &str = "p.id, u.user_id, p.cohort, p.created_at, p.expires_at, p.revoked_at,
@@ -225,6 +226,9 @@ async fn use_up(
     let sql = match held {
         Held::Nothing => return Ok(true),
         Held::Pat => "UPDATE pats SET last_used_at = $1 WHERE id = $2 AND revoked_at IS NULL",
+        Held::Session => {
+            "UPDATE sessions SET used_at = $1 WHERE id = $2 AND ended_at IS NULL AND expires_at > $1"
+        }
     };
     let query = sqlx::query(sql).bind(signed(minted.now)).bind(minted.credential_id);
 
@@ -277,7 +281,7 @@ async fn told(
     append::add(write, writer, &[seal(&act.row(&tenant.unwrap_or_default()))]).await.map(drop)
 }
 
-fn user(row: &DbRow) -> Result<User, StoreError> {
+pub(super) fn user(row: &DbRow) -> Result<User, StoreError> {
     Ok(User {
         sub: row.try_get("sub")?,
         user_id: row.try_get("user_id")?,

@@ -2,7 +2,7 @@
 
 use super::held::{held, is_ended, may_lift, others};
 use super::scim_stand::is_deprovisioned;
-use super::{Backend, Connection, Db, DbRow, append, dialect};
+use super::{Backend, Connection, Db, DbRow, append, dialect, sessions};
 use crate::acts::Act;
 use crate::content::seal;
 use crate::standing::{LONGEST_TOKEN, SKEW};
@@ -150,6 +150,7 @@ impl Backend {
             let done = sqlx::query(sql).bind(signed(now)).execute(&mut *write).await?;
             untold += if tells { done.rows_affected() } else { 0 };
         }
+        sessions::tidy(&mut write, now).await?;
         if untold > 0 {
             rise(&mut write).await?;
         }
@@ -305,7 +306,13 @@ pub(super) async fn named(
             let sql = format!("SELECT sub FROM pats WHERE id = $1{}", dialect::FOR_UPDATE);
             sqlx::query_scalar(&sql).bind(id).fetch_optional(&mut *write).await?
         }
-        Kind::Session | Kind::Token | Kind::Cert => {
+        Kind::Session => {
+            // A personal access token's sessions are known by their tokens alone.
+            let sql = "SELECT sub FROM sessions WHERE id = $1
+                 UNION SELECT sub FROM tokens WHERE sid = $1 LIMIT 1";
+            sqlx::query_scalar(sql).bind(id).fetch_optional(&mut *write).await?
+        }
+        Kind::Token | Kind::Cert => {
             let sql = format!("SELECT sub FROM tokens WHERE {} = $1 LIMIT 1", column(kind));
             sqlx::query_scalar(&sql).bind(id).fetch_optional(&mut *write).await?
         }
@@ -346,7 +353,7 @@ async fn live(
     Ok((unsigned(row.try_get("alive")?), row.try_get("latest")?))
 }
 
-async fn rise(write: &mut Connection) -> Result<(), sqlx::Error> {
+pub(super) async fn rise(write: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE standing_version SET version = version + 1").execute(write).await.map(drop)
 }
 
