@@ -9,7 +9,7 @@ use std::time::Duration;
 async fn world() -> Fallible<World> {
     let mut place = Place::new()?;
     let file = place.directory.path().join("identity.yaml");
-    let limits = json!({ "free": 3, "longest": 60 });
+    let limits = json!({ "free": 3, "longest": "60s" });
     let identity = json!({ "schema": "tollgate.identity/v1", "attempts": limits });
     fs::write(&file, identity.to_string())?;
     place.identity = Some(file);
