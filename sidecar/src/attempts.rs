@@ -14,14 +14,12 @@ use crate::clock;
 use crate::identity;
 use crate::sign_in::Refused;
 use axum::http::HeaderMap;
+use contract::headers::SOURCE_ADDRESS;
 use lru::LruCache;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
-
-/// The header in which the gate tells the client's address.
-pub const SOURCE_ADDRESS: &str = "x-tollgate-source-address";
 
 /// How many addresses, accounts and pairs are remembered together.
 const PLACES: NonZeroUsize = match NonZeroUsize::new(65_536) {

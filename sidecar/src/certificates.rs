@@ -9,6 +9,7 @@ use crate::users;
 use axum::http::HeaderMap;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::hex;
+use contract::headers::{PEER, PEER_CERT};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
@@ -19,10 +20,7 @@ use x509_parser::prelude::FromDer;
 pub mod revoked;
 pub mod watch;
 
-/// The header in which the gate tells the SHA-256 of the connection's verified certificate, hex.
-pub const PEER: &str = "x-tollgate-peer";
-
-/// The header in which Envoy tells the certificate itself.
+/// The header in which Envoy tells the certificates of a connection, in a form of its own.
 pub const FORWARDED: &str = "x-forwarded-client-cert";
 
 /// Longest PEM that is looked at, decoded.
@@ -50,9 +48,9 @@ pub struct Device {
 }
 
 impl Device {
-    /// The certificate of the connection: what Envoy says of it counts only if it is the one whose fingerprint
-    /// the gate tells. Nothing of a body does, and nothing a client could send: the gate takes both headers
-    /// away and sets them itself.
+    /// The certificate of the connection: what Envoy tells of it counts only if it is the one whose fingerprint
+    /// [`PEER`] tells. Nothing of a body does, and nothing that a client sends: Envoy sets these headers
+    /// itself, and what came under their names is gone.
     ///
     /// # Errors
     /// [`Refused`]: there is none, or it cannot be read.
@@ -62,9 +60,14 @@ impl Device {
             return Err(Refused::CertificateMissing);
         };
         let peer = peer.to_str().unwrap_or_default();
-        let told = asked.get_all(FORWARDED).iter().filter_map(|value| value.to_str().ok());
-        let der = told
-            .flat_map(pems)
+        // Envoy writes nothing, or a dash, where there is none.
+        if peer.len() != 64 {
+            return Err(Refused::CertificateMissing);
+        }
+        let told = |name| asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let bare = told(PEER_CERT).filter_map(decoded);
+        let der = bare
+            .chain(told(FORWARDED).flat_map(pems))
             .filter_map(|pem| der(&pem))
             .find(|der| hex(&Sha256::digest(der)) == peer)
             .ok_or(Refused::CertificateUnusable)?;
@@ -138,11 +141,14 @@ pub fn serial(raw: &[u8]) -> String {
 fn pems(header: &str) -> impl Iterator<Item = String> {
     header.split([',', ';']).filter_map(|member| {
         let (name, value) = member.trim().split_once('=')?;
-        let value = value.trim_matches('"');
-        let fits = name.eq_ignore_ascii_case("cert") && value.len() <= LONGEST.saturating_mul(3);
-
-        fits.then(|| percent_decode_str(value).decode_utf8().ok())?.map(Into::into)
+        if name.eq_ignore_ascii_case("cert") { decoded(value.trim_matches('"')) } else { None }
     })
+}
+
+fn decoded(value: &str) -> Option<String> {
+    let fits = value.len() <= LONGEST.saturating_mul(3);
+
+    fits.then(|| percent_decode_str(value).decode_utf8().ok())?.map(Into::into)
 }
 
 fn der(pem: &str) -> Option<Vec<u8>> {

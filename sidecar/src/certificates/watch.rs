@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::store::directory::Certificate;
 use crate::store::measures::{Lifted, Measure, Which};
 use contract::standing::{Effect, Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub struct Watch {
     counters: Arc<Counters>,
     /// When the lists in force were read, Unix seconds.
     read_at: u64,
+    /// What this sidecar itself has laid.
+    laid: BTreeSet<String>,
     expired: u64,
 }
 
@@ -79,6 +81,7 @@ impl Watch {
             store: store.clone(),
             counters: Arc::clone(counters),
             read_at: clock::now(),
+            laid: BTreeSet::new(),
             expired: 0,
         };
         watch.publish();
@@ -169,7 +172,7 @@ impl Watch {
     }
 
     /// Makes the standing agree with the lists.
-    async fn compare(&self) -> Result<(), Failure> {
+    async fn compare(&mut self) -> Result<(), Failure> {
         let now = clock::now();
         let laid: BTreeMap<String, Measure> = self
             .store
@@ -188,9 +191,7 @@ impl Watch {
             for certificate in &known {
                 match (lists.has_known(certificate), laid.get(&certificate.sha256)) {
                     (true, None) => self.lay(certificate, now).await?,
-                    (false, Some(measure))
-                        if measure.set_by == WHO && measure.set_at <= self.read_at =>
-                    {
+                    (false, Some(measure)) if self.may_lift(measure) => {
                         self.lift(certificate, measure, now).await?;
                     }
                     _ => {}
@@ -199,7 +200,15 @@ impl Watch {
         }
     }
 
-    async fn lay(&self, certificate: &Certificate, now: u64) -> Result<(), Failure> {
+    /// Within one second only what was laid here: of another's nobody can tell which came first.
+    fn may_lift(&self, measure: &Measure) -> bool {
+        let before = measure.set_at < self.read_at;
+        let here = measure.set_at == self.read_at && self.laid.contains(&measure.id);
+
+        measure.set_by == WHO && (before || here)
+    }
+
+    async fn lay(&mut self, certificate: &Certificate, now: u64) -> Result<(), Failure> {
         let Certificate { sha256, serial, issuer, .. } = certificate;
         let act = Act::new(
             &Operator::itself(WHO),
@@ -215,13 +224,14 @@ impl Watch {
             why: format!("serial {serial} is on the list of {issuer}"),
         };
         self.store.lay(&measure, true, &act.on(sha256)).await?;
+        self.laid.insert(sha256.clone());
         info!(certificate.sha256 = sha256, certificate.serial = serial, "Revoked a certificate");
 
         Ok(())
     }
 
     async fn lift(
-        &self,
+        &mut self,
         certificate: &Certificate,
         measure: &Measure,
         now: u64,
@@ -234,6 +244,7 @@ impl Watch {
         let act = act.on(sha256);
         let which = Which::This(measure);
         if let Lifted::Done(..) = self.store.lift(Kind::Cert, sha256, which, now, &act).await? {
+            self.laid.remove(sha256);
             info!(certificate.sha256 = sha256, "A certificate is not revoked any more");
         }
 
@@ -245,3 +256,6 @@ impl Watch {
 fn fingerprint(path: &std::path::Path) -> Option<Fingerprint> {
     fs::metadata(path).ok().map(|metadata| settings::fingerprint(&metadata))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,13 @@ fn address(user_name: &str, emails: &[Value]) -> Result<String, Fault> {
     let found = found.and_then(|it| said(it, "value")).unwrap_or(user_name);
     let refuse = |_| Fault::value("neither emails nor userName has an e-mail address");
 
-    users::address(found).map_err(refuse)
+    let found = users::address(found).map_err(refuse)?;
+    // Workloads are called so: no directory makes one.
+    if found.starts_with("service:") {
+        return Err(Fault::value("that is no person's address"));
+    }
+
+    Ok(found)
 }
 
 /// Addresses, of which one at most is the primary.

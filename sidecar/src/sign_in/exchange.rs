@@ -51,7 +51,10 @@ pub async fn trade(
     body: Bytes,
 ) -> Response<Body> {
     let signed = match form(&asked, &body) {
-        Ok(subject_token) => {
+        Ok(form) if form.audience.as_ref().is_some_and(|it| *it != directory.audience()) => {
+            Err(Fault::Request("invalid_target", "there is one audience here, and that is another"))
+        }
+        Ok(Form { subject_token, .. }) => {
             let account = account(&subject_token);
             let trade = directory.exchange(&subject_token);
             let signed = directory.sign_in.slowly(&asked, account.as_deref(), trade).await;
@@ -68,8 +71,14 @@ pub async fn trade(
     }
 }
 
+/// What counts of a request.
+struct Form {
+    subject_token: String,
+    audience: Option<String>,
+}
+
 /// The token to exchange, of a request that asks for what there is.
-fn form(asked: &HeaderMap, body: &Bytes) -> Result<String, Fault> {
+fn form(asked: &HeaderMap, body: &Bytes) -> Result<Form, Fault> {
     let refuse = |why| Fault::Request("invalid_request", why);
     let kind = asked.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
@@ -102,7 +111,10 @@ fn form(asked: &HeaderMap, body: &Bytes) -> Result<String, Fault> {
         return Err(Fault::Request("invalid_target", "name no resource"));
     }
 
-    form.remove("subject_token").ok_or_else(|| refuse("subject_token is missing"))
+    let subject_token = form.remove("subject_token");
+    let subject_token = subject_token.ok_or_else(|| refuse("subject_token is missing"))?;
+
+    Ok(Form { subject_token, audience: form.remove("audience") })
 }
 
 /// What it claims to be, before anybody believes it.
@@ -114,6 +126,11 @@ fn account(token: &str) -> Option<String> {
 }
 
 impl Directory {
+    /// `aud` of what is minted.
+    fn audience(&self) -> &str {
+        &self.sign_in.settings.audience
+    }
+
     async fn exchange(&self, subject_token: &str) -> Result<(Answer, Acted), Unsigned> {
         let now = clock::now();
         let job = match self.workloads.prove(subject_token, now).await {

@@ -11,6 +11,8 @@ use std::fmt::Write;
 
 mod chains;
 mod claims;
+mod devices;
+mod directories;
 mod lineages;
 mod measures;
 mod persons;

@@ -132,3 +132,6 @@ async fn discover(fetch: &Fetch, issuer: &str) -> Result<Keys, String> {
 
     Keys::read(&keys)
 }
+
+#[cfg(test)]
+mod tests;

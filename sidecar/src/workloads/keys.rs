@@ -111,7 +111,8 @@ impl Key {
     fn has_signed(&self, token: &str) -> bool {
         let options = VerificationOptions {
             accept_future: true,
-            time_tolerance: Some(Duration::from_days(36_500)),
+            artificial_time: Some(Duration::from_secs(0)), // nothing is over then
+            time_tolerance: Some(Duration::from_secs(0)),
             max_validity: None,
             max_token_length: Some(super::LONGEST),
             ..VerificationOptions::default()

@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_applied_leaves_an_object(verb in 0_usize..3, text in "[a-c]{1,2}(\\[[a-c] eq \"x\"\\])?(\\.[a-c])?", value in "[a-c]{0,2}") {
+    fn whatever_is_applied_leaves_an_object(verb in 0..3_usize, text in "[a-c]{1,2}(\\[[a-c] eq \"x\"\\])?(\\.[a-c])?", value in "[a-c]{0,2}") {
         let verb = [Verb::Add, Verb::Replace, Verb::Remove][verb];
         let mut resource = json!({ "a": 1, "b": [1, { "a": "x" }], "c": { "a": [] } }).as_object().unwrap().clone();
         apply(&mut resource, Operation { verb, path: path(&text).unwrap(), value: value.into() });

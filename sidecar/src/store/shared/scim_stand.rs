@@ -59,11 +59,18 @@ pub(super) async fn stand(
     end_sessions_of(write, sub, pen.now).await
 }
 
-/// HOOK: the sessions of somebody who was ended. The revocation on the person ([`stand`]) already refuses
-/// every call and every refresh of theirs within two seconds; where sessions are kept in a table, they are
-/// ended here, in the same transaction, so that they do not come back with the person.
-#[expect(clippy::unused_async, reason = "the table of sessions is asked here")]
-async fn end_sessions_of(_write: &mut Connection, _sub: &str, _now: u64) -> Result<(), StoreError> {
+/// Ends the sessions of somebody who was ended, so that they do not come back with the person; the provider's
+/// refresh tokens are forgotten. What was minted from them the revocation on the person stops.
+async fn end_sessions_of(write: &mut Connection, sub: &str, now: u64) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE sessions SET ended_at = $1, ended_why = 'ended by the directory',
+             provider_grant = NULL WHERE sub = $2 AND ended_at IS NULL",
+    )
+    .bind(signed(now))
+    .bind(sub)
+    .execute(write)
+    .await?;
+
     Ok(())
 }
 
