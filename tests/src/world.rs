@@ -242,6 +242,19 @@ impl World {
         self.rows.of_each(addresses).await
     }
 
+    /// The first row that this rule or code decided: waits until there is one.
+    pub async fn row_by_rule(&self, rule: &str) -> rows::Row {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let rows = self.rows().await;
+            if let Some(row) = rows.into_iter().find(|row| row.text("rule_id") == rule) {
+                return row;
+            }
+            assert!(Instant::now() < end, "no row says {rule}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// All audit rows.
     pub async fn rows(&self) -> Vec<rows::Row> {
         self.rows.all().await.unwrap_or_default()

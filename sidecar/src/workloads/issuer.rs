@@ -57,7 +57,9 @@ impl Issuer {
         let failed = |why: String| IssuerError { issuer: issuer.to_owned(), why };
         let fetch = Fetch::new(ca).map_err(|error| failed(error.to_string()))?;
         let keys = discover(&fetch, issuer).await.map_err(failed)?;
-        let asked = Asked { at: Instant::now(), answered: true };
+        // Old enough that a key changed right after the start is asked for at once.
+        let now = Instant::now();
+        let asked = Asked { at: now.checked_sub(PAUSE).unwrap_or(now), answered: true };
 
         Ok(Self {
             name: issuer.to_owned(),

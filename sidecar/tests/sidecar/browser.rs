@@ -1,5 +1,11 @@
 //! A person's browser, and the program on their computer that opens it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what helps the tests may fail as loudly as they do"
+)]
+
 use crate::provider::Fake;
 use crate::world::{Answer, Fallible, Place, World, ask};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -140,7 +146,8 @@ pub(crate) fn form(page: &Answer, choice: &str) -> Fallible<Pairs> {
     for name in ["session", "form"] {
         let from = page.body.split_once(&format!("name=\"{name}\" value=\""));
         let value = from.and_then(|(_, rest)| rest.split('"').next());
-        fields.push((name.into(), value.ok_or(format!("no {name}: {}", page.body))?.into()));
+        fields
+            .push((name.into(), value.ok_or_else(|| format!("no {name}: {}", page.body))?.into()));
     }
     Ok(fields)
 }

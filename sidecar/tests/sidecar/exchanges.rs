@@ -275,18 +275,23 @@ async fn a_token_that_may_be_exchanged_once_is() -> Fallible {
 async fn keys_outlive_their_issuer_and_unknown_ones_are_asked_for_seldom() -> Fallible {
     let issuer = Issuer::start()?;
     let world = world(&issuer, false).await?;
-    let asked = issuer.asked.load(Ordering::Relaxed);
-    assert_eq!(exchange(&world, &issuer.token(&[])?).await?.status, 200);
-    issuer.away.store(true, Ordering::Relaxed);
-    assert_eq!(exchange(&world, &issuer.token(&[])?).await?.status, 200, "from what is known");
-
-    // A made-up key id right after the keys were had: nobody is asked.
     let made_up = ES256KeyPair::generate().with_key_id("made-up");
-    for _ in 0..5 {
+    let forged = async || -> Fallible {
         let refused = exchange(&world, &made_up.sign(claims(issuer.claims(), &[]))?).await?;
         assert_eq!(refused.status, 400);
+        Ok(())
+    };
+
+    // The first made-up key id might be a new one; right after that nobody is asked for another.
+    forged().await?;
+    let asked = issuer.asked.load(Ordering::Relaxed);
+    for _ in 0..5 {
+        forged().await?;
     }
     assert_eq!(issuer.asked.load(Ordering::Relaxed), asked);
+
+    issuer.away.store(true, Ordering::Relaxed);
+    assert_eq!(exchange(&world, &issuer.token(&[])?).await?.status, 200, "from what is known");
     Ok(())
 }
 

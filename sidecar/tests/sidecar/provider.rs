@@ -1,5 +1,12 @@
 //! A small `OpenID` provider with keys of its own, that lies when a test asks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::struct_excessive_bools,
+    reason = "what helps the tests may fail as loudly as they do"
+)]
+
 use crate::world::Fallible;
 use axum::Router;
 use axum::extract::State;
@@ -216,7 +223,9 @@ impl Fake {
     pub(crate) fn sign_in(&self, authorize: &str) -> Fallible<Vec<(String, String)>> {
         let url = Url::parse(authorize)?;
         let asked: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
-        let get = |name: &str| asked.get(name).cloned().ok_or(format!("no {name} in {authorize}"));
+        let get = |name: &str| {
+            asked.get(name).cloned().ok_or_else(|| format!("no {name} in {authorize}"))
+        };
         assert_eq!((&*get("response_type")?, &*get("code_challenge_method")?), ("code", "S256"));
         let mut inner = self.set();
         inner.number += 1;
@@ -274,7 +283,8 @@ async fn token(
     let get = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let nonce = match get("grant_type") {
         "authorization_code" => {
-            let (challenge, nonce) = inner.codes.remove(get("code")).ok_or(no("invalid_grant"))?;
+            let (challenge, nonce) =
+                inner.codes.remove(get("code")).ok_or_else(|| no("invalid_grant"))?;
             if BASE64.encode(Sha256::digest(get("code_verifier"))) != challenge {
                 return Err(no("invalid_grant"));
             }

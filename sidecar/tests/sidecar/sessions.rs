@@ -12,7 +12,7 @@ use tollgate::operators::operator::Operator;
 
 async fn claims(world: &World, told: &Value) -> Fallible<jwt_simple::claims::JWTClaims<Claims>> {
     let keys = world.gate("/gate/keys").await?.json()?;
-    let key = Ed25519PublicKey::from_jwk(&keys["keys"][0].to_string())?;
+    let key = Ed25519PublicKey::from_jwk(&keys.pointer("/keys/0").ok_or("no key")?.to_string())?;
     Ok(key.verify_token::<Claims>(told["token"].as_str().ok_or("no token")?, None)?)
 }
 

@@ -3,6 +3,7 @@
 use crate::browser::{is, row, world};
 use crate::provider::{Fake, Lie};
 use crate::world::{Fallible, World};
+use serde_json::Value;
 use std::time::Duration;
 
 async fn grown(world: &World, column: &str, seconds: u64) -> Fallible {
@@ -10,7 +11,7 @@ async fn grown(world: &World, column: &str, seconds: u64) -> Fallible {
 }
 
 fn secret(answer: &crate::world::Answer) -> Fallible<Option<String>> {
-    Ok(answer.json()?["session"].as_str().map(ToOwned::to_owned))
+    Ok(answer.json()?.get("session").and_then(Value::as_str).map(ToOwned::to_owned))
 }
 
 #[tokio::test]

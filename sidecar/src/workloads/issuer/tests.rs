@@ -61,10 +61,12 @@ async fn a_new_key_is_asked_for_once_the_pause_is_over_and_an_old_one_that_is_go
     let ((old, first), (new, second)) = (pair("old"), pair("new"));
     let (name, answers) = issuer(first).await;
     let issuer = Issuer::start(&name, None).await.unwrap();
+    let early = issuer.verify(&token(&new)).await;
+    assert!(matches!(early, Err(Unproven::Refused("signature"))), "it was asked: {early:?}");
     *answers.lock().unwrap() = Some(second);
 
     let early = issuer.verify(&token(&new)).await;
-    assert!(matches!(early, Err(Unproven::Refused("signature"))), "{early:?}");
+    assert!(matches!(early, Err(Unproven::Refused("signature"))), "it was not: {early:?}");
     later(&issuer, PAUSE).await;
     assert!(issuer.verify(&token(&new)).await.is_ok());
     let gone = issuer.verify(&token(&old)).await;
