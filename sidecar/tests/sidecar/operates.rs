@@ -66,7 +66,7 @@ async fn every_cell_of_the_table_is_what_the_sidecar_does() -> Fallible {
         }
     }
     let hosts = TABLE.iter().filter(|line| line.reach == Reach::Host).count();
-    assert_eq!(hosts, 4, "serve, keys init, policy sign, access drill");
+    assert_eq!(hosts, 5, "serve, identity check, keys init, policy sign, access drill");
     Ok(())
 }
 
