@@ -86,4 +86,7 @@ pub struct Token {
     /// What the line looks like.
     #[arg(long, value_name = "FORM")]
     pub form: Option<Form>,
+    /// For operating the gateway (`operator`): by the session alone, as a bare token, and never kept.
+    #[arg(long, value_name = "AUDIENCE", value_parser = ["operator"])]
+    pub audience: Option<String>,
 }

@@ -7,7 +7,7 @@ use crate::config::{Config, Keep};
 use crate::context::{Context, Deadline};
 use crate::device::certificate::About;
 use crate::failure::{Failure, is_certificate};
-use crate::gateway::wire::{Caller, Minted};
+use crate::gateway::wire::{Caller, Minted, Session};
 use crate::gateway::{Answer, Gateway, Mode};
 use crate::home::Home;
 use crate::line::Line;
@@ -108,6 +108,25 @@ impl Ladder<'_> {
             None if rungs.count() > 0 => Failure::NoWay(names(&taken)),
             None => self.nobody(),
         })
+    }
+
+    /// A token for operating the gateway, by the session alone. It is not kept; the caller holds the lock.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn operator(&self) -> Result<Answer, Failure> {
+        let Some(session) = self.rungs()?.session else { return Err(self.nobody()) };
+        let at = cache::now();
+        match self.caller(None)?.mint_to_operate(&session.secret) {
+            Ok(minted) => {
+                self.keep_session(minted.session, at);
+                Ok(minted.answer)
+            }
+            Err(failure) => match self.refused(Mode::Session, failure) {
+                Ok(_) => Err(self.nobody()),
+                Err(failure) => Err(failure),
+            },
+        }
     }
 
     /// A session and its first token, by the browser.
@@ -220,18 +239,8 @@ impl Ladder<'_> {
 
     fn keep(&self, mode: Mode, at: u64, minted: Minted) -> Result<Answer, Failure> {
         self.home.create()?;
-        if let Some(session) = minted.session {
-            // Before the token: the old secret is dead in a minute.
-            let kept = Kept {
-                gateway: self.gateway.url.clone(),
-                secret: session.secret,
-                expires_at: session.expires_in.map(|seconds| at.saturating_add(seconds)),
-            };
-            match self.store.write(&kept) {
-                Ok(Keep::Keystore | Keep::File) => {}
-                Err(failure) => say(&format!("{failure}: you will have to sign in again")),
-            }
-        }
+        // Before the token: the old secret is dead in a minute.
+        self.keep_session(minted.session, at);
         let origin = Origin { gateway: &self.gateway.url, mode, ttl: self.ttl, at };
         // A token that cannot be kept is still a token.
         if let Err(failure) = cache::write(self.home, &minted.answer, origin) {
@@ -239,6 +248,19 @@ impl Ladder<'_> {
         }
 
         Ok(minted.answer)
+    }
+
+    fn keep_session(&self, session: Option<Session>, at: u64) {
+        let Some(session) = session else { return };
+        let kept = Kept {
+            gateway: self.gateway.url.clone(),
+            secret: session.secret,
+            expires_at: session.expires_in.map(|seconds| at.saturating_add(seconds)),
+        };
+        match self.store.write(&kept) {
+            Ok(Keep::Keystore | Keep::File) => {}
+            Err(failure) => say(&format!("{failure}: you will have to sign in again")),
+        }
     }
 
     fn wish(&self) -> Wish {

@@ -66,7 +66,8 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     let form = wanted.form.unwrap_or(config.form);
     let ttl = wanted.ttl.or(config.ttl);
     let gateway = config.gateway()?;
-    if let Some(kept) = from_cache(home, &gateway.url, ttl)? {
+    let operates = wanted.audience.is_some();
+    if !operates && let Some(kept) = from_cache(home, &gateway.url, ttl)? {
         return print(form, &kept);
     }
 
@@ -75,11 +76,14 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     home.create()?;
     // One process asks; who waited finds what it got.
     let lock = home.lock(deadline)?;
-    if let Some(kept) = from_cache(home, &gateway.url, ttl)? {
+    if !operates && let Some(kept) = from_cache(home, &gateway.url, ttl)? {
         return print(form, &kept);
     }
     let store = Store::new(home, config.store, context.may_open_a_browser());
     let ladder = Ladder { home, config: &config, gateway, store: &store, context, deadline, ttl };
+    if operates {
+        return print(Form::Bare, &ladder.operator()?);
+    }
     let answer = ladder.token()?;
     drop(lock);
 

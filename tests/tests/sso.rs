@@ -6,12 +6,14 @@ use e2e::identity::laptop::{Laptop, line};
 use e2e::identity::pki::public_key_hash;
 use e2e::identity::provider::lies::{Endpoint, Fault};
 use e2e::identity::provider::{CLIENT, OidcProvider, SECRET};
-use e2e::person::{call, claim};
+use e2e::person::{Person, SECONDS, call, claim};
+use e2e::provider::script::Script;
 use e2e::suite::{alone, bare};
 use e2e::world::World;
 use e2e::world::setup::Setup;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
+use std::time::Instant;
 
 /// Where browsers are sent back to is known once the world is there.
 const NOT_YET: &str = "https://localhost/oauth/callback";
@@ -21,7 +23,7 @@ fn world_of(name: &'static str, provider: &OidcProvider) -> Setup {
     let identity = format!(
         "schema: tollgate.identity/v1\npublic_url: GATEWAY\nproviders:\n  - id: corp\n    issuer: {}\n    \
          client_id: {CLIENT}\n    client_secret: {{ file: client.secret }}\n    tenant: acme\n    \
-         domains: [example.com]\n    claims: {{ department: [/department] }}\n",
+         domains: [example.com]\n    claims: {{ department: [/department], roles: {{ oncall: platform }} }}\n",
         provider.issuer
     );
 
@@ -145,4 +147,49 @@ fn a_sidecar_whose_provider_is_not_there_does_not_start() {
 
     let error = format!("{:#}", started.err().unwrap());
     assert!(error.contains("corp"), "the provider is named: {error}");
+}
+
+#[test]
+fn an_operator_signs_in_like_anybody_stops_somebody_and_may_nothing_more() {
+    let provider = bare(OidcProvider::start(&[NOT_YET])).unwrap();
+    alone(world_of("sso-operator", &provider), async |world| {
+        let_back(world, &provider).await;
+        provider.change("bob", json!({"groups": ["oncall"]})).await;
+        let browser = browser_for(world).await;
+        let laptop = Laptop::new(world, "laptop");
+        laptop.login_in(&browser, "bob").await.unwrap();
+        let printed = laptop.run(&["token", "--audience", "operator"], "").unwrap();
+        let operator = String::from_utf8(printed.stdout).unwrap().trim().to_owned();
+        assert_eq!(call(world, &operator).await.status, 401, "it opens no model");
+        let operates = async |token: &str, words: &str| {
+            let args: Vec<&str> = words.split(' ').collect();
+            let asked = world.anonymous(&Script::new()).path("/v1/operator").bearer(token);
+            asked.json(&json!({"args": args})).send(world).await
+        };
+        let ann = Person::new(world, "zoe");
+        let held = ann.token(world).await;
+        good(world, &held).await;
+
+        let begun = Instant::now();
+        let done = operates(&operator, "access revoke user zoe@example.com --why leaves").await;
+
+        assert_eq!((done.status, &done.json()["exit"]), (200, &json!(0)), "{}", done.text());
+        while call(world, &held).await.status != 401 {
+            assert!(begun.elapsed() < SECONDS, "stopped from elsewhere");
+        }
+        let denied = operates(&operator, "user enable zoe@example.com").await;
+        assert_eq!(denied.json()["exit"], 6, "{}", denied.text());
+        let row = world.row_by_rule("operator_denied").await;
+        assert_eq!((row.text("user_id"), row.text("kind")), ("bob@example.com", "admin"));
+        for nobody in [held.as_str(), &token(&line(&laptop.run(&[], "").unwrap())), "x"] {
+            assert_eq!(operates(nobody, "user list").await.status, 401, "not for operating");
+        }
+        let admin: Vec<_> = world.rows().await;
+        let act = admin
+            .iter()
+            .find(|row| row.payload["target"] == "access revoke user zoe@example.com: leaves");
+        assert!(
+            act.unwrap().payload["after"].is_object() || act.unwrap().payload["after"].is_array()
+        );
+    });
 }

@@ -117,6 +117,18 @@ impl<'a> Caller<'a> {
         self.minted(request, &self.asked(Map::new()), secret.kind().words())
     }
 
+    /// A token for operating the gateway, for a session, which goes on by it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn mint_to_operate(&self, session: &Secret) -> Result<Minted, Failure> {
+        let request = Request::post(self.at(&format!("{BASE}/session")))
+            .header("authorization", format!("Bearer {}", session.expose()));
+        let audience = Map::from_iter([("audience".to_owned(), "operator".into())]);
+
+        self.minted(request, &self.asked(audience), session.kind().words())
+    }
+
     /// A token for the device's certificate.
     ///
     /// # Errors

@@ -240,3 +240,24 @@ fn logout_says_what_could_not_be_done_and_forgets_all_the_same() -> Fallible {
     assert!(!laptop.file("session").exists() && !laptop.file("cache.json").exists());
     Ok(())
 }
+
+#[test]
+fn a_token_to_operate_comes_by_the_session_bare_and_is_not_kept() -> Fallible {
+    let office = Office::open(&["session", "pat"])?;
+    let laptop = signed_in(&office)?;
+    let kept = fs::read(laptop.file("cache.json"))?;
+
+    let out = laptop.run(&["token", "--audience", "operator"], "")?;
+
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let printed = text(&out.stdout);
+    assert_eq!(printed.lines().count(), 1);
+    assert!(!printed.contains('{'), "the token and nothing else: {printed}");
+    assert_eq!(office.asked().last().map(String::as_str), Some("POST session"));
+    assert_eq!(fs::read(laptop.file("cache.json"))?, kept, "calls go on with theirs");
+    assert!(laptop.bare()?.status.success(), "and with the session's next secret");
+    let nobody = Laptop::new()?;
+    nobody.private("config.json", &format!(r#"{{"gateway":{{"url":"{}"}}}}"#, office.url))?;
+    failed(&nobody.run(&["token", "--audience", "operator"], "")?, 5);
+    Ok(())
+}
