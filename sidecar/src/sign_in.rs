@@ -329,7 +329,10 @@ pub fn acted(proven: &Proven<'_>, policy_version: &str) -> Acted {
         credential_id: Some(proven.credential_id.to_owned()),
         rule_id: None,
         cert_sha256: proven.certificate.as_ref().map(|bound| bound.x5t_s256.clone()),
-        sign_in: Some(Told { groups: user.groups.clone(), ..proven.told.clone() }),
+        sign_in: Some(Told {
+            groups: user.groups.iter().take(Told::MOST).cloned().collect(),
+            ..proven.told.clone()
+        }),
     }
 }
 

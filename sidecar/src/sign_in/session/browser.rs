@@ -216,6 +216,8 @@ impl SignIn {
             return Err(stop(Refused::SignInUnsound));
         }
         let Some(code) = told.get("code").filter(|_| !told.contains_key("error")) else {
+            let (error, about) = (said(told, "error"), said(told, "error_description"));
+            warn!(provider.id = id, error, about, "A provider refused a sign-in");
             return Err(stop(Refused::ProviderDenied));
         };
         let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
@@ -325,4 +327,11 @@ fn set(response: &mut Response<Body>, cookie: &str) {
     if let Some(value) = waiting::header(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
+}
+
+/// What a provider says of an error (RFC 6749 §4.1.2.1), as far as it fits a log.
+fn said(told: &Pairs, name: &str) -> String {
+    let fits = |sign: &char| sign.is_ascii_graphic() || *sign == ' ';
+
+    told.get(name).map(|text| text.chars().filter(fits).take(200).collect()).unwrap_or_default()
 }
