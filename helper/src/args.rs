@@ -89,4 +89,7 @@ pub struct Token {
     /// For operating the gateway (`operator`): by the session alone, as a bare token, and never kept.
     #[arg(long, value_name = "AUDIENCE", value_parser = ["operator"])]
     pub audience: Option<String>,
+    /// Only if this is the gateway that the token would be for.
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
 }

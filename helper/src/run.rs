@@ -66,8 +66,12 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     let form = wanted.form.unwrap_or(config.form);
     let ttl = wanted.ttl.or(config.ttl);
     let gateway = config.gateway()?;
+    if wanted.gateway.as_ref().is_some_and(|meant| meant.trim_end_matches('/') != gateway.url) {
+        let why = format!("this machine's gateway is {}, and tokens are for no other", gateway.url);
+        return Err(Failure::Usage(why));
+    }
     let operates = wanted.audience.is_some();
-    if !operates && let Some(kept) = from_cache(home, &gateway.url, ttl)? {
+    if !operates && let Some(kept) = from_cache(home, &config, &gateway.url, ttl)? {
         return print(form, &kept);
     }
 
@@ -76,7 +80,7 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     home.create()?;
     // One process asks; who waited finds what it got.
     let lock = home.lock(deadline)?;
-    if !operates && let Some(kept) = from_cache(home, &gateway.url, ttl)? {
+    if !operates && let Some(kept) = from_cache(home, &config, &gateway.url, ttl)? {
         return print(form, &kept);
     }
     let store = Store::new(home, config.store, context.may_open_a_browser());
@@ -90,7 +94,12 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     print(form, &answer)
 }
 
-fn from_cache(home: &Home, gateway: &str, ttl: Option<u64>) -> Result<Option<Answer>, Failure> {
+fn from_cache(
+    home: &Home,
+    config: &Config,
+    gateway: &str,
+    ttl: Option<u64>,
+) -> Result<Option<Answer>, Failure> {
     let kept = match cache::read(home) {
         // Somebody else may have put it there: it is not handed out, and replaced.
         Err(Failure::Exposed { path, why }) => {
@@ -100,7 +109,9 @@ fn from_cache(home: &Home, gateway: &str, ttl: Option<u64>) -> Result<Option<Ans
         other => other?,
     };
 
-    Ok(kept.filter(|kept| kept.serves(gateway, ttl)).map(cache::Cached::into_answer))
+    let kept = kept.filter(|kept| kept.serves(gateway, ttl) && config.allows(kept.mode));
+
+    Ok(kept.map(cache::Cached::into_answer))
 }
 
 /// The one line of standard output.

@@ -33,6 +33,7 @@ pub struct Args {
         long,
         global = true,
         env = "TOLLGATE_DATA",
+        hide_env_values = true,
         default_value = "./data",
         value_name = "DIR"
     )]
@@ -57,11 +58,17 @@ pub struct Args {
     )]
     pub read_database: Option<String>,
     /// Have it done by the sidecar behind this Unix socket. Stands before the command.
-    #[arg(long, env = "TOLLGATE_SOCKET", value_name = "PATH", conflicts_with = "server")]
+    #[arg(
+        long,
+        env = "TOLLGATE_SOCKET",
+        hide_env_values = true,
+        value_name = "PATH",
+        conflicts_with = "server"
+    )]
     pub socket: Option<PathBuf>,
     /// Have it done by the sidecar behind this gateway, with an operator's token: from `TOLLGATE_OPERATOR_TOKEN`, or
     /// of `tollgate-helper token --audience operator`. Stands before the command.
-    #[arg(long, env = "TOLLGATE_SERVER", value_name = "URL")]
+    #[arg(long, env = "TOLLGATE_SERVER", hide_env_values = true, value_name = "URL")]
     pub server: Option<String>,
     /// The authorities that the gateway's certificate is verified with, PEM; unless said, the system's.
     #[arg(long, requires = "server", value_name = "FILE")]
@@ -156,11 +163,11 @@ pub struct ServeArgs {
     #[arg(long, default_value = "./spool/audit.jsonl", value_name = "FILE")]
     pub spool: PathBuf,
     /// Where the rows go besides the table: a JSON file that names the sinks.
-    #[arg(long, env = "TOLLGATE_SIEM", value_name = "FILE")]
+    #[arg(long, env = "TOLLGATE_SIEM", hide_env_values = true, value_name = "FILE")]
     pub siem: Option<PathBuf>,
     /// Who may sign in, and how: a YAML file that names `OpenID` providers, certificates, workloads and
     /// operators. Without it: personal access tokens.
-    #[arg(long, env = "TOLLGATE_IDENTITY", value_name = "FILE")]
+    #[arg(long, env = "TOLLGATE_IDENTITY", hide_env_values = true, value_name = "FILE")]
     pub identity: Option<PathBuf>,
     /// A command of the shell that signs tokens, for an HSM or KMS: it gets the bytes on standard input, and
     /// prints the Ed25519 signature, 64 bytes as they are, in hex or in base64, within two seconds.
@@ -172,7 +179,7 @@ pub struct ServeArgs {
     pub token_signer_key: Vec<PathBuf>,
     /// The operators' Unix socket; DATA/operator.sock unless said. The directory is closed to others: name one that
     /// is not, where others operate too.
-    #[arg(long, env = "TOLLGATE_OPERATOR_SOCKET", value_name = "PATH")]
+    #[arg(long, env = "TOLLGATE_OPERATOR_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub operator_socket: Option<PathBuf>,
     /// Who may open it: anybody on this host (who they are decides what they may), or its group alone.
     #[arg(long, value_enum, default_value = "all", value_name = "WHO")]

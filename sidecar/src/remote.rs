@@ -141,7 +141,7 @@ async fn ask(place: &Place, body: Vec<u8>) -> Result<(StatusCode, Bytes), Failur
             let cannot = |why: &dyn std::fmt::Display| Failure::Refused(format!("{url}: {why}"));
             let address = Address::parse(url, false).map_err(|why| cannot(&why))?;
             let address = address.with_path("/v1/operator");
-            let token = token().await?;
+            let token = token(url).await?;
             let stream = TcpStream::connect((&*address.host, address.port)).await;
             let stream = stream.map_err(|error| cannot(&error))?;
             let (host, target) = (address.authority(), address.target.clone());
@@ -188,13 +188,13 @@ where
     Ok((status, body.map_err(|error| broken(&error))?.to_bytes()))
 }
 
-/// An operator's token: from the environment, or of the helper.
-async fn token() -> Result<String, Failure> {
+/// An operator's token for this gateway: from the environment, or of the helper, which gives it for no other.
+async fn token(url: &str) -> Result<String, Failure> {
     if let Ok(token) = std::env::var(TOKEN) {
         return Ok(token.trim().to_owned());
     }
     let asked = tokio::process::Command::new("tollgate-helper")
-        .args(["token", "--audience", "operator"])
+        .args(["token", "--audience", "operator", "--gateway", url])
         .stdin(Stdio::inherit())
         .stderr(Stdio::inherit())
         .output()

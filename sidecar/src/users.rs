@@ -86,6 +86,11 @@ async fn add(
     if !wanted.roles.is_empty() && !operator.gives_roles() {
         return Err(Failure::Denied(format!("{operator} gives nobody a role: security does")));
     }
+    // Groups open models, and may make roles at the next sign-in.
+    let plain = wanted.groups.is_empty() && wanted.populations.is_empty();
+    if !plain && !operator.gives_roles() {
+        return Err(Failure::Denied(format!("{operator} puts nobody into a group: security does")));
+    }
     for word in [&wanted.tenant].into_iter().chain(&wanted.department).chain(&wanted.region) {
         header_safe(word)?;
     }
@@ -106,6 +111,11 @@ async fn add(
     data.create()?;
     let store = Store::create(data).await?;
     let act = Act::new(operator, format!("user add {}", user.user_id))?.to(object(&user));
+    if let Some(known) = store.user(&user.user_id).await?
+        && !operator.reaches(&known.tenant_id)
+    {
+        return Err(operator.beyond(&user.user_id));
+    }
     if !store.add_user(&user, &act).await? {
         return Err(Failure::Refused(format!("{} is known already", user.user_id)));
     }

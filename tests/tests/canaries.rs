@@ -62,7 +62,11 @@ fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
         if path.ends_with("keys") || path.ends_with("secrets") || path.ends_with("tls") {
             continue;
         }
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
     }
 }
 

@@ -216,7 +216,11 @@ fn a_secret_is_found_wherever_it_stands_and_its_text_goes_nowhere() {
 fn logs(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().flatten() {
         let path = entry.path();
-        if path.is_dir() { logs(&path, found) } else { found.push(path) }
+        if path.is_dir() {
+            logs(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
     }
 }
 

@@ -133,13 +133,26 @@ impl Exchange {
         if self.head.surface == Some(Surface::Sidecar) && self.answer.acted.is_none() {
             return self.no_row(host);
         }
-        let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
-        let reason = match self.answer.status {
-            Some(401) => Reason { code: "sign_in_refused", status: 401, sign_in: true },
-            Some(429) => Reason { code: "too_many_attempts", status: 429, sign_in: true },
-            _ => return Ok(()),
+        let status = self.answer.status.unwrap_or_default();
+        let code = match status {
+            429 => "too_many_attempts",
+            400..=499 => "sign_in_refused",
+            500.. => "auth_unavailable",
+            _ => "sign_in_begun",
         };
-        if unknown && !self.admitted(host, reason) {
+
+        self.count_if_unknown(host, Reason { code, status, sign_in: true })
+    }
+
+    /// Anybody can come by a sign-in as often as they like: of those whom nobody knows, a few a second have rows
+    /// of their own, and the others are counted.
+    pub(super) fn count_if_unknown(
+        &mut self,
+        host: &impl Host,
+        reason: Reason,
+    ) -> Result<(), HostError> {
+        let unknown = self.answer.acted.as_ref().is_none_or(|acted| acted.user_id.is_empty());
+        if self.row && unknown && !self.admitted(host, reason) {
             self.no_row(host)?;
         }
 

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::{Exchange, Progress};
 use crate::counters::Counter;
+use crate::flood::Reason;
 use crate::host::{Host, HostError};
 use crate::record::{self, Ending};
 use crate::refusal::Refusal;
@@ -22,10 +23,24 @@ impl Exchange {
         }
     }
 
+    /// A request to the sidecar that ended before it had an answer, such as one whose body never came.
+    fn abandoned(&mut self, host: &impl Host) {
+        let to_sidecar = self.head.surface.is_some_and(Surface::is_sidecar);
+        let forwarded = matches!(self.progress, Progress::Forwarded(_));
+        if !to_sidecar || !forwarded || self.answer.status.is_some() {
+            return;
+        }
+        let reason = Reason { code: "sign_in_abandoned", status: 408, sign_in: true };
+        if let Err(error) = self.count_if_unknown(host, reason) {
+            log::warn!("{error}: a sign-in that was abandoned is not counted");
+        }
+    }
+
     fn write_final(&mut self, host: &impl Host) {
         if matches!(self.progress, Progress::New) && self.started == 0 {
             return; // Envoy rejected it before it came here; its own log line makes the row
         }
+        self.abandoned(host);
         let ending = Ending::read(host, &self.gate.providers, &self.answer);
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);

@@ -77,6 +77,9 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn by_pat(&self, pat: &Secret) -> Result<(), Failure> {
+        if !self.config.allows(Mode::Pat) {
+            return Err(Failure::Usage("personal access tokens are not among `modes` here".into()));
+        }
         let deadline = Deadline::within(PATIENCE);
         let store = Store::new(self.home, self.choice, true);
         let line = self.ladder(&store, deadline).line();

@@ -29,6 +29,8 @@ pub(super) fn logout(home: &Home) -> Result<(), Failure> {
     let session = store.read(Kind::Session, &url).ok().flatten().map(|(kept, _)| kept.secret);
     let pat = store.read(Kind::Pat, &url).ok().flatten().is_some();
 
+    // Nobody gets a token in between, and puts it where it has just been taken away. Who hangs is not waited for.
+    let lock = home.lock(Deadline::within(PATIENCE)).ok();
     store.remove(Kind::Pat)?;
     store.remove(Kind::Session)?;
     if let Some(why) = store.trouble() {
@@ -36,6 +38,7 @@ pub(super) fn logout(home: &Home) -> Result<(), Failure> {
     }
     cache::remove(home)?;
     forget_gateway(home)?;
+    drop(lock);
     let ended = match (&config.gateway, session) {
         (Some(gateway), Some(session)) => end(gateway, &config, &session),
         _ => Ok(()),

@@ -45,16 +45,24 @@ pub fn retire(path: &Path) -> Result<String, KeyError> {
     let kept = json!({ "kid": key.kid(), "public_key": key.public_text(),
         "retired_at": clock::readable(clock::now()) });
     settings::replace(&path.with_extension("retired"), format!("{kept}\n").as_bytes(), 0o644)?;
-    let gone = |path: &Path| match fs::remove_file(path) {
+    gone(path)?;
+    unplan(path)?;
+
+    Ok(key.kid().to_owned())
+}
+
+/// Forgets when a key retires.
+fn unplan(key: &Path) -> Result<(), FileError> {
+    gone(&key.with_extension("retire"))
+}
+
+fn gone(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(FileError::Write { path: path.to_owned(), source })
         }
         _ => Ok(()),
-    };
-    gone(path)?;
-    gone(&path.with_extension("retire"))?;
-
-    Ok(key.kid().to_owned())
+    }
 }
 
 /// The keys that have retired.
@@ -91,17 +99,25 @@ pub async fn watch(directory: PathBuf, live: watch::Receiver<Live>, ttl: Duratio
 /// Plans, and carries out what is due.
 fn look(directory: &Path, signs: &str, ttl: u64, now: u64) -> Result<Vec<String>, KeyError> {
     let mut gone = Vec::new();
+    let mut elsewhere = true;
+    for path in key_files(directory)? {
+        if SigningKey::read(&path)?.kid() == signs {
+            elsewhere = false;
+            // It signs again, after a newer one was taken away: an end that was planned before is none.
+            unplan(&path)?;
+        }
+    }
     for path in key_files(directory)? {
         match planned(&path) {
             Some(at) if at > now => {}
             due => {
                 let key = SigningKey::read(&path)?;
                 if key.kid() == signs {
-                    continue; // it may sign again, after a newer one was taken away
+                    continue;
                 }
                 if due.is_some() {
                     gone.push(retire(&path)?);
-                } else if is_past(directory, &path) {
+                } else if elsewhere || is_past(directory, &path) {
                     plan(&path, now.saturating_add(ttl).saturating_add(MARGIN))?;
                 }
             }
@@ -111,7 +127,7 @@ fn look(directory: &Path, signs: &str, ttl: u64, now: u64) -> Result<Vec<String>
     Ok(gone)
 }
 
-/// Is it the newest no more, or is what signs no file at all? A new key, which does not sign yet, is the newest.
+/// Is it the newest no more? A new key, which does not sign yet, is the newest.
 fn is_past(directory: &Path, path: &Path) -> bool {
     let newest = key_files(directory).unwrap_or_default().pop();
 
@@ -186,6 +202,20 @@ mod tests {
         plan(&key_files(&data.signing()).unwrap()[0], 1).unwrap();
 
         assert!(look(&data.signing(), ring.newest().kid(), 1, 9_999).unwrap().is_empty());
+        assert_eq!(planned(&key_files(&data.signing()).unwrap()[0]), None, "the plan is forgotten");
         assert!(add(&data).is_ok());
+    }
+
+    #[test]
+    fn where_a_command_signs_every_file_retires() {
+        let place = tempfile::tempdir().unwrap();
+        let data = Data::new(place.path());
+        init(&data).unwrap();
+        let (at, only) = (data.signing(), key_files(&data.signing()).unwrap().remove(0));
+
+        assert!(look(&at, "another", 3600, 1_000).unwrap().is_empty());
+        assert_eq!(planned(&only), Some(1_000 + 3600 + MARGIN));
+        assert_eq!(look(&at, "another", 3600, 9_999).unwrap().len(), 1);
+        assert_eq!(key_files(&at).unwrap().len(), 0);
     }
 }

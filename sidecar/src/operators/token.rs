@@ -160,6 +160,9 @@ impl Surface {
         if self.store.stop_at_sign_in(&on, clock::now()).await?.is_some() {
             return Err(stopped("what the token was minted from is revoked or paused"));
         }
+        if user.tenant_id != said.tenant_id {
+            return Err(stopped("whose token this is belongs to another tenant now"));
+        }
         let (roles, tenants) = self.reach(&user.user_id, said);
         let how = How::Token(said.sid.clone());
 

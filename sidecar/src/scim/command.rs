@@ -33,7 +33,8 @@ pub async fn run(
         TokenCommand::Revoke { id } => {
             let tokens = store.scim_tokens().await?;
             let known = tokens.iter().find(|token| token.id == *id);
-            if known.is_some_and(|token| !operator.reaches(&token.tenant_id)) {
+            let theirs = known.map(|token| operator.reaches(&token.tenant_id));
+            if !theirs.unwrap_or_else(|| operator.reaches_all()) {
                 return Err(operator.beyond(id));
             }
             let act = Act::new(operator, format!("scim token revoke {id}"))?.on(id);
