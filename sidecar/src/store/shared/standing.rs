@@ -215,10 +215,11 @@ pub(super) async fn lay(
     let told_until = match (measure.effect, latest) {
         // Who is throttled goes on signing in.
         (Effect::Throttled { .. }, _) => end,
-        (_, Some(latest)) => latest.min(end),
-        // Minted by nobody this store knows of; nothing minted today outlives tomorrow.
-        (_, None) if on.sub.is_none() => signed(now.saturating_add(LONGEST_TOKEN)).min(end),
-        (_, None) => 0,
+        // Minted by nobody this store knows of, or beside this act; nothing minted today outlives tomorrow.
+        (_, latest) if on.sub.is_none() || matches!(measure.kind, Kind::Session | Kind::Cert) => {
+            latest.unwrap_or(0).max(signed(now.saturating_add(LONGEST_TOKEN))).min(end)
+        }
+        (_, latest) => latest.unwrap_or(0).min(end),
     };
     let per_minute = match measure.effect {
         Effect::Throttled { per_minute } => Some(i64::from(per_minute)),
