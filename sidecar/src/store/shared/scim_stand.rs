@@ -4,6 +4,7 @@ use super::moves::follow;
 use super::standing::{self, Named};
 use super::{Connection, Db, dialect, held};
 use crate::acts::Act;
+use crate::standing::SKEW;
 use crate::store::directory::Pen;
 use crate::store::measures::Measure;
 use crate::store::{StoreError, signed, unsigned};
@@ -30,34 +31,93 @@ pub(super) async fn is_deprovisioned(
     Ok(!rows.is_empty() && !rows.contains(&true))
 }
 
-/// Stops or lets in, as the directory says. What an operator has laid stays as they laid it.
-pub(super) async fn stand(
+/// Was it a directory that laid this? An operator who lays the like makes it theirs.
+pub(super) fn is_directory_s(measure: &Measure) -> bool {
+    measure.kind == Kind::User && measure.set_by.starts_with(DIRECTORY)
+}
+
+/// Lets in whom the directory had `ended`. What an operator has laid stays as they laid it.
+pub(super) async fn let_in(
     write: &mut Connection,
     sub: &str,
-    active: bool,
+    ended: bool,
     pen: Pen<'_>,
 ) -> Result<(), StoreError> {
     let Some(on) = standing::named(write, Kind::User, sub).await? else { return Ok(()) };
     let laid = held::held(write, Kind::User, &on.id, Some("revoked"), pen.now).await?;
-    let (ours, theirs): (Vec<_>, Vec<_>) =
-        laid.into_iter().partition(|it| it.set_by.starts_with(DIRECTORY));
-    if active {
-        if !ours.is_empty() {
-            standing::remove(write, Kind::User, &on.id, Some("revoked")).await?;
-        }
-        return Ok(());
+    if laid.iter().any(is_directory_s) {
+        return standing::remove(write, Kind::User, &on.id, Some("revoked")).await;
     }
+    // Ended under an operator's measure that ends by itself, or has ended. One without an end keeps them disabled
+    // until it is lifted.
+    if ended && laid.iter().all(|it| it.ends_at.is_some()) {
+        sqlx::query("UPDATE users SET disabled_at = NULL WHERE sub = $1")
+            .bind(sub)
+            .execute(write)
+            .await?;
+    }
+
+    Ok(())
+}
+
+/// Stops whom the directory ends. What an operator has laid stays as they laid it.
+pub(super) async fn stop(
+    write: &mut Connection,
+    sub: &str,
+    pen: Pen<'_>,
+) -> Result<(), StoreError> {
+    let Some(on) = standing::named(write, Kind::User, sub).await? else { return Ok(()) };
+    let laid = held::held(write, Kind::User, &on.id, Some("revoked"), pen.now).await?;
     sqlx::query("UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE sub = $2")
         .bind(signed(pen.now))
         .bind(sub)
         .execute(&mut *write)
         .await?;
-    // A revocation that ends by itself would end this one too.
-    if ours.is_empty() && !theirs.iter().any(|it| it.ends_at.is_none()) {
+    if laid.is_empty() {
         standing::lay(write, &ended(pen.now, pen.act, None), &on, pen.act).await?;
+    } else if laid.iter().any(|it| it.ends_at.is_some()) {
+        end_tokens_of(write, &on, pen.now, pen.act).await?;
     }
 
     end_sessions_of(write, sub, pen.now).await
+}
+
+/// An operator's revocation that ends by itself takes the place of the directory's: who is disabled gets no new
+/// token, and those there are are ended one by one.
+pub(super) async fn give_way(
+    write: &mut Connection,
+    on: &Named,
+    laid: &[Measure],
+    new: &Measure,
+    act: &Act,
+) -> Result<(), StoreError> {
+    if new.ends_at.is_some() && laid.iter().any(is_directory_s) {
+        end_tokens_of(write, on, new.set_at, act).await?;
+    }
+
+    Ok(())
+}
+
+/// Ends what somebody has in use, however long a measure on themselves lasts.
+async fn end_tokens_of(
+    write: &mut Connection,
+    on: &Named,
+    now: u64,
+    act: &Act,
+) -> Result<(), StoreError> {
+    let alive: Vec<String> =
+        sqlx::query_scalar("SELECT jti FROM tokens WHERE sub = $1 AND expires_at > $2")
+            .bind(&on.sub)
+            .bind(signed(now.saturating_sub(SKEW)))
+            .fetch_all(&mut *write)
+            .await?;
+    for jti in alive {
+        let token = Named { id: jti, sub: on.sub.clone(), ..Named::default() };
+        let measure = Measure { kind: Kind::Token, ..ended(now, act, None) };
+        standing::lay(write, &measure, &token, act).await?;
+    }
+
+    Ok(())
 }
 
 /// Ends the sessions of somebody who was ended, so that they do not come back with the person; the provider's

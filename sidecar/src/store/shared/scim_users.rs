@@ -1,6 +1,6 @@
 //! People as their directories have them.
 
-use super::scim_stand::{has_roles, is_deprovisioned, regroup, rename, stand};
+use super::scim_stand::{has_roles, is_deprovisioned, let_in, regroup, rename, stop};
 use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::content::seal;
 use crate::keys;
@@ -68,6 +68,7 @@ impl Backend {
         if has_roles(&roles)? {
             return Ok(Written::Operator);
         }
+        let ended = is_deprovisioned(&mut write, &sub).await?;
         let added = sqlx::query(
             "INSERT INTO scim_users (id, tenant_id, sub, user_name, external_id, email, active,
                  resource, version, created_at, updated_at)
@@ -96,7 +97,11 @@ impl Backend {
         if grouped.is_some() {
             regroup(&mut write, std::slice::from_ref(&sub)).await?;
         }
-        stand(&mut write, &sub, form.active, pen).await?;
+        if form.active {
+            let_in(&mut write, &sub, ended, pen).await?;
+        } else {
+            stop(&mut write, &sub, pen).await?;
+        }
         let act = pen.act.clone().to(form.resource.clone());
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         let Some(held) = held(&mut write, pen.tenant_id, id).await? else {
@@ -142,7 +147,11 @@ impl Backend {
             }
         }
         facts(&mut write, &before.sub, form).await?;
-        stand(&mut write, &before.sub, form.active, pen).await?;
+        if form.active {
+            let_in(&mut write, &before.sub, !before.person.active, pen).await?;
+        } else {
+            stop(&mut write, &before.sub, pen).await?;
+        }
         let (was, is) = (before.person.resource, form.resource.clone());
         let act = pen.act.clone().from(was).to(is);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
@@ -175,7 +184,7 @@ impl Backend {
             .bind(id)
             .execute(&mut *write)
             .await?;
-        stand(&mut write, &before.sub, false, pen).await?;
+        stop(&mut write, &before.sub, pen).await?;
         let act = pen.act.clone().from(before.person.resource);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
