@@ -141,10 +141,10 @@ impl Backend {
         .bind(id)
         .execute(&mut *write)
         .await?;
-        if before.person.email != form.email {
-            if !rename(&mut write, &before.sub, &form.email, pen).await? {
-                return Ok(Written::Operator);
-            }
+        if before.person.email != form.email
+            && !rename(&mut write, &before.sub, &form.email, pen).await?
+        {
+            return Ok(Written::Operator);
         }
         facts(&mut write, &before.sub, form).await?;
         if form.active {
