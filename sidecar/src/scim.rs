@@ -103,6 +103,12 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, "uniqueness", "another has that name or address")
     }
 
+    fn operator() -> Self {
+        let detail = "that is an operator: an operator adds or renames them by hand";
+
+        Self::new(StatusCode::CONFLICT, "uniqueness", detail)
+    }
+
     fn stale() -> Self {
         let detail = "it has changed since: read it again".to_owned();
         Self { status: StatusCode::PRECONDITION_FAILED, kind: None, detail }

@@ -5,8 +5,10 @@
 //! is listed, laid by [`WHO`], and lifted again when the entry leaves the list.
 //!
 //! Several sidecars of one database agree: what is laid already is not laid again, what an operator has laid
-//! is neither replaced nor lifted, and a sidecar lifts only what was laid before it read the list it has now.
-//! So one whose files are behind takes nothing back that another has just laid.
+//! is neither replaced nor lifted, and a sidecar lifts only what it has itself seen listed and then not, and what
+//! was laid before it read the list it has now. So one whose files are behind, as they may be right after it has
+//! started, takes nothing back that another has laid. What left the list while no sidecar ran stays revoked until
+//! an operator lifts it.
 
 use super::revoked::{List, ListError, Lists, files, read};
 use crate::acts::Act;
@@ -53,6 +55,8 @@ pub struct Watch {
     read_at: u64,
     /// What this sidecar itself has laid.
     laid: BTreeSet<String>,
+    /// What this sidecar itself has seen listed: fingerprints.
+    seen: BTreeSet<String>,
     expired: u64,
 }
 
@@ -82,6 +86,7 @@ impl Watch {
             counters: Arc::clone(counters),
             read_at: clock::now(),
             laid: BTreeSet::new(),
+            seen: BTreeSet::new(),
             expired: 0,
         };
         watch.publish();
@@ -189,7 +194,11 @@ impl Watch {
             let Some(last) = known.last() else { return Ok(()) };
             after.clone_from(&last.sha256);
             for certificate in &known {
-                match (lists.has_known(certificate), laid.get(&certificate.sha256)) {
+                let listed = lists.has_known(certificate);
+                if listed {
+                    self.seen.insert(certificate.sha256.clone());
+                }
+                match (listed, laid.get(&certificate.sha256)) {
                     (true, None) => self.lay(certificate, now).await?,
                     (false, Some(measure)) if self.may_lift(measure) => {
                         self.lift(certificate, measure, now).await?;
@@ -205,7 +214,7 @@ impl Watch {
         let before = measure.set_at < self.read_at;
         let here = measure.set_at == self.read_at && self.laid.contains(&measure.id);
 
-        measure.set_by == WHO && (before || here)
+        measure.set_by == WHO && self.seen.contains(&measure.id) && (before || here)
     }
 
     async fn lay(&mut self, certificate: &Certificate, now: u64) -> Result<(), Failure> {
@@ -245,6 +254,7 @@ impl Watch {
         let which = Which::This(measure);
         if let Lifted::Done(..) = self.store.lift(Kind::Cert, sha256, which, now, &act).await? {
             self.laid.remove(sha256);
+            self.seen.remove(sha256);
             info!(certificate.sha256 = sha256, "A certificate is not revoked any more");
         }
 

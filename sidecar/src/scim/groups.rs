@@ -122,7 +122,7 @@ pub(super) async fn remove(
 fn done(written: Written<()>) -> Result<(), Fault> {
     match written {
         Written::Done(()) => Ok(()),
-        Written::Missing => Err(Fault::missing()),
+        Written::Missing | Written::Operator => Err(Fault::missing()),
         Written::Taken => Err(Fault::taken()),
         Written::Stale => Err(Fault::stale()),
         Written::Stranger(id) => Err(Fault::value(format!("nobody has the id {id}"))),

@@ -47,6 +47,15 @@ pub struct Operation {
     pub value: Value,
 }
 
+impl Operation {
+    /// Would it leave unsaid whether somebody is active?
+    pub fn is_active_nulled(&self) -> bool {
+        let active = !self.path.enterprise && self.path.attribute.eq_ignore_ascii_case("active");
+
+        active && self.verb != Verb::Remove && self.value.is_null()
+    }
+}
+
 /// Reads a request. An operation without a path becomes one for each member of its value.
 ///
 /// # Errors

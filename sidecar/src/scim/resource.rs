@@ -5,6 +5,7 @@
 use super::Fault;
 use super::patch::member;
 use crate::clock;
+use crate::identity::Provider;
 use crate::store::directory::{Person, PersonForm};
 use crate::users::{self, header_safe};
 use serde_json::{Map, Value, json};
@@ -23,11 +24,41 @@ const LONGEST: usize = 256;
 /// Most addresses of somebody.
 const ADDRESSES: usize = 16;
 
-/// What is kept of somebody, and what is made of it.
+/// The domains whose people a tenant's directory may speak for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Domains {
+    own: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Domains {
+    /// Those of the providers that speak for the tenant, whether for it alone or for several; and those that only
+    /// others' speak for.
+    pub fn of(providers: &[Provider], tenant: &str) -> Self {
+        let (own, others): (Vec<_>, Vec<_>) = providers.iter().partition(|it| {
+            it.tenant == tenant || it.claims.tenants.values().any(|it| it == tenant)
+        });
+        let domains = |some: Vec<&Provider>| {
+            some.into_iter().flat_map(|it| it.domains.iter().cloned()).collect()
+        };
+
+        Self { own: domains(own), others: domains(others) }
+    }
+
+    /// A tenant whose providers name no domain has any that is no other's.
+    fn have(&self, domain: &str) -> bool {
+        let among = |some: &[String]| some.iter().any(|it| it.eq_ignore_ascii_case(domain));
+
+        among(&self.own) || (self.own.is_empty() && !among(&self.others))
+    }
+}
+
+/// What is kept of somebody, and what is made of it. Whether they are active stays as it `was` where it is not
+/// said: who is out is let in by nothing but a word.
 ///
 /// # Errors
 /// [`Fault`]: it names nobody.
-pub fn form(sent: &Value, domains: &[String]) -> Result<PersonForm, Fault> {
+pub fn form(sent: &Value, domains: &Domains, was: bool) -> Result<PersonForm, Fault> {
     let user_name = text(sent, "userName")?.unwrap_or_default();
     if user_name.is_empty() {
         return Err(Fault::value("userName is missing"));
@@ -35,10 +66,10 @@ pub fn form(sent: &Value, domains: &[String]) -> Result<PersonForm, Fault> {
     let emails = emails(sent)?;
     let email = address(&user_name, &emails)?;
     let domain = email.split_once('@').map(|(_, domain)| domain).unwrap_or_default();
-    if !domains.is_empty() && !domains.iter().any(|it| it.eq_ignore_ascii_case(domain)) {
+    if !domains.have(domain) {
         return Err(Fault::value(format!("{domain} is no domain of this tenant")));
     }
-    let active = member(sent, "active").map_or(Ok(true), truth)?;
+    let active = member(sent, "active").map_or(Ok(was), truth)?;
     let mut kept = Map::new();
     let mut keep = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

@@ -2,7 +2,7 @@
 
 use super::filter::{self, Of};
 use super::patch;
-use super::resource::{form, shown};
+use super::resource::{Domains, form, shown};
 use super::{Caller, Fault, LIST, MOST_LISTED, Reply, body, has, location, serve, wanted};
 use crate::directory::Directory;
 use crate::keys;
@@ -107,12 +107,13 @@ pub(super) async fn add(
     bytes: Bytes,
 ) -> Response<Body> {
     serve(&directory, &asked, async |caller: &Caller| {
-        let form = form(&body(&bytes)?, &domains(&directory, caller))?;
+        let form = form(&body(&bytes)?, &domains(&directory, caller), true)?;
         let id = format!("scu_{}", hex(&keys::random::<12>()?));
         let act = caller.act(&format!("user add {}", form.email))?;
         let pen = caller.pen(&act, None);
         match directory.sign_in.store.add_person(&id, &form, pen).await? {
             Written::Done(person) => Ok(written(&directory, StatusCode::CREATED, &person)),
+            Written::Operator => Err(Fault::operator()),
             _ => Err(Fault::taken()),
         }
     })
@@ -127,9 +128,8 @@ pub(super) async fn put(
 ) -> Response<Body> {
     serve(&directory, &asked, async |caller: &Caller| {
         let sent = body(&bytes)?;
-        let version = wanted(&asked)?;
 
-        replace(&directory, caller, &id, &sent, version).await?.ok_or_else(Fault::stale)
+        settle(&directory, caller, &id, wanted(&asked)?, |_| sent.clone()).await
     })
     .await
 }
@@ -142,28 +142,43 @@ pub(super) async fn change(
 ) -> Response<Body> {
     serve(&directory, &asked, async |caller: &Caller| {
         let operations = patch::read(&body(&bytes)?)?;
-        let version = wanted(&asked)?;
-        for _ in 0..TRIES {
-            let person = directory.sign_in.store.person(caller.tenant(), &id).await?;
-            let person = person.ok_or_else(Fault::missing)?;
-            if version.is_some_and(|version| version != person.version) {
-                break;
-            }
+        if operations.iter().any(patch::Operation::is_active_nulled) {
+            return Err(Fault::value("active is true or false"));
+        }
+        settle(&directory, caller, &id, wanted(&asked)?, |person| {
             let mut resource = person.resource.as_object().cloned().unwrap_or_default();
             for operation in &operations {
                 patch::apply(&mut resource, operation.clone());
             }
-            let sent = Value::Object(resource);
-            // Somebody else's change in between is not overwritten: it is read, and this one applied to it.
-            let done = replace(&directory, caller, &id, &sent, Some(person.version)).await?;
-            if let Some(reply) = done {
-                return Ok(reply);
-            }
-        }
 
-        Err(Fault::stale())
+            Value::Object(resource)
+        })
+        .await
     })
     .await
+}
+
+/// Makes somebody as `sent` says, which sees them as they are.
+async fn settle(
+    directory: &Directory,
+    caller: &Caller,
+    id: &str,
+    version: Option<u64>,
+    sent: impl Fn(&Person) -> Value,
+) -> Result<Reply, Fault> {
+    for _ in 0..TRIES {
+        let person = directory.sign_in.store.person(caller.tenant(), id).await?;
+        let person = person.ok_or_else(Fault::missing)?;
+        if version.is_some_and(|version| version != person.version) {
+            break;
+        }
+        // Somebody else's change in between is not overwritten: it is read, and this one applied to it.
+        if let Some(reply) = replace(directory, caller, &person, &sent(&person)).await? {
+            return Ok(reply);
+        }
+    }
+
+    Err(Fault::stale())
 }
 
 pub(super) async fn remove(
@@ -187,31 +202,24 @@ pub(super) async fn remove(
 async fn replace(
     directory: &Directory,
     caller: &Caller,
-    id: &str,
+    was: &Person,
     sent: &Value,
-    version: Option<u64>,
 ) -> Result<Option<Reply>, Fault> {
-    let form = form(sent, &domains(directory, caller))?;
+    let form = form(sent, &domains(directory, caller), was.active)?;
     let what = if form.active { "user put" } else { "user deactivate" };
     let act = caller.act(&format!("{what} {}", form.email))?;
-    let pen = caller.pen(&act, version);
-    match directory.sign_in.store.put_person(id, &form, pen).await? {
+    let pen = caller.pen(&act, Some(was.version));
+    match directory.sign_in.store.put_person(&was.id, &form, pen).await? {
         Written::Done(person) => Ok(Some(written(directory, StatusCode::OK, &person))),
         Written::Stale => Ok(None),
         Written::Taken => Err(Fault::taken()),
+        Written::Operator => Err(Fault::operator()),
         Written::Missing | Written::Stranger(_) => Err(Fault::missing()),
     }
 }
 
-/// The domains whose people a tenant's providers may speak for: its directory may speak for no others. None
-/// for any, where a tenant has no provider.
-fn domains(directory: &Directory, caller: &Caller) -> Vec<String> {
-    let providers = directory.identity.providers.iter();
-
-    providers
-        .filter(|it| it.tenant == caller.tenant())
-        .flat_map(|it| it.domains.iter().cloned())
-        .collect()
+fn domains(directory: &Directory, caller: &Caller) -> Domains {
+    Domains::of(&directory.identity.providers, caller.tenant())
 }
 
 fn view(directory: &Directory, person: &Person) -> Value {

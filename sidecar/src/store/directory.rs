@@ -134,6 +134,8 @@ pub enum Written<T> {
     Missing,
     /// Another has that name or address.
     Taken,
+    /// An operator, whom no directory takes over or renames.
+    Operator,
     /// It has changed since.
     Stale,
     /// A member that is not there.

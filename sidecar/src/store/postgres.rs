@@ -28,6 +28,8 @@ mod intents;
 mod lineage;
 #[path = "shared/links.rs"]
 mod links;
+#[path = "shared/moves.rs"]
+mod moves;
 #[path = "shared/people.rs"]
 mod people;
 #[path = "shared/persons.rs"]

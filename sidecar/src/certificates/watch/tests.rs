@@ -62,12 +62,23 @@ async fn a_sidecar_whose_list_is_behind_takes_nothing_back_that_another_has_laid
     assert_eq!(laid(&store).await, [WHO]);
     assert_eq!(store.rows_in_all().await.unwrap(), rows, "and what is laid is not laid again");
 
-    // It has read that the entry is gone, later than the other laid it.
+    // A list that never had it, read later than the other laid it, does not say that it is gone.
     sleep(Duration::from_millis(1_100)).await;
     fs::write(&behind, "serial:18").unwrap();
     assert!(two.look());
     two.compare().await.unwrap();
-    assert!(laid(&store).await.is_empty());
+    let (_, mut started) = sidecar(&place, "started", "", &store);
+    started.compare().await.unwrap();
+    assert_eq!(laid(&store).await, [WHO]);
+
+    fs::write(&behind, "serial:17").unwrap();
+    assert!(two.look());
+    two.compare().await.unwrap();
+    sleep(Duration::from_millis(1_100)).await;
+    fs::write(&behind, "").unwrap();
+    assert!(two.look());
+    two.compare().await.unwrap();
+    assert!(laid(&store).await.is_empty(), "it has seen it leave the list");
 }
 
 #[tokio::test]

@@ -29,10 +29,14 @@ pub(super) const FOR_SHARE_OF_USER: &str = " FOR SHARE OF u";
 /// The names of the groups that a directory puts `users` in, as JSON.
 pub(super) const GROUPS_OF_USER: &str = "COALESCE((SELECT json_agg(g.name ORDER BY g.name)
     FROM scim_members m JOIN scim_groups g ON g.id = m.group_id
-    JOIN scim_users s ON s.id = m.user_id WHERE s.sub = users.sub)::text, '[]')";
+    JOIN scim_users s ON s.id = m.user_id WHERE s.sub = users.sub
+        AND g.tenant_id = users.tenant_id)::text, '[]')";
 
 /// The larger of two.
 pub(super) const GREATEST: &str = "GREATEST";
+
+/// The smaller of two.
+pub(super) const LEAST: &str = "LEAST";
 
 /// Each writer's rows in their order.
 pub(super) const ONWARD: &str = " ORDER BY writer, place";

@@ -1,7 +1,8 @@
 //! The people that providers tell of.
 
+use super::moves::follow;
 use super::people::{USER, user};
-use super::{Backend, Connection, dialect, standing};
+use super::{Backend, Connection, dialect};
 use crate::store::sessions::{Bound, Person};
 use crate::store::{StoreError, User, signed};
 
@@ -34,7 +35,8 @@ impl Backend {
         let before = std::mem::take(&mut found.user_id);
         person.put(&mut found);
         if !before.is_empty() && before != found.user_id {
-            follow(&mut write, &before, &found.user_id).await?;
+            // It stays on the old one too: tokens that name it may be in use.
+            follow(&mut write, &before, &found.user_id, now).await?;
         }
         update(&mut write, &found, &subject).await?;
         write.commit().await?;
@@ -115,27 +117,6 @@ async fn update(
     .bind(&user.sub)
     .execute(write)
     .await?;
-
-    Ok(())
-}
-
-/// What is laid on somebody by their address goes with them to the new one. It stays on the old one too: tokens
-/// that name it may be in use.
-async fn follow(write: &mut Connection, old: &str, new: &str) -> Result<(), StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO standing (kind, id, effect, per_minute, ends_at, told, told_until, set_at,
-             set_by, why, set_as)
-         SELECT kind, $1, effect, per_minute, ends_at, told, told_until, set_at, set_by, why, set_as
-         FROM standing WHERE kind = 'user' AND id = $2
-         ON CONFLICT (kind, id, effect) DO NOTHING",
-    )
-    .bind(new)
-    .bind(old)
-    .execute(&mut *write)
-    .await?;
-    if done.rows_affected() > 0 {
-        standing::rise(write).await?;
-    }
 
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Groups as directories have them, and who is in them: what becomes of people's groups.
 
 use super::scim_stand::regroup;
+use super::scim_users::THEIRS;
 use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::content::seal;
 use crate::store::directory::{Ask, Group, GroupChange, Membership, Page, Pen, Written};
@@ -216,10 +217,10 @@ async fn known(
 ) -> Result<Known, StoreError> {
     let mut known = Vec::with_capacity(ids.len());
     for some in ids.chunks(dialect::IDS) {
-        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
-            "SELECT id, sub FROM scim_users WHERE deleted_at IS NULL AND tenant_id = ",
-        );
-        query.push_bind(tenant_id).push(" AND id IN (");
+        let mut query: QueryBuilder<'_, Db> =
+            QueryBuilder::new("SELECT id, sub FROM scim_users WHERE deleted_at IS NULL AND ");
+        query.push(THEIRS).push(" AND tenant_id = ").push_bind(tenant_id);
+        query.push(" AND id IN (");
         let mut list = query.separated(", ");
         for id in some {
             list.push_bind(id);
@@ -267,7 +268,8 @@ async fn is_taken(
 
 async fn subs_of(write: &mut Connection, id: &str) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(
-        "SELECT s.sub FROM scim_members m JOIN scim_users s ON s.id = m.user_id WHERE m.group_id = $1",
+        "SELECT s.sub FROM scim_members m JOIN scim_users s ON s.id = m.user_id
+         JOIN users u ON u.sub = s.sub AND u.tenant_id = s.tenant_id WHERE m.group_id = $1",
     )
     .bind(id)
     .fetch_all(write)

@@ -1,6 +1,6 @@
 //! People as their directories have them.
 
-use super::scim_stand::{is_deprovisioned, regroup, rename, stand};
+use super::scim_stand::{has_roles, is_deprovisioned, let_in, regroup, rename, stop};
 use super::{Backend, Connection, Db, DbRow, append, dialect};
 use crate::content::seal;
 use crate::keys;
@@ -11,6 +11,9 @@ use sqlx::{QueryBuilder, Row as _};
 
 const PERSON: &str =
     "id, tenant_id, resource, external_id, email, active, version, created_at, updated_at";
+
+/// Who is still of the tenant whose directory had them: a provider may have told of another since.
+pub(super) const THEIRS: &str = "EXISTS (SELECT 1 FROM users u WHERE u.sub = scim_users.sub AND u.tenant_id = scim_users.tenant_id)";
 
 /// A person of the directory, and whose row that is.
 pub(super) struct Held {
@@ -25,7 +28,8 @@ impl Backend {
         id: &str,
     ) -> Result<Option<Person>, StoreError> {
         let sql = format!(
-            "SELECT {PERSON} FROM scim_users WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"
+            "SELECT {PERSON} FROM scim_users
+             WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL AND {THEIRS}"
         );
         let row = sqlx::query(&sql).bind(tenant_id).bind(id).fetch_optional(self.current()).await?;
 
@@ -58,7 +62,13 @@ impl Backend {
         pen: Pen<'_>,
     ) -> Result<Written<Person>, StoreError> {
         let mut write = self.write().await?;
-        let Some(sub) = adopted(&mut write, form, pen).await? else { return Ok(Written::Taken) };
+        let Some((sub, roles)) = adopted(&mut write, form, pen).await? else {
+            return Ok(Written::Taken);
+        };
+        if has_roles(&roles)? {
+            return Ok(Written::Operator);
+        }
+        let ended = is_deprovisioned(&mut write, &sub).await?;
         let added = sqlx::query(
             "INSERT INTO scim_users (id, tenant_id, sub, user_name, external_id, email, active,
                  resource, version, created_at, updated_at)
@@ -87,7 +97,11 @@ impl Backend {
         if grouped.is_some() {
             regroup(&mut write, std::slice::from_ref(&sub)).await?;
         }
-        stand(&mut write, &sub, form.active, pen).await?;
+        if form.active {
+            let_in(&mut write, &sub, ended, pen).await?;
+        } else {
+            stop(&mut write, &sub, pen).await?;
+        }
         let act = pen.act.clone().to(form.resource.clone());
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         let Some(held) = held(&mut write, pen.tenant_id, id).await? else {
@@ -127,11 +141,17 @@ impl Backend {
         .bind(id)
         .execute(&mut *write)
         .await?;
-        if before.person.email != form.email {
-            rename(&mut write, &before, &form.email, pen).await?;
+        if before.person.email != form.email
+            && !rename(&mut write, &before.sub, &form.email, pen).await?
+        {
+            return Ok(Written::Operator);
         }
         facts(&mut write, &before.sub, form).await?;
-        stand(&mut write, &before.sub, form.active, pen).await?;
+        if form.active {
+            let_in(&mut write, &before.sub, !before.person.active, pen).await?;
+        } else {
+            stop(&mut write, &before.sub, pen).await?;
+        }
         let (was, is) = (before.person.resource, form.resource.clone());
         let act = pen.act.clone().from(was).to(is);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
@@ -164,7 +184,7 @@ impl Backend {
             .bind(id)
             .execute(&mut *write)
             .await?;
-        stand(&mut write, &before.sub, false, pen).await?;
+        stop(&mut write, &before.sub, pen).await?;
         let act = pen.act.clone().from(before.person.resource);
         append::add(&mut write, &self.writer, &[seal(&act.row(pen.tenant_id))]).await?;
         write.commit().await?;
@@ -180,12 +200,13 @@ impl Backend {
     }
 }
 
-/// The user behind an address: whoever of this tenant has it, or somebody new. `None` if another tenant's has it.
+/// The user behind an address, and their roles: whoever of this tenant has it, or somebody new. `None` if another
+/// tenant's has it.
 async fn adopted(
     write: &mut Connection,
     form: &PersonForm,
     pen: Pen<'_>,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<(String, String)>, StoreError> {
     let new = format!("usr_{}", hex(&keys::random::<8>()?));
     sqlx::query(
         "INSERT INTO users (sub, user_id, tenant_id, groups, roles, populations, created_at)
@@ -198,7 +219,12 @@ async fn adopted(
     .execute(&mut *write)
     .await?;
 
-    Ok(sqlx::query_scalar("SELECT sub FROM users WHERE user_id = $1 AND tenant_id = $2")
+    let sql = format!(
+        "SELECT sub, roles FROM users WHERE user_id = $1 AND tenant_id = $2{}",
+        dialect::FOR_UPDATE
+    );
+
+    Ok(sqlx::query_as(&sql)
         .bind(&form.email)
         .bind(pen.tenant_id)
         .fetch_optional(&mut *write)
@@ -248,7 +274,8 @@ async fn facts(write: &mut Connection, sub: &str, form: &PersonForm) -> Result<(
 }
 
 fn restrict<'a>(query: &mut QueryBuilder<'a, Db>, tenant_id: &'a str, asks: &'a [(Ask, String)]) {
-    query.push(" WHERE deleted_at IS NULL AND tenant_id = ").push_bind(tenant_id);
+    query.push(" WHERE deleted_at IS NULL AND ").push(THEIRS);
+    query.push(" AND tenant_id = ").push_bind(tenant_id);
     for (ask, value) in asks {
         match ask {
             Ask::Id => query.push(" AND id = ").push_bind(value),
@@ -268,7 +295,7 @@ async fn held(
 ) -> Result<Option<Held>, StoreError> {
     let sql = format!(
         "SELECT {PERSON}, sub FROM scim_users
-         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL{}",
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL AND {THEIRS}{}",
         dialect::FOR_UPDATE
     );
     let row = sqlx::query(&sql).bind(tenant_id).bind(id).fetch_optional(write).await?;

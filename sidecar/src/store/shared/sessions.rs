@@ -186,7 +186,8 @@ impl Backend {
         let mut write = self.write().await?;
         sqlx::query(
             "UPDATE sessions SET confirmed_at = COALESCE($1, confirmed_at),
-                 provider_grant = COALESCE($2, provider_grant) WHERE id = $3",
+                 provider_grant = COALESCE($2, provider_grant)
+             WHERE id = $3 AND ended_at IS NULL",
         )
         .bind(renewal.confirmed_at.map(signed))
         .bind(renewal.grant)

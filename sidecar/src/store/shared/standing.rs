@@ -1,7 +1,7 @@
 //! Who is revoked, paused or throttled.
 
 use super::held::{held, is_ended, may_lift, others};
-use super::scim_stand::is_deprovisioned;
+use super::scim_stand::{give_way, is_deprovisioned, is_directory_s};
 use super::{Backend, Connection, Db, DbRow, append, dialect, sessions};
 use crate::acts::Act;
 use crate::content::seal;
@@ -40,9 +40,11 @@ impl Backend {
         let now = measure.set_at;
         let only = Some(word(measure.effect));
         let before = held(&mut write, measure.kind, &named.id, only, now).await?;
-        if let Some(before) = before.iter().find(|it| it.is_stricter_than(measure)) {
+        let stricter = before.iter().find(|it| !is_directory_s(it) && it.is_stricter_than(measure));
+        if let Some(before) = stricter {
             return Ok(Laid::Stricter(before.clone()));
         }
+        give_way(&mut write, &named, &before, measure, act).await?;
         let reach = lay(&mut write, measure, &named, act).await?;
         let after = Measure { id: named.id.clone(), ..measure.clone() }.object();
         let before = before.first().map(Measure::object).unwrap_or_default();
@@ -69,7 +71,8 @@ impl Backend {
             return Ok(Lifted::Final);
         }
         if kind == Kind::User
-            && lifted.iter().any(|measure| measure.effect == Effect::Revoked)
+            && !lifted.is_empty()
+            && which.effect().is_none_or(|only| only == word(Effect::Revoked))
             && is_deprovisioned(&mut write, &named.id).await?
         {
             return Ok(Lifted::Directory);
@@ -206,7 +209,7 @@ pub(super) async fn lay(
     // Who tightens what others have laid does not make it theirs to lift.
     let only = Some(word(measure.effect));
     let others = others(write, measure.kind, &on.id, only, now, act).await?;
-    let (laid_by, laid_as) = match others.first() {
+    let (laid_by, laid_as) = match others.iter().find(|(it, _)| !is_directory_s(it)) {
         Some((others, laid_as)) => (others, laid_as.clone()),
         None => (measure, act.lays_as()),
     };
@@ -215,10 +218,11 @@ pub(super) async fn lay(
     let told_until = match (measure.effect, latest) {
         // Who is throttled goes on signing in.
         (Effect::Throttled { .. }, _) => end,
-        (_, Some(latest)) => latest.min(end),
-        // Minted by nobody this store knows of; nothing minted today outlives tomorrow.
-        (_, None) if on.sub.is_none() => signed(now.saturating_add(LONGEST_TOKEN)).min(end),
-        (_, None) => 0,
+        // Minted by nobody this store knows of, or beside this act; nothing minted today outlives tomorrow.
+        (_, latest) if on.sub.is_none() || matches!(measure.kind, Kind::Session | Kind::Cert) => {
+            latest.unwrap_or(0).max(signed(now.saturating_add(LONGEST_TOKEN))).min(end)
+        }
+        (_, latest) => latest.unwrap_or(0).min(end),
     };
     let per_minute = match measure.effect {
         Effect::Throttled { per_minute } => Some(i64::from(per_minute)),

@@ -27,10 +27,14 @@ pub(super) const FOR_SHARE_OF_USER: &str = "";
 /// The names of the groups that a directory puts `users` in, as JSON.
 pub(super) const GROUPS_OF_USER: &str = "COALESCE((SELECT json_group_array(name) FROM
     (SELECT g.name FROM scim_members m JOIN scim_groups g ON g.id = m.group_id
-     JOIN scim_users s ON s.id = m.user_id WHERE s.sub = users.sub ORDER BY g.name)), '[]')";
+     JOIN scim_users s ON s.id = m.user_id WHERE s.sub = users.sub
+         AND g.tenant_id = users.tenant_id ORDER BY g.name)), '[]')";
 
 /// The larger of two.
 pub(super) const GREATEST: &str = "MAX";
+
+/// The smaller of two.
+pub(super) const LEAST: &str = "MIN";
 
 /// Places rise over all writers: one database has one writer at a time.
 pub(super) const ONWARD: &str = " ORDER BY place";

@@ -3,6 +3,8 @@ use crate::store::directory::{Ask, GroupChange, Membership, Page, Pen, PersonFor
 use crate::store::measures::{Laid, Lifted, Measure, Which};
 use serde_json::json;
 
+mod bounds;
+
 const NOW: u64 = 10_000;
 
 fn form(name: &str, active: bool) -> PersonForm {
@@ -144,14 +146,51 @@ both! {
     async fn an_operator_s_revocation_that_ends_by_itself_does_not_end_the_directory_s(bench: Bench) {
         let store = &bench.store;
         added(store, "scu_1", "ann").await;
+        assert!(mints(store, "ann", "j0").await);
         let short = Measure { ends_at: Some(NOW + 60), ..revoked("root") };
         store.lay(&short, false, &act()).await.unwrap();
 
         put(store, "scu_1", &form("ann", false)).await;
 
-        let measures = store.measures(NOW + 61).await.unwrap();
-        assert_eq!(measures.len(), 1);
-        assert_eq!(measures[0].set_by, "scim:dir_1");
+        store.forget_expired(NOW + 61).await.unwrap();
+        assert_eq!(told(store).await, ["j0"], "what is in use stays ended");
+        assert!(!mints(store, "ann", "j1").await);
+        assert!(user(store, "ann").await.disabled_at.is_some());
+        put(store, "scu_1", &form("ann", true)).await;
+        assert!(mints(store, "ann", "j2").await);
+    }
+
+    async fn an_operator_s_revocation_outlasts_the_directory_s_whichever_came_first(bench: Bench) {
+        let store = &bench.store;
+        added(store, "scu_1", "ann").await;
+        for (nth, ends_at) in [Some(NOW + 60), None].into_iter().enumerate() {
+            for first in [true, false] {
+                assert!(mints(store, "ann", &format!("a{nth}{first}")).await);
+                let revoke = Measure { ends_at, ..revoked("root") };
+                if !first {
+                    put(store, "scu_1", &form("ann", false)).await;
+                }
+                assert!(matches!(store.lay(&revoke, false, &act()).await.unwrap(), Laid::Done(_)));
+                if first {
+                    put(store, "scu_1", &form("ann", false)).await;
+                }
+                let lift = store.lift(Kind::User, "ann@example.com", Which::All, NOW, &act()).await.unwrap();
+                assert_eq!(lift, Lifted::Directory);
+                let tokens = told(store).await.iter().filter(|it| it.starts_with('a') && !it.contains('@')).count();
+                assert!(ends_at.is_none() || tokens > 0, "tokens outlast a measure that ends");
+
+                put(store, "scu_1", &form("ann", true)).await;
+
+                let laid = store.measures(NOW).await.unwrap();
+                let laid: Vec<_> = laid.iter().filter(|it| it.kind == Kind::User).collect();
+                assert_eq!(laid.len(), 1, "{first} {ends_at:?}");
+                assert_eq!((&*laid[0].set_by, laid[0].ends_at), ("root", ends_at));
+                assert!(!mints(store, "ann", "no").await);
+                let lift = store.lift(Kind::User, "ann@example.com", Which::All, NOW, &act()).await.unwrap();
+                assert!(matches!(lift, Lifted::Done(..)));
+            }
+        }
+        assert!(mints(store, "ann", "last").await);
     }
 
     async fn who_is_deleted_is_stopped_and_may_come_back_under_another_id(bench: Bench) {
@@ -210,7 +249,6 @@ both! {
             tenant_id: "acme".into(),
             department: Some("research".into()),
             groups: vec!["by-hand".into()],
-            roles: vec!["auditor".into()],
             ..User::default()
         };
         store.add_user(&ann, &act()).await.unwrap();
@@ -220,7 +258,7 @@ both! {
         group(store, "scg_1", "engineering", &["scu_1"]).await;
 
         let after = user(store, "ann").await;
-        assert_eq!((after.groups, after.roles), (ids(&["engineering"]), ids(&["auditor"])));
+        assert_eq!((after.groups, after.department.as_deref()), (ids(&["engineering"]), Some("research")));
         let twice = store.add_person("scu_2", &form("ann", true), pen(&scim(), "acme")).await.unwrap();
         assert_eq!(twice, Written::Taken);
     }

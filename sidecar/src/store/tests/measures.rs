@@ -87,6 +87,25 @@ both! {
         assert_eq!(store.lift(Kind::User, ANN, Which::All, NOW, &act()).await.unwrap(), Lifted::None);
     }
 
+    async fn what_may_still_be_minted_in_parallel_is_told_of_as_long_as_it_may_last(bench: Bench) {
+        let store = &bench.store;
+        ann(store).await;
+        let user = store.user(ANN).await.unwrap().unwrap();
+        let token = Minted {
+            jti: "jti_2", sid: "ses_2", credential_id: "spiffe://job", user: &user, cert: "fp", now: NOW, expires_at: NOW + 60,
+        };
+        assert!(store.note_mint(&token, &Held::Nothing).await.unwrap());
+        let on = [(Kind::Session, "ses_2"), (Kind::Cert, "fp"), (Kind::Credential, "spiffe://job")];
+        for (kind, id) in on {
+            store.lay(&revoked(kind, id), true, &act()).await.unwrap();
+        }
+
+        store.forget_expired(NOW + LONGEST_TOKEN).await.unwrap();
+        assert_eq!(told(store).await.len(), on.len(), "no row was locked: a token may have been minted beside");
+        store.forget_expired(NOW + LONGEST_TOKEN + crate::standing::SKEW + 1).await.unwrap();
+        assert!(told(store).await.is_empty());
+    }
+
     async fn who_holds_nothing_is_kept_from_signing_in_and_gates_need_not_know(bench: Bench) {
         let store = &bench.store;
         ann(store).await;

@@ -224,6 +224,51 @@ both! {
         assert!(store.end_session("ses_2", "test", 300, Some(&end)).await.unwrap().is_none());
     }
 
+    async fn no_grant_is_written_back_into_a_session_that_is_over(bench: Bench) {
+        let store = &bench.store;
+        begun(store).await;
+        store.end_session("ses_1", "test", 300, None).await.unwrap().unwrap();
+
+        let renewal = Renewal {
+            id: "ses_1", confirmed_at: Some(301), grant: Some("sealed again"), secret: None, now: 301,
+        };
+        store.renew_session(&renewal).await.unwrap();
+
+        let (session, _) = store.session("ses_1").await.unwrap().unwrap();
+        assert_eq!((session.ended_at, session.grant), (Some(300), None));
+    }
+
+    async fn whoever_takes_an_address_takes_the_stricter_of_what_lies_on_both(bench: Bench) {
+        use crate::store::measures::Measure;
+        let store = &bench.store;
+        let user = bound(store, person("s1", "ann@example.com"), "usr_1").await.unwrap();
+        assert!(store.note_mint(&mint(&user, "j1", 100), &Held::Nothing).await.unwrap());
+        let lay = async |id: &str, effect, ends_at, by: &str| {
+            let measure = Measure {
+                kind: Kind::User, id: id.into(), effect, ends_at, set_at: 100, set_by: by.into(), why: by.into(),
+            };
+            store.lay(&measure, true, &act()).await.unwrap();
+        };
+        let throttled = |per_minute| Effect::Throttled { per_minute };
+        lay("ann@example.com", Effect::Revoked, None, "root").await;
+        lay("ann@example.com", throttled(5), Some(500), "root").await;
+        lay("anna@example.com", Effect::Revoked, Some(400), "other").await;
+        lay("anna@example.com", throttled(9), Some(600), "other").await;
+        lay("anna@example.com", Effect::Paused, None, "other").await;
+
+        bound(store, person("s1", "anna@example.com"), "usr_2").await.unwrap();
+
+        let mut after: Vec<_> = store.measures(200).await.unwrap();
+        after.retain(|it| it.id == "anna@example.com");
+        after.sort_by_key(|it| it.set_by.clone() + crate::store::measures::word(it.effect));
+        let after: Vec<_> = after.iter().map(|it| (it.effect, it.ends_at, &*it.set_by)).collect();
+        assert_eq!(after.len(), 3);
+        assert!(after.contains(&(Effect::Revoked, None, "root")), "{after:?}");
+        assert!(after.contains(&(Effect::Paused, None, "other")), "{after:?}");
+        let throttle = after.iter().find(|it| matches!(it.0, Effect::Throttled { .. })).unwrap();
+        assert_eq!((throttle.0, throttle.1), (throttled(5), Some(600)));
+    }
+
     async fn a_session_without_tokens_can_be_revoked_and_old_ones_are_forgotten(bench: Bench) {
         let store = &bench.store;
         let user = begun(store).await;
