@@ -140,6 +140,17 @@ fn fixed(der: &[u8]) -> Option<Vec<u8>> {
 impl WorkloadIssuer {
     /// Starts one.
     pub async fn start(algorithm: Algorithm) -> Result<Self> {
+        // Another test may have taken the port in between.
+        for _ in 0..5 {
+            if let Ok(started) = Self::try_start(algorithm).await {
+                return Ok(started);
+            }
+        }
+
+        Self::try_start(algorithm).await
+    }
+
+    async fn try_start(algorithm: Algorithm) -> Result<Self> {
         let address = ports::port()?;
         let key = Key::new(algorithm)?;
         let this = Self {
