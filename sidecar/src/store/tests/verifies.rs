@@ -4,6 +4,8 @@ use crate::checkpoints;
 use crate::screen::Screen;
 use crate::store::row::digest;
 use chain::Head;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl Bench {
     /// Ten rows in four blocks, and a checkpoint behind them.
@@ -209,9 +211,10 @@ both! {
 
     async fn a_table_that_grows_while_it_is_verified_is_whole(bench: Bench) {
         bench.filled().await;
-        let store = bench.store.clone();
+        let (store, enough) = (bench.store.clone(), Arc::new(AtomicBool::new(false)));
+        let seen = Arc::clone(&enough);
         let grows = tokio::spawn(async move {
-            for at in 100..400_u64 {
+            for at in (100..20_000_u64).take_while(|at| *at < 400 || !seen.load(Ordering::Relaxed)) {
                 store.append(&[event(&format!("g{at}"), at)], None).await.unwrap();
             }
         });
@@ -221,6 +224,7 @@ both! {
             let report = bench.verified().await;
             assert_eq!(report.findings, []);
             verified += 1;
+            enough.store(verified > 1, Ordering::Relaxed);
         }
 
         grows.await.unwrap();
