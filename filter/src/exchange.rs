@@ -30,7 +30,6 @@ use crate::stages::parse::Call;
 use crate::stages::route::{self, Forwarded};
 use crate::stages::said::Asked;
 pub use answer::Answer;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::audit::Sequence;
 use judge::Waiting;
 use std::rc::Rc;
@@ -289,25 +288,15 @@ fn seconds(nanos: u64) -> u64 {
     nanos.checked_div(1_000_000_000).unwrap_or_default()
 }
 
-/// The certificate that the call comes over, if that counts: SHA-256 of its DER, base64url, as
-/// `cnf.x5t#S256` has it. Envoy has verified it.
+/// The certificate that the call comes over, if that counts: SHA-256 of its DER, lower-case hex. Envoy has
+/// verified it.
 fn peer(host: &impl Host, bundle: &Bundle, caller: &Caller) -> Result<Option<String>, HostError> {
     if caller.claims.cnf.is_none() || !bundle.policy.wants_certificates() {
         return Ok(None);
     }
     let digest = host.property(&["connection", "sha256_peer_certificate_digest"])?;
 
-    Ok(digest.and_then(|hex| Some(BASE64_URL_SAFE_NO_PAD.encode(unhex(&hex)?))))
-}
-
-/// The bytes of lower-case hex digits; `None` if they are none.
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let pairs = digits.chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-
-    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+    Ok(digest.and_then(|digest| String::from_utf8(digest).ok()))
 }
 
 /// An address without its port.

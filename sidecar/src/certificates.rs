@@ -20,9 +20,6 @@ use x509_parser::prelude::FromDer;
 pub mod revoked;
 pub mod watch;
 
-/// The header in which Envoy tells the certificates of a connection, in a form of its own.
-pub const FORWARDED: &str = "x-forwarded-client-cert";
-
 /// Longest PEM that is looked at, decoded.
 const LONGEST: usize = 32 * 1024;
 
@@ -64,10 +61,9 @@ impl Device {
         if peer.len() != 64 {
             return Err(Refused::CertificateMissing);
         }
-        let told = |name| asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        let bare = told(PEER_CERT).filter_map(decoded);
-        let der = bare
-            .chain(told(FORWARDED).flat_map(pems))
+        let told = asked.get_all(PEER_CERT).iter().filter_map(|value| value.to_str().ok());
+        let der = told
+            .filter_map(decoded)
             .filter_map(|pem| der(&pem))
             .find(|der| hex(&Sha256::digest(der)) == peer)
             .ok_or(Refused::CertificateUnusable)?;
@@ -136,15 +132,7 @@ pub fn serial(raw: &[u8]) -> String {
     if plain.is_empty() { "0".to_owned() } else { plain.to_owned() }
 }
 
-/// The certificates in Envoy's header: `Hash=…;Cert="<URL-encoded PEM>";…`, elements between commas. The
-/// encoding leaves no comma, semicolon or quote inside.
-fn pems(header: &str) -> impl Iterator<Item = String> {
-    header.split([',', ';']).filter_map(|member| {
-        let (name, value) = member.trim().split_once('=')?;
-        if name.eq_ignore_ascii_case("cert") { decoded(value.trim_matches('"')) } else { None }
-    })
-}
-
+/// PEM, percent-encoded, as Envoy writes it.
 fn decoded(value: &str) -> Option<String> {
     let fits = value.len() <= LONGEST.saturating_mul(3);
 

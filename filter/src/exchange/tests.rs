@@ -1,4 +1,5 @@
 use super::*;
+mod floods;
 mod forms;
 mod governs;
 mod intends;
@@ -292,26 +293,6 @@ fn health_is_answered_here_and_leaves_no_row() {
         assert!(host.record().is_none(), "{path}");
         assert!(host.state.borrow().contains_key(contract::audit::NO_ROW_MARK));
     }
-}
-
-#[test]
-fn a_flood_of_anonymous_refusals_is_counted_beyond_the_first_rows() {
-    let host = world("not-a-token", BODY);
-    let gate = Rc::new(ready(&host, &json!([])));
-
-    let rows = (0..100)
-        .filter(|_| {
-            host.state.borrow_mut().clear();
-            let mut exchange = Exchange::new(Rc::clone(&gate));
-            exchange.request_headers(&host, false);
-            exchange.finished(&host);
-            host.record().is_some()
-        })
-        .count();
-
-    assert_eq!(rows, 10);
-    let counted: u64 = gate.counted(host.now.get()).iter().map(|one| one.count).sum();
-    assert_eq!(counted, 90, "and none is forgotten");
 }
 
 #[test]

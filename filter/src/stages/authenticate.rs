@@ -9,8 +9,10 @@ use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::snapshot::{Keys, Snapshot};
 use crate::tokens::{self, Tokens};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::audit::CallSource;
 use contract::claims::{Claims, Method};
+use contract::envelope::hex;
 use contract::headers;
 use contract::standing::{Board, Marks, Stop};
 use jwt_simple::JWTError;
@@ -185,9 +187,9 @@ impl Caller {
     /// Does the call come over the certificate that the token is bound to (RFC 8705 §3)? Known only where
     /// the policy asks for it.
     pub fn over_certificate(&self, head: &Head) -> bool {
-        let bound = self.claims.cnf.as_ref().map(|cnf| &*cnf.x5t_s256);
+        let (Some(cnf), Some(peer)) = (&self.claims.cnf, &head.peer) else { return false };
 
-        bound.is_some() && bound == head.peer.as_deref()
+        BASE64_URL_SAFE_NO_PAD.decode(&cnf.x5t_s256).is_ok_and(|digest| hex(&digest) == *peer)
     }
 }
 

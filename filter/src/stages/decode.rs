@@ -92,7 +92,7 @@ pub struct Head {
     pub target: String,
     /// What stands behind the path's `?`; only where a page or a cohort is asked for.
     pub query: String,
-    /// SHA-256 of the client's certificate, base64url; only where a policy wants calls to come over it.
+    /// SHA-256 of the client's certificate, lower-case hex; only where a policy wants calls to come over it.
     pub peer: Option<String>,
     /// The bearer token, if exactly one credential was sent.
     pub credential: Option<String>,
