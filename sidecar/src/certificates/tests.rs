@@ -66,14 +66,15 @@ fn headers(pairs: &[(&'static str, String)]) -> HeaderMap {
         .collect()
 }
 
+/// What an ingress may pass on of whatever a client says.
+const FORWARDED: &str = "x-forwarded-client-cert";
+
 #[test]
 fn only_the_certificate_whose_fingerprint_the_connection_tells_is_believed() {
     let (mine, other) = (made(|_| {}), made(|_| {}));
     let names = names(vec![NamedBy::Email]);
     let print = |it: &Certificate| hex(&Sha256::digest(it.der()));
     let bare = |it: &Certificate| utf8_percent_encode(&it.pem(), NON_ALPHANUMERIC).to_string();
-    // What an ingress may pass on of whatever a client says.
-    const FORWARDED: &str = "x-forwarded-client-cert";
     let forwarded = |it: &Certificate| format!("Hash={};Cert=\"{}\"", print(it), bare(it));
     let of = |pairs: &[(&'static str, String)]| Device::of(&headers(pairs), &names);
 
