@@ -20,8 +20,10 @@ pub enum ErrorType {
     RequestTooLarge,
     /// 429.
     RateLimitError,
-    /// 500, 503.
+    /// 500, 502, 503.
     ApiError,
+    /// 501: the gateway protocol's word for what an upstream cannot do.
+    NotSupported,
     /// 504.
     TimeoutError,
     /// 529.

@@ -13,6 +13,7 @@
 
 pub mod exchange;
 pub mod stages;
+pub mod lane;
 pub mod refusal;
 pub mod record;
 pub mod gate;

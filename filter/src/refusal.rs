@@ -181,6 +181,7 @@ mod tests {
                 RequestTooLarge => &[413],
                 RateLimitError => &[429],
                 ApiError => &[500, 503],
+                NotSupported => &[501],
                 TimeoutError => &[504],
                 OverloadedError => &[529],
             };
