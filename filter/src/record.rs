@@ -242,10 +242,18 @@ fn answered(event: &mut Event<'_>, said: Answered) {
     }
 }
 
-/// Enters what was metered, and its price. Was the answer whole?
-pub fn usage(event: &mut Event<'_>, rates: &RateCard, meter: Meter, transported: bool) -> bool {
-    let Reading { usage, whole, complete, flags, said } = meter.finish(transported);
+/// Enters what was metered, and its price. `served` is the model by the name that a lane's provider has for it: the
+/// answer itself then has the client's. Was the answer whole?
+pub fn usage(
+    event: &mut Event<'_>,
+    rates: &RateCard,
+    meter: Meter,
+    transported: bool,
+    served: Option<String>,
+) -> bool {
+    let Reading { mut usage, whole, complete, flags, said } = meter.finish(transported);
     answered(event, said);
+    usage.model = served.filter(|served| !served.is_empty()).or(usage.model);
     // The provider's word for what it served; the request's own word stands in the payload.
     if let Some(Ok(served)) = usage.model.as_deref().map(contract::model::normalise) {
         event.model = Some(Cow::Owned(served.into_owned()));
