@@ -78,6 +78,10 @@ pub const ABSENT: &str = "none";
 /// Gate → lane: which exchange it is, as [`crate::audit::Sequence`] writes itself. Only where there are lanes.
 pub const EXCHANGE: &str = "x-tollgate-exchange";
 
+/// Route → lane: `EXCHANGE;ZONE`, copied from [`EXCHANGE`] and [`ROUTE_RESIDENCY`] by the routes that lead to lanes,
+/// because what begins with [`RESERVED_PREFIX`] ends at the boundary. The lane takes it away.
+pub const LANE: &str = "tollgate-lane";
+
 /// Envoy → sidecar: the client's address.
 pub const SOURCE_ADDRESS: &str = "x-tollgate-source-address";
 /// Envoy → sidecar: SHA-256 of the verified client certificate's DER, lower-case hex.

@@ -68,8 +68,8 @@ pub type Providers = RefCell<HashMap<String, Rc<Provider>>>;
 
 impl Ending {
     /// Asks Envoy, and no more than is needed: each attribute costs 2 µs. What it does not say stays
-    /// unknown: at the end nothing can be refused any more.
-    pub fn read(host: &impl Host, providers: &Providers, answer: &Answer) -> Self {
+    /// unknown: at the end nothing can be refused any more. A lane's address has no port to be asked for.
+    pub fn read(host: &impl Host, providers: &Providers, answer: &Answer, by_lane: bool) -> Self {
         let details = text(host, &["response", "code_details"]).unwrap_or_default();
         let answered = details == "via_upstream";
         // Where upstream answered to the end, there is no more to be asked.
@@ -78,7 +78,7 @@ impl Ending {
         } else {
             number(host, &["response", "flags"]).unwrap_or_default()
         };
-        let from_upstream = answered || number(host, &["upstream", "port"]).is_some();
+        let from_upstream = answered || by_lane || number(host, &["upstream", "port"]).is_some();
         let status = answer.status.filter(|_| answered).or_else(|| {
             number(host, &["response", "code"]).and_then(|code| u16::try_from(code).ok())
         });

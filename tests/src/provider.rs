@@ -44,6 +44,8 @@ pub struct Provider {
 
 #[derive(Debug, Default)]
 struct Notes {
+    name: String,
+    authority: String,
     key: String,
     seen: Mutex<Vec<Seen>>,
     violations: Mutex<Vec<String>>,
@@ -61,8 +63,22 @@ impl Provider {
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
+        Self::start_as("anthropic", "api.anthropic.com", listen, key, tls).await
+    }
+
+    /// The same under another name, by which scripts know it, and that is called by another host's name.
+    pub async fn start_as(
+        name: &str,
+        authority: &str,
+        listen: SocketAddr,
+        key: &str,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(listen).await.context("the provider's port")?;
-        let notes = Arc::new(Notes { key: key.to_owned(), ..Notes::default() });
+        let own = |text: &str| text.to_owned();
+        let notes =
+            Notes { name: own(name), authority: own(authority), key: own(key), ..Notes::default() };
+        let notes = Arc::new(notes);
         let provider = Self { address: listener.local_addr()?, notes };
         tokio::spawn(provider.clone().serve(listener, tls.map(TlsAcceptor::from)));
 
@@ -127,8 +143,8 @@ impl Provider {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
         let seen = Seen::read(request).await;
-        let violations = seen.violations(&self.notes.key);
-        let script = seen.script.clone().unwrap_or_else(Script::new);
+        let violations = seen.violations(&self.notes.key, &self.notes.authority);
+        let script = seen.script.clone().unwrap_or_else(Script::new).at(&self.notes.name);
         let attempts = {
             let mut all = locked(&self.notes.seen);
             all.push(seen.clone());
@@ -220,7 +236,8 @@ fn scripted(seen: &Seen, script: &Script) -> Response<Body> {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if matches!(status.as_u16(), 429 | 529) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("17"));
+        let seconds = if script.retry_after == 0 { 17 } else { script.retry_after };
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     provider_headers(headers, script);
 

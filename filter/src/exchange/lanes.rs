@@ -84,6 +84,11 @@ impl Exchange {
         if held { Passage::Held } else { Passage::Pass }
     }
 
+    /// Was a lane asked?
+    pub(super) fn went_to_lanes(&self) -> bool {
+        self.trail.as_ref().is_some_and(|trail| !trail.is_empty())
+    }
+
     /// Enters who served behind a lane, and whom others asked before. Returns the model by that provider's name.
     pub(super) fn by_lane(&self, event: &mut Event<'_>) -> Option<String> {
         let trail = self.trail.as_ref()?;

@@ -41,7 +41,7 @@ impl Exchange {
             return; // Envoy rejected it before it came here; its own log line makes the row
         }
         self.abandoned(host);
-        let ending = Ending::read(host, &self.gate.providers, &self.answer);
+        let ending = Ending::read(host, &self.gate.providers, &self.answer, self.went_to_lanes());
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
         let asked = std::mem::take(&mut self.asked);

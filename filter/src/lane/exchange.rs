@@ -75,16 +75,16 @@ struct No {
 impl From<HostError> for No {
     fn from(error: HostError) -> Self {
         log::error!("{error}: a lane sends nothing");
-        Self::new(
-            "lane_failed",
-            500,
-            ErrorType::ApiError,
-            "The gateway failed. The request was not forwarded.",
-        )
+        Self::failed("lane_failed")
     }
 }
 
 impl No {
+    fn failed(why: &'static str) -> Self {
+        let said = "The gateway failed. The request was not forwarded.";
+        Self::new(why, 500, ErrorType::ApiError, said)
+    }
+
     fn new(why: &'static str, status: u16, kind: ErrorType, message: &str) -> Self {
         Self {
             why,
@@ -93,6 +93,9 @@ impl No {
         }
     }
 }
+
+/// How Envoy writes a header that is not there.
+const NOTHING: &str = "-";
 
 /// The names under which a body is known.
 #[derive(Deserialize)]
@@ -162,12 +165,19 @@ impl Exchange {
     fn enter(&mut self, host: &impl Host) -> Result<(), No> {
         self.began = host.now()?;
         let list = host.headers(Map::Request)?;
-        let sequence = list.text(headers::EXCHANGE).and_then(|text| text.parse().ok());
-        self.trail = sequence.and_then(|sequence| self.lane.trails.of(sequence));
+        let told = list.text(headers::LANE).and_then(|told| told.split_once(';'));
+        let Some((sequence, zone)) = told else {
+            log::error!(
+                "a route leads here that does not set {}: see envoy/routes.yaml",
+                headers::LANE
+            );
+            return Err(No::failed("misrouted"));
+        };
+        self.trail = sequence.parse().ok().and_then(|sequence| self.lane.trails.of(sequence));
         if let Some(trail) = &self.trail {
             self.place = trail.begin(&self.lane.facts, self.began);
         }
-        self.serves(list.text(headers::ROUTE_RESIDENCY))?;
+        self.serves(zone)?;
         let path = list.text(":path").unwrap_or_default();
         self.what = match path.split_once('?').map_or(path, |(path, _query)| path) {
             "/v1/messages" => What::Messages,
@@ -181,33 +191,28 @@ impl Exchange {
         for (name, _) in list.iter() {
             match str::from_utf8(name) {
                 Ok(name) if self.lane.boundary.leaves(name) => {}
+                // Without it Envoy finds no route. It is taken away behind that, by the provider's cluster.
+                Ok("x-forwarded-proto") => {}
+                Ok(name) if self.lane.settings.attribution.iter().any(|told| told == name) => {}
                 Ok(name) => host.remove_header(Map::Request, name)?,
                 Err(_) => {
                     return Err(HostError { call: "get_header_map_pairs", status: u32::MAX }.into());
                 }
             }
         }
-        for told in &self.lane.settings.attribution {
-            if let Some(fact) = list.text(&told.fact).filter(|fact| *fact != headers::ABSENT) {
-                host.set_header(Map::Request, &told.header, fact)?;
-            }
-        }
-
         Ok(())
     }
 
     /// May this provider serve a caller who is pinned to a zone? Behind every route, retry and failover.
-    fn serves(&self, zone: Option<&str>) -> Result<(), No> {
-        match zone {
-            Some(zone) if zone != headers::ABSENT => {
-                if self.lane.settings.zones.iter().any(|served| served == zone) {
-                    return Ok(());
-                }
-                let said = "Your organization keeps your calls in a zone that this provider does not serve.";
-                Err(No::new("residency", 403, ErrorType::PermissionError, said))
-            }
-            _ => Ok(()),
+    fn serves(&self, zone: &str) -> Result<(), No> {
+        let free = ["", NOTHING, headers::ABSENT].contains(&zone);
+        if free || self.lane.settings.zones.iter().any(|served| served == zone) {
+            return Ok(());
         }
+        let said =
+            "Your organization keeps your calls in a zone that this provider does not serve.";
+
+        Err(No::new("residency", 403, ErrorType::PermissionError, said))
     }
 
     fn request_complete(&mut self, host: &impl Host) -> Step {
@@ -233,7 +238,7 @@ impl Exchange {
         let Named { model } = serde_json::from_slice(&body).map_err(malformed)?;
         self.model = model.into_owned();
         let ask = Ask { what: self.what, betas: &self.betas, body: &body };
-        let outgoing = self.lane.family.request(&ask).map_err(|unmappable| No {
+        let mut outgoing = self.lane.family.request(&ask).map_err(|unmappable| No {
             why: "unmappable",
             failure: Failure {
                 status: unmappable.status,
@@ -242,6 +247,9 @@ impl Exchange {
             },
             retry_after: None,
         })?;
+        if outgoing.model.is_empty() {
+            outgoing.model.clone_from(&self.model);
+        }
         if let Some(seconds) =
             rest::left(host, &self.lane.settings.name, &outgoing.model, self.began)?
         {

@@ -23,18 +23,9 @@ struct Raw {
     #[serde(default)]
     params: BTreeMap<String, String>,
     #[serde(default)]
-    attribution: BTreeMap<String, String>,
+    attribution: Vec<String>,
     #[serde(default)]
     insecure_attribution_to_others: bool,
-}
-
-/// A fact of the caller that a next hop of the enterprise's own may be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribution {
-    /// The header that it is told in.
-    pub header: String,
-    /// The route header that it is read from.
-    pub fact: String,
 }
 
 /// As it is used.
@@ -50,23 +41,9 @@ pub struct Settings {
     pub zones: Vec<String>,
     /// How it speaks.
     pub family: Family,
-    /// What it is told of the caller. Empty but for a next hop of one's own.
-    pub attribution: Vec<Attribution>,
+    /// Headers in which the lane's routes tell it who calls. None but for a next hop of one's own.
+    pub attribution: Vec<String>,
 }
-
-/// Facts that can be told, by the name that `attribution` has for them: those that routes match on.
-const FACTS: [&str; 10] = [
-    "tenant",
-    "department",
-    "agent",
-    "region",
-    "source",
-    "user",
-    "groups",
-    "client",
-    "cost-centre",
-    "label",
-];
 
 impl Settings {
     /// Reads the configuration (JSON text).
@@ -103,7 +80,7 @@ impl Settings {
                 raw.provider
             ));
         }
-        let attribution = attribution(&raw.attribution, &mut faults);
+        attribution(&raw.attribution, &mut faults);
         match family {
             Some(family) if faults.is_empty() => Ok(Self {
                 name: raw.name,
@@ -111,35 +88,25 @@ impl Settings {
                 region: raw.region,
                 zones: raw.zones,
                 family,
-                attribution,
+                attribution: raw.attribution,
             }),
             _ => Err(SettingsError(faults)),
         }
     }
 }
 
-fn attribution(asked: &BTreeMap<String, String>, faults: &mut Vec<String>) -> Vec<Attribution> {
-    let mut told = Vec::new();
-    for (header, fact) in asked {
+fn attribution(told: &[String], faults: &mut Vec<String>) {
+    for (index, header) in told.iter().enumerate() {
         let named = header.len() <= 64
             && header.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && header.starts_with("x-")
             && !header.starts_with(headers::RESERVED_PREFIX);
         if !named {
             faults.push(format!(
-                "attribution.{header}: a header in lower case that begins with x-, and none of ours"
+                "attribution[{index}]: a header in lower case that begins with x-, and none of ours"
             ));
         }
-        if !FACTS.contains(&fact.as_str()) {
-            faults.push(format!("attribution.{header}: {fact} is none of {}", FACTS.join(", ")));
-        }
-        told.push(Attribution {
-            header: header.clone(),
-            fact: format!("{}{fact}", headers::RESERVED_PREFIX),
-        });
     }
-
-    told
 }
 
 #[cfg(test)]
@@ -157,33 +124,22 @@ mod tests {
     fn every_fault_is_named() {
         let faults = faults(
             r#"{"role":"lane","name":"A b","provider":"anthropic","region":"","zones":["none"],
-                "attribution":{"X-User":"user","x-tollgate-a":"tenant","x-pay":"salary"},
+                "attribution":["X-User","x-tollgate-a","x-pay"],
                 "insecure_attribution_to_others":true}"#,
         );
 
         let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
-        assert_eq!(
-            keys,
-            [
-                "name",
-                "region",
-                "zones[0]",
-                "attribution.X-User",
-                "attribution.x-pay",
-                "attribution.x-tollgate-a"
-            ]
-        );
+        assert_eq!(keys, ["name", "region", "zones[0]", "attribution[0]", "attribution[1]"]);
     }
 
     #[test]
     fn who_calls_is_told_to_nobody_elses_provider_unless_somebody_says_so_in_as_many_words() {
-        let told =
-            r#"{"role":"lane","name":"a","provider":"anthropic","attribution":{"x-user":"user"}}"#;
+        let told = r#"{"role":"lane","name":"a","provider":"anthropic","attribution":["x-user"]}"#;
         assert!(faults(told)[0].starts_with("attribution: anthropic is not the enterprise's own"));
 
-        let insecure = told.replace("}}", r#"},"insecure_attribution_to_others":true}"#);
+        let insecure = told.replace("]}", r#"],"insecure_attribution_to_others":true}"#);
         let settings = Settings::parse(insecure.as_bytes()).unwrap();
-        assert_eq!(settings.attribution[0].fact, "x-tollgate-user");
+        assert_eq!(settings.attribution, ["x-user"]);
     }
 
     #[test]

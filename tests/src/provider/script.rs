@@ -2,6 +2,7 @@
 //! passes the gate unchanged: headers would not arrive.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What `metadata.user_id` begins with when a script follows.
@@ -83,6 +84,10 @@ pub struct Script {
     pub tools: Vec<Tool>,
     /// What it says it used.
     pub usage: Usage,
+    /// `retry-after` of a 429 or 529; 0 for 17.
+    pub retry_after: u32,
+    /// What single providers do otherwise, by their names.
+    pub elsewhere: BTreeMap<String, Script>,
 }
 
 /// A tool that an answer calls.
@@ -136,6 +141,20 @@ impl Script {
     /// With this status.
     pub fn status(self, status: u16) -> Self {
         Self { status, ..self }
+    }
+
+    /// With another script at this provider.
+    pub fn where_at(mut self, provider: &str, script: Self) -> Self {
+        self.elsewhere.insert(provider.to_owned(), script);
+        self
+    }
+
+    /// As this provider has to follow it.
+    pub fn at(&self, provider: &str) -> Self {
+        match self.elsewhere.get(provider) {
+            Some(other) => Self { id: self.id.clone(), ..other.clone() },
+            None => self.clone(),
+        }
     }
 
     /// With this fault.

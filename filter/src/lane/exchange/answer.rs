@@ -2,7 +2,7 @@
 
 use super::{Exchange, Progress, Step, rest};
 use crate::host::{Body, Headers, Host, HostError, Map};
-use crate::lane::dialect::{Failure, Stream};
+use crate::lane::dialect::{Failure, Stream, kind_of};
 use crate::lane::events;
 use crate::lane::family::{Reader, Said};
 use crate::trail::Failed;
@@ -164,9 +164,16 @@ impl Exchange {
             rest::rests(host, &self.lane.settings.name, &self.outgoing.model, seconds)?;
         }
         let content_type = list.text("content-type").unwrap_or_default().to_owned();
-        self.reading = Reading::Error(Told { status, content_type, retry_after, by_provider });
+        let told = Told { status, content_type, retry_after, by_provider };
+        if last {
+            // There is no body that another could be put in the place of.
+            let Said::Failure(failure) = self.said(&told, b"") else { return Ok(Step::Go) };
+            self.reply(host, &failure, retry_after);
+            return Ok(Step::Wait);
+        }
+        self.reading = Reading::Error(told);
 
-        if last { self.read(host, 0, true) } else { Ok(Step::Wait) }
+        Ok(Step::Wait)
     }
 
     fn read(&mut self, host: &impl Host, size: usize, last: bool) -> Result<Step, HostError> {
@@ -199,12 +206,7 @@ impl Exchange {
         told: &Told,
     ) -> Result<Step, HostError> {
         let body = host.body(Body::Response, size.min(LARGEST_ERROR))?;
-        let said = if told.by_provider {
-            self.lane.family.error(told.status, &told.content_type, &body)
-        } else {
-            Said::Failure(by_envoy(told.status))
-        };
-        let (status, body) = match said {
+        let (status, body) = match self.said(told, &body) {
             Said::Same => (told.status, body),
             Said::Failure(failure) => {
                 let body = failure.body();
@@ -219,6 +221,21 @@ impl Exchange {
         self.fails(Failed { status, body, retry_after: told.retry_after });
 
         Ok(Step::Go)
+    }
+
+    /// What an error says: the provider's, or Envoy's in its place.
+    fn said(&self, told: &Told, body: &[u8]) -> Said {
+        if !told.by_provider {
+            return Said::Failure(by_envoy(told.status));
+        }
+        match self.lane.family.error(told.status, &told.content_type, body) {
+            Said::Same if body.is_empty() => Said::Failure(Failure {
+                status: told.status,
+                kind: kind_of(told.status),
+                message: "The model's provider gives no reason.".to_owned(),
+            }),
+            said => said,
+        }
     }
 
     fn body_whole(&mut self, host: &impl Host, size: usize) -> Result<Step, HostError> {
