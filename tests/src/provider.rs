@@ -255,7 +255,10 @@ fn compressed(bytes: &[u8]) -> Bytes {
 fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
     let pause = Duration::from_millis(script.pause);
     let limit = match script.fault {
-        Fault::ResetAfter(count) | Fault::SilentAfter(count) | Fault::EndAfter(count) => count,
+        Fault::ResetAfter(count)
+        | Fault::ResetAfterSilence(count, _)
+        | Fault::SilentAfter(count)
+        | Fault::EndAfter(count) => count,
         _ => pieces.len(),
     };
     let pieces = stream::iter(pieces.into_iter().take(limit)).then(move |piece| async move {
@@ -271,6 +274,10 @@ fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
                 Err("as the script says".into())
             })),
             Fault::SilentAfter(_) => Box::pin(stream::pending()),
+            Fault::ResetAfterSilence(_, millis) => Box::pin(stream::once(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Err("as the script says".into())
+            })),
             _ if script.trailers => Box::pin(stream::once(async {
                 let mut trailers = HeaderMap::new();
                 for name in ["x-trailer", "anthropic-organization-id", "x-tollgate-caller"] {

@@ -23,6 +23,8 @@ pub enum Fault {
     ResetAfter(usize),
     /// Says nothing more after this many pieces of the body.
     SilentAfter(usize),
+    /// Says nothing more after this many pieces, and breaks off after so many milliseconds of it.
+    ResetAfterSilence(usize, u64),
     /// Ends the stream in good order after this many pieces: too early.
     EndAfter(usize),
 }
