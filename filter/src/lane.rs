@@ -6,4 +6,5 @@
 //! None of it knows Envoy.
 
 pub mod dialect;
+mod edit;
 pub mod eventstream;
