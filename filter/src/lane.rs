@@ -8,3 +8,4 @@
 pub mod dialect;
 mod edit;
 pub mod eventstream;
+pub mod messages;

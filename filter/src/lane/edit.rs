@@ -5,7 +5,7 @@
 //! reading, and the body is copied once around them.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -181,11 +181,6 @@ impl<'de> Visitor<'de> for Search<'_> {
 
         Ok(members)
     }
-}
-
-/// Is it one JSON value?
-pub(super) fn is_json(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
 }
 
 #[cfg(test)]

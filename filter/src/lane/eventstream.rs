@@ -60,10 +60,10 @@ impl<'a> Frame<'a> {
         let mut found = None;
         for header in self.headers() {
             match header? {
-                Header { name: this, value: Value::Text(text) } if this == name => {
-                    if found.replace(text).is_some() {
-                        return Err(Corrupt::Header);
-                    }
+                Header { name: this, value: Value::Text(text) }
+                    if this == name && found.replace(text).is_some() =>
+                {
+                    return Err(Corrupt::Header);
                 }
                 _ => {}
             }
@@ -151,4 +151,4 @@ fn read(frame: &[u8], headers: usize) -> Result<Frame<'_>, Corrupt> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::lane) mod tests;

@@ -102,7 +102,7 @@ proptest! {
 
         let out = edited(&body, &["model", "stream"], extra);
 
-        prop_assert!(is_json(out.as_bytes()), "{out}");
+        prop_assert!(serde_json::from_str::<&RawValue>(&out).is_ok(), "{out}");
         let mut rest = out.strip_prefix('{').unwrap();
         if added {
             rest = rest.strip_prefix("\"anthropic_version\":\"v\"").unwrap();
@@ -113,8 +113,9 @@ proptest! {
             if nth > 0 {
                 rest = rest.strip_prefix(',').unwrap().trim_start();
             }
-            prop_assert!(rest.starts_with(text.as_str()), "{rest} begins not with {text}");
-            rest = &rest[text.len()..];
+            let after = rest.strip_prefix(text.as_str());
+            prop_assert!(after.is_some(), "{rest} begins not with {text}");
+            rest = after.unwrap();
         }
         prop_assert_eq!(rest.trim(), "}");
         if kept.len() == members.len() && !added {

@@ -7,6 +7,8 @@ const TABLE: [u32; 256] = table();
 #[expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
     reason = "runs when it is compiled, over numbers under 256"
 )]
 const fn table() -> [u32; 256] {

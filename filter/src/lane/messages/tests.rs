@@ -1,0 +1,17 @@
+//! Golden cases in `cases/`: each has a sentence for a name, what goes in and what must come out.
+
+use super::table::{Errors, Table, Unknown};
+use super::*;
+
+use crate::lane::dialect::Failure;
+use crate::lane::eventstream::tests::{framed, texts};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+mod answers;
+mod errors;
+mod requests;
+mod streams;
+mod rows;
