@@ -88,12 +88,13 @@ pub(super) fn base(model: &str) -> Result<&str, Unmappable> {
     Ok(model.find("anthropic.").and_then(|at| model.get(at..)).unwrap_or(model))
 }
 
-/// A path's segment (RFC 3986, §3.3); of what may stand there as it is, a colon and signs that some
-/// server takes for its own do not.
+/// A path's segment (RFC 3986, §3.3). A colon may stand there as it is, and does, since models of
+/// Bedrock have one: whoever signs a path escapes it once more, and not all agree on what is escaped
+/// already.
 pub(super) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~@:".contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push('%');
