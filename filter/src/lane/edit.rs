@@ -35,7 +35,7 @@ pub(super) struct NoObject;
 /// What is to be changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Edits {
-    /// In the order of their places once they are applied; none over another.
+    /// In the order of their places; none over another.
     changes: Vec<(Range<usize>, Vec<u8>)>,
     /// Members that come in front, without their commas.
     added: Vec<Vec<u8>>,
@@ -45,6 +45,11 @@ impl Edits {
     /// Is nothing to be changed?
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.added.is_empty()
+    }
+
+    fn change(&mut self, range: Range<usize>, value: Vec<u8>) {
+        let at = self.changes.iter().take_while(|(known, _)| known.start < range.start).count();
+        self.changes.insert(at, (range, value));
     }
 
     /// A member of this name and of this value, which is JSON.
@@ -74,6 +79,11 @@ impl<'a> Object<'a> {
         self.body.get(self.find(name)?.value.clone())
     }
 
+    /// The value of a member that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name).map(|Name(text)| text)
+    }
+
     /// A member that is read.
     pub(super) fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(self.value(name)?).ok()
@@ -86,14 +96,14 @@ impl<'a> Object<'a> {
     /// Takes a member out, if it is there.
     pub(super) fn remove(&self, name: &str, edits: &mut Edits) {
         if let Some(member) = self.find(name) {
-            edits.changes.push((member.from..member.value.end, Vec::new()));
+            edits.change(member.from..member.value.end, Vec::new());
         }
     }
 
     /// Puts another value into a member, if it is there.
     pub(super) fn replace(&self, name: &str, value: Vec<u8>, edits: &mut Edits) {
         if let Some(member) = self.find(name) {
-            edits.changes.push((member.value.clone(), value));
+            edits.change(member.value.clone(), value);
         }
     }
 
@@ -108,9 +118,8 @@ impl<'a> Object<'a> {
     }
 
     /// The object with these changes; every other byte is its own.
-    pub(super) fn apply(&self, mut edits: Edits) -> Vec<u8> {
+    pub(super) fn apply(&self, edits: Edits) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.length(&edits));
-        edits.changes.sort_by_key(|(range, _)| range.start);
         let part = |range: Range<usize>| self.body.get(range).unwrap_or_default();
 
         out.extend_from_slice(part(0..self.open));
@@ -145,7 +154,12 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A name, whichever way it is written.
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> Vec<u8> {
+    serde_json::to_vec(text).unwrap_or_default()
+}
+
+/// A text, whichever way it is written.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 

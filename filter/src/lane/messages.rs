@@ -15,7 +15,7 @@ pub mod table;
 pub use table::Provider;
 
 use crate::lane::dialect::{Ask, Outgoing, Stream, Unmappable, What, kind_of};
-use crate::lane::edit::{Edits, Object};
+use crate::lane::edit::{Edits, Object, quoted};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use names::{Words, segment};
@@ -49,7 +49,7 @@ fn unmappable(status: u16, message: String) -> Unmappable {
 /// [`Unmappable`]: no name for the model, a body that is too large, a member that means nothing
 /// there.
 pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, Unmappable> {
-    let row = &provider.row;
+    let row = provider.row;
     let mut looked_at = LOOKED_AT.to_vec();
     looked_at.extend(provider.pairs.iter().map(|pair| pair.member));
     looked_at.extend(row.body.remove.iter().filter(|name| !LOOKED_AT.contains(name)));
@@ -65,14 +65,10 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
     let mut edits = Edits::default();
     headers(ask, provider, lane, &body, &mut edits, &mut out)?;
     members(ask, provider, &asked, &model, &body, &mut edits);
-    if body.length(&edits) > row.largest {
-        return Err(unmappable(
-            413,
-            format!(
-                "request too large for this upstream: it takes {} MB",
-                row.largest.checked_div(1024 * 1024).unwrap_or_default()
-            ),
-        ));
+    if body.length(&edits) > row.largest_mb.saturating_mul(1024 * 1024) {
+        let most = row.largest_mb;
+        let message = format!("request too large for this upstream: it takes {most} MB");
+        return Err(unmappable(413, message));
     }
     let counts = ask.what == What::CountTokens;
     if !edits.is_empty() {
@@ -105,12 +101,12 @@ fn headers(
     edits: &mut Edits,
     out: &mut Outgoing,
 ) -> Result<(), Unmappable> {
-    let row = &provider.row;
+    let row = provider.row;
     let words = Words::new(provider, lane, [("model", ""), ("base", "")]);
-    for (name, value) in &row.headers.set {
+    for (name, value) in row.headers.set {
         out.set.push((name, words.fill(value, str::to_owned)?));
     }
-    out.remove.extend(&row.headers.remove);
+    out.remove.extend(row.headers.remove);
     if row.framing == Framing::AwsEventstream {
         let kind =
             if out.stream { "application/vnd.amazon.eventstream" } else { "application/json" };
@@ -122,7 +118,7 @@ fn headers(
     let inside = if row.betas.place == Place::Body { inside } else { Vec::new() };
     let asked = ask.betas.split(',').chain(inside.iter().map(String::as_str));
     let sorted = betas::sort(&row.betas, asked, &mut out.dropped);
-    sorted.pair(&provider.pairs, body, edits, &mut out.dropped)?;
+    sorted.pair(provider.pairs, body, edits, &mut out.dropped)?;
     match row.betas.place {
         Place::Header if sorted.same => {}
         Place::Header if !sorted.kept.is_empty() => out.set.push((BETA, sorted.kept.join(","))),
@@ -131,8 +127,8 @@ fn headers(
             out.remove.push(BETA);
             body.remove("anthropic_beta", edits);
             if !sorted.kept.is_empty() {
-                let list = serde_json::to_vec(&sorted.kept).unwrap_or_default();
-                edits.add("anthropic_beta", &list);
+                let list: Vec<_> = sorted.kept.iter().map(|name| quoted(name)).collect();
+                edits.add("anthropic_beta", &[b"[", &*list.join(&b','), b"]"].concat());
             }
         }
     }
@@ -149,9 +145,8 @@ fn members(
     body: &Object<'_>,
     edits: &mut Edits,
 ) {
-    let row = &provider.row;
+    let row = provider.row;
     let counts = ask.what == What::CountTokens;
-    let text = |value: &str| serde_json::to_vec(value).unwrap_or_default();
     if row.body.model == Model::Remove && !(counts && row.count == Count::Vertex) {
         body.remove("model", edits);
     } else {
@@ -161,15 +156,15 @@ fn members(
             _ => model,
         };
         if model != asked {
-            body.replace("model", text(model), edits);
+            body.replace("model", quoted(model), edits);
         }
     }
-    for name in &row.body.remove {
+    for name in row.body.remove {
         body.remove(name, edits);
     }
     if let Some(version) = row.body.anthropic_version {
         body.remove("anthropic_version", edits);
-        edits.add("anthropic_version", &text(version));
+        edits.add("anthropic_version", &quoted(version));
     }
     // What is counted must be a call that could be made.
     if counts && row.count == Count::Bedrock && body.value("max_tokens").is_none() {

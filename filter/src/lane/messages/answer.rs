@@ -3,15 +3,7 @@
 use super::Provider;
 use super::table::{Count, Framing};
 use crate::lane::dialect::{Failure, What, kind_of};
-use crate::lane::edit::{Edits, Object};
-use serde::Deserialize;
-
-/// What Bedrock counts.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Counted {
-    input_tokens: u64,
-}
+use crate::lane::edit::{Edits, Object, quoted};
 
 /// A good answer's body as the Messages API has it; `None` where the bytes stay as they are.
 /// `asked` is the model by the client's name.
@@ -26,7 +18,8 @@ pub fn body(
 ) -> Result<Option<Vec<u8>>, Failure> {
     match what {
         What::CountTokens if provider.row.count == Count::Bedrock => {
-            let Counted { input_tokens } = serde_json::from_slice(body).ok().ok_or_else(odd)?;
+            let counted = Object::read(body, &["inputTokens"]).ok().ok_or_else(odd)?;
+            let input_tokens: u64 = counted.get("inputTokens").ok_or_else(odd)?;
 
             Ok(Some(format!(r#"{{"input_tokens":{input_tokens}}}"#).into_bytes()))
         }
@@ -39,12 +32,11 @@ pub fn body(
 /// An address of a resource tells the account and does not.
 fn model(body: &[u8], asked: &str) -> Result<Option<Vec<u8>>, Failure> {
     let object = Object::read(body, &["model"]).ok().ok_or_else(odd)?;
-    let told: Option<String> = object.get("model");
-    if !told.is_some_and(|told| told.contains("arn:")) {
+    if !object.text("model").is_some_and(|told| told.contains("arn:")) {
         return Ok(None);
     }
     let mut edits = Edits::default();
-    object.replace("model", serde_json::to_vec(asked).unwrap_or_default(), &mut edits);
+    object.replace("model", quoted(asked), &mut edits);
 
     Ok(Some(object.apply(edits)))
 }

@@ -3,15 +3,13 @@
 
 use super::Lane;
 use super::answer::{odd, without_address};
-use super::errors::{failure, of_event, of_exception};
+use super::errors::{failure, of_event, of_exception, wrong};
 use super::passing::early;
 use crate::lane::dialect::{Failure, Stream, kind_of};
 use crate::lane::edit::{Edits, Object};
 use crate::lane::eventstream::{Corrupt, Decoder, Frame};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
 /// What Amazon puts into the last event: counts that the event before has, and times of its own.
@@ -30,40 +28,6 @@ struct Events {
     asked: String,
     lane: Lane,
     stopped: bool,
-}
-
-/// What a frame of type `chunk` carries; what else is in it is there to hide its length.
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    bytes: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    error: Option<Wrong<'a>>,
-    #[serde(default, rename = "amazon-bedrock-invocationMetrics")]
-    metrics: Option<IgnoredAny>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Wrong<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
-}
-
-/// What an exception's payload says.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Thrown<'a> {
-    #[serde(borrow)]
-    message: Cow<'a, str>,
 }
 
 impl Reader {
@@ -99,7 +63,9 @@ impl Events {
         let text = |name| frame.text(name).map_err(corrupt);
         match text(":message-type")? {
             Some("event") if text(":event-type")? == Some("chunk") => {
-                let Chunk { bytes } = serde_json::from_slice(frame.payload).ok().ok_or_else(odd)?;
+                // What else is in it is there to hide its length.
+                let chunk = Object::read(frame.payload, &["bytes"]).ok().ok_or_else(odd)?;
+                let bytes = chunk.text("bytes").ok_or_else(odd)?;
                 let event = STANDARD.decode(&*bytes).ok().ok_or_else(odd)?;
                 self.event(&event, out)
             }
@@ -107,7 +73,8 @@ impl Events {
             Some("event") => Ok(()),
             Some("exception") => {
                 let name = text(":exception-type")?.unwrap_or_default();
-                let Thrown { message } = serde_json::from_slice(frame.payload).unwrap_or_default();
+                let thrown = Object::read(frame.payload, &["message"]).ok();
+                let message = thrown.and_then(|thrown| thrown.text("message")).unwrap_or_default();
                 Err(failure(of_exception(name).unwrap_or(500), &message))
             }
             Some("error") => {
@@ -121,22 +88,28 @@ impl Events {
 
     fn event(&mut self, json: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         std::str::from_utf8(json).ok().ok_or_else(odd)?;
-        let Event { kind, error, metrics } = serde_json::from_slice(json).ok().ok_or_else(odd)?;
+        let event =
+            Object::read(json, &["type", "error", "message", METRICS]).ok().ok_or_else(odd)?;
+        let kind = event.text("type").ok_or_else(odd)?;
         // It becomes a line of its own.
         let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if kind.is_empty() || !kind.bytes().all(named) {
             return Err(odd());
         }
         if kind == "error" {
-            let Wrong { kind, message } = error.unwrap_or_default();
+            let (kind, message) = wrong(&event);
             return Err(of_event(&kind, &message, &self.lane));
         }
         self.stopped |= kind == "message_stop";
-        let json = match (&*kind, metrics) {
-            ("message_start", _) => start(json, &self.asked)?,
-            (_, Some(IgnoredAny)) => without_metrics(json)?,
-            _ => Cow::Borrowed(json),
-        };
+        let mut edits = Edits::default();
+        event.remove(METRICS, &mut edits);
+        if let ("message_start", Some(message)) = (&*kind, event.value("message"))
+            && let Some(message) = without_address(message, &self.asked)?
+        {
+            event.replace("message", message, &mut edits);
+        }
+        let json =
+            if edits.is_empty() { Cow::Borrowed(json) } else { Cow::Owned(event.apply(edits)) };
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
@@ -146,29 +119,6 @@ impl Events {
 
         Ok(())
     }
-}
-
-fn without_metrics(json: &[u8]) -> Result<Cow<'_, [u8]>, Failure> {
-    let object = Object::read(json, &[METRICS]).ok().ok_or_else(odd)?;
-    let mut edits = Edits::default();
-    object.remove(METRICS, &mut edits);
-
-    Ok(Cow::Owned(object.apply(edits)))
-}
-
-fn start<'a>(json: &'a [u8], asked: &str) -> Result<Cow<'a, [u8]>, Failure> {
-    let object = Object::read(json, &["message", METRICS]).ok().ok_or_else(odd)?;
-    let mut edits = Edits::default();
-    object.remove(METRICS, &mut edits);
-    let message = object.value("message").unwrap_or(b"{}");
-    if let Some(message) = without_address(message, asked)? {
-        object.replace("message", message, &mut edits);
-    }
-    if edits.is_empty() {
-        return Ok(Cow::Borrowed(json));
-    }
-
-    Ok(Cow::Owned(object.apply(edits)))
 }
 
 fn corrupt(corrupt: Corrupt) -> Failure {

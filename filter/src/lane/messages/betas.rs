@@ -1,6 +1,6 @@
 //! Betas: which of them a provider takes, and what goes with those that it does not.
 
-use super::table::{Betas, Pair, Place, Unknown, Without};
+use super::table::{Betas, Pair, Place, Unknown, Without, lookup};
 use super::unmappable;
 use crate::lane::dialect::Unmappable;
 use crate::lane::edit::{Edits, Object};
@@ -27,7 +27,7 @@ pub(super) fn sort<'a>(
 ) -> Sorted {
     let mut sorted = Sorted { same: true, ..Sorted::default() };
     for name in asked.map(str::trim).filter(|name| !name.is_empty()) {
-        let here = table.aliases.get(name).copied().unwrap_or(name);
+        let here = lookup(table.aliases, name).unwrap_or(name);
         let rejected = table.rejected.iter().find(|rejected| **rejected == name);
         let taken = rejected.is_none()
             && table.place != Place::Dropped

@@ -7,8 +7,7 @@
 use super::table::Errors;
 use super::{Lane, Provider};
 use crate::lane::dialect::{Failure, kind_of};
-use contract::refusal::ErrorType;
-use serde::Deserialize;
+use crate::lane::edit::Object;
 use std::borrow::Cow;
 
 /// Shortest value of a parameter that is looked for in a text: a shorter one is in too many words.
@@ -27,28 +26,13 @@ pub enum Told {
     Instead(Failure),
 }
 
-/// Any shape that providers give errors in: Anthropic `{"type":"error","error":{"type","message"}}`,
-/// Google and Microsoft `{"error":{"code","message","status"}}`, Amazon `{"message","__type"}`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Shape<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    error: Option<Inner<'a>>,
-    #[serde(borrow, alias = "Message")]
-    message: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "__type")]
-    exception: Option<Cow<'a, str>>,
-}
+/// Type and message of the member `error`.
+pub(super) fn wrong<'a>(body: &Object<'a>) -> (Cow<'a, str>, Cow<'a, str>) {
+    let error =
+        body.value("error").and_then(|error| Object::read(error, &["type", "message"]).ok());
+    let text = |name| error.as_ref().and_then(|error| error.text(name)).unwrap_or_default();
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Inner<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    message: Option<Cow<'a, str>>,
+    (text("type"), text("message"))
 }
 
 /// What an error in one piece becomes.
@@ -59,32 +43,31 @@ pub fn error(
     content_type: &str,
     body: &[u8],
 ) -> Told {
-    let shape: Option<Shape<'_>> = if content_type.contains("json") {
-        std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok())
-    } else {
-        None
+    // Anthropic `{"type":"error","error":{"type","message"}}`, Google and Microsoft
+    // `{"error":{"code","message","status"}}`, Amazon `{"message","__type"}`.
+    let names = ["type", "error", "message", "Message", "__type"];
+    let body = if content_type.contains("json") { body } else { b"{}" };
+    let body = std::str::from_utf8(body).unwrap_or_default().as_bytes();
+    let Ok(shape) = Object::read(body, &names) else {
+        return Told::Instead(failure(usual(status), ""));
     };
-    let shape = shape.unwrap_or_default();
-    let envelope = match &shape {
-        Shape {
-            kind: Some(kind),
-            error: Some(Inner { kind: Some(inner), message: Some(message) }),
-            ..
-        } if kind == "error" => Some((inner, message)),
-        _ => None,
-    };
-    if envelope.is_some() && provider.row.errors == Errors::Anthropic {
+    let (kind, inner) = wrong(&shape);
+    let envelope = shape.text("type").is_some_and(|kind| kind == "error")
+        && !kind.is_empty()
+        && !inner.is_empty();
+    if envelope && provider.row.errors == Errors::Anthropic {
         return Told::Unchanged;
     }
-    let status = shape.exception.as_deref().and_then(of_exception).unwrap_or_else(|| usual(status));
-    if let (Some((kind, message)), 400 | 413) = (envelope, status) {
-        let kind = known(kind).unwrap_or_else(|| kind_of(status));
-        let message = concealed(message, lane).into_owned();
+    let exception = shape.text("__type").and_then(|name| of_exception(&name));
+    let status = exception.unwrap_or_else(|| usual(status));
+    if envelope && matches!(status, 400 | 413) {
+        let kind = kind_of(status_of(&kind).unwrap_or(status));
+        let message = concealed(&inner, lane).into_owned();
         return Told::Instead(Failure { status, kind, message });
     }
-    let own = shape.message.or_else(|| shape.error.and_then(|inner| inner.message));
+    let own = shape.text("message").or_else(|| shape.text("Message")).unwrap_or(inner);
 
-    Told::Instead(failure(status, own.as_deref().unwrap_or_default()))
+    Told::Instead(failure(status, &own))
 }
 
 /// A failure of which the provider's own words are not told.
@@ -116,20 +99,27 @@ pub(super) fn of_event(kind: &str, message: &str, lane: &Lane) -> Failure {
 
 /// The error within Anthropic's stream, in its own words.
 pub(super) fn own_event(kind: &str, message: &str) -> Failure {
-    let status = match kind {
-        "invalid_request_error" => 400,
-        "authentication_error" => 401,
-        "billing_error" => 402,
-        "permission_error" => 403,
-        "not_found_error" => 404,
-        "request_too_large" => 413,
-        "rate_limit_error" => 429,
-        "timeout_error" => 504,
-        "overloaded_error" => 529,
-        _ => 500,
-    };
+    let status = status_of(kind).unwrap_or(500);
 
     Failure { status, kind: kind_of(status), message: message.to_owned() }
+}
+
+/// The status for Anthropic's word for an error.
+fn status_of(kind: &str) -> Option<u16> {
+    let known = [
+        ("invalid_request_error", 400),
+        ("authentication_error", 401),
+        ("billing_error", 402),
+        ("permission_error", 403),
+        ("not_found_error", 404),
+        ("request_too_large", 413),
+        ("rate_limit_error", 429),
+        ("api_error", 500),
+        ("timeout_error", 504),
+        ("overloaded_error", 529),
+    ];
+
+    known.iter().find(|(known, _)| *known == kind).map(|(_, status)| *status)
 }
 
 /// Statuses that the Messages API has another word for.
@@ -169,14 +159,6 @@ pub(super) fn of_exception(name: &str) -> Option<u16> {
     known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, status)| *status)
 }
 
-fn known(kind: &str) -> Option<ErrorType> {
-    use serde::de::IntoDeserializer;
-    use serde::de::value::Error;
-    let kind: serde::de::value::StrDeserializer<'_, Error> = kind.into_deserializer();
-
-    ErrorType::deserialize(kind).ok()
-}
-
 /// Is the prompt what is too long? In the words of Anthropic, Amazon, Google and Microsoft.
 fn too_long(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
@@ -191,16 +173,21 @@ fn too_long(text: &str) -> bool {
         "exceeds the maximum number of tokens",
     ];
 
-    words.iter().any(|words| text.contains(words))
+    words.iter().any(|words| has(&text, words))
+}
+
+/// Do these words stand there? In sentences; the searcher for long texts is larger than all of this.
+fn has(text: &str, words: &str) -> bool {
+    text.as_bytes().windows(words.len().max(1)).any(|window| window == words.as_bytes())
 }
 
 /// A provider's sentence without the words that tell of an account.
 fn concealed<'a>(text: &'a str, lane: &Lane) -> Cow<'a, str> {
     let tells = |word: &str| {
         let lower = word.to_ascii_lowercase();
-        TELLS.iter().any(|tell| lower.contains(tell))
+        TELLS.iter().any(|tell| has(&lower, tell))
             || account(word)
-            || own(lane).any(|own| word.contains(own))
+            || own(lane).any(|own| has(word, own))
     };
     let word = |byte: char| byte.is_whitespace() || "\"'`,;()[]{}<>".contains(byte);
     if !text.split(word).any(tells) {

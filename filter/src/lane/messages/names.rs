@@ -1,5 +1,6 @@
 //! The provider's name for a model, and texts with `{…}` in them.
 
+use super::table::lookup;
 use super::{Lane, Provider, unmappable};
 use crate::lane::dialect::Unmappable;
 use contract::model;
@@ -25,7 +26,7 @@ impl<'a> Words<'a> {
         let own = self.own.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
         let said = own.or_else(|| self.lane.params.get(name).map(String::as_str));
 
-        said.or_else(|| *self.provider.row.params.get(name)?)
+        said.or_else(|| lookup(self.provider.row.params, name)?)
     }
 
     /// The text with its words in; each is `written` in its own way.
@@ -62,8 +63,8 @@ pub(super) fn model(provider: &Provider, lane: &Lane, asked: &str) -> Result<Str
         .ok()
         .ok_or_else(|| unmappable(400, "the model's name is not one".to_owned()))?;
     let own = lane.models.get(&*normal).or_else(|| lane.models.get("*")).map(String::as_str);
-    let row = &provider.row;
-    let template = own.or_else(|| row.models.get(&*normal).copied()).or(row.others);
+    let row = provider.row;
+    let template = own.or_else(|| lookup(row.models, &normal)).or(row.others);
     let Some(template) = template else {
         return Err(unmappable(404, format!("this upstream has no model {normal}")));
     };

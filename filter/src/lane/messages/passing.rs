@@ -1,12 +1,11 @@
 //! Streams that are the Messages API's already: their bytes pass, event by event, and what is read
 //! of them is whether they fail and whether they end.
 
-use super::errors::{of_event, own_event};
+use super::errors::{of_event, own_event, wrong};
 use super::table::Errors;
 use super::{Lane, Provider};
 use crate::lane::dialect::{Failure, Stream, kind_of};
-use serde::Deserialize;
-use std::borrow::Cow;
+use crate::lane::edit::Object;
 
 /// Largest event, in bytes: an answer's largest block and more.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -30,22 +29,6 @@ enum Name {
     Stop,
     #[default]
     Other,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Data<'a> {
-    #[serde(borrow)]
-    error: Wrong<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Wrong<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
 }
 
 impl Reader {
@@ -90,10 +73,9 @@ impl Reader {
         let lines = self.event.split(|byte| *byte == b'\n');
         let data: Vec<u8> =
             lines.filter_map(|line| line.strip_prefix(b"data:")).flatten().copied().collect();
-        let Data { error: Wrong { kind, message } } = std::str::from_utf8(&data)
-            .ok()
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
+        let text = std::str::from_utf8(&data).unwrap_or_default();
+        let event = Object::read(text.as_bytes(), &["error"]).ok();
+        let (kind, message) = event.as_ref().map(wrong).unwrap_or_default();
 
         match self.errors {
             Errors::Anthropic => own_event(&kind, &message),

@@ -1,41 +1,35 @@
 //! What tells the providers apart: the rows of `contract/data/messages.json`.
 //!
-//! Read once when a lane starts. All texts are borrowed from the module itself, so that a header's
-//! or a beta's name can be handed on without a copy.
+//! `filter/build.rs` makes constants of them; a test compares these with the file.
 
 use super::Lane;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// The file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The day it was read off its sources.
     pub as_of: &'static str,
     /// Where it was read.
     pub source: &'static str,
     /// Members of a body that need a beta.
-    pub pairs: Vec<Pair>,
+    pub pairs: &'static [Pair],
     /// The providers.
-    pub providers: Vec<Row>,
+    pub providers: &'static [Row],
 }
 
 /// A member that a provider refuses without its beta: half a pair is a hard 400.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     /// The member of the body.
     pub member: &'static str,
     /// Betas of which one must go with it.
-    pub betas: Vec<&'static str>,
+    pub betas: &'static [&'static str],
     /// What becomes of it where its betas were left out.
     pub without: Without,
 }
 
 /// What becomes of a member whose beta a provider does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Without {
     /// It is left out too: the answer means the same without it.
     Remove,
@@ -44,8 +38,7 @@ pub enum Without {
 }
 
 /// One provider.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// What configurations call it.
     pub id: &'static str,
@@ -59,7 +52,7 @@ pub struct Row {
     pub credential: &'static str,
     /// What `{…}` may stand for in the row, with what it is where a lane says nothing; null: a lane
     /// must say it.
-    pub params: BTreeMap<&'static str, Option<&'static str>>,
+    pub params: &'static [(&'static str, Option<&'static str>)],
     /// Where calls go.
     pub paths: Paths,
     /// What changes in a body.
@@ -71,11 +64,11 @@ pub struct Row {
     /// What changes in the headers.
     pub headers: Headers,
     /// Normalised name → the provider's.
-    pub models: BTreeMap<&'static str, &'static str>,
+    pub models: &'static [(&'static str, &'static str)],
     /// The provider's name for any other; null: it has none.
     pub others: Option<&'static str>,
-    /// Largest body it takes, in bytes.
-    pub largest: usize,
+    /// Largest body it takes, in 1024 × 1024 bytes.
+    pub largest_mb: usize,
     /// How it streams.
     pub framing: Framing,
     /// Whose errors it gives.
@@ -83,14 +76,13 @@ pub struct Row {
     /// The header of an answer with the provider's id for it.
     pub request_id: &'static str,
     /// Headers of an answer that tell of the account, beside those withheld from everybody.
-    pub withheld: Vec<&'static str>,
+    pub withheld: &'static [&'static str],
     /// Beginnings of such headers.
-    pub withheld_prefix: Vec<&'static str>,
+    pub withheld_prefix: &'static [&'static str],
 }
 
 /// Paths, with `{…}` for parameters and the model.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// For an answer in one piece.
     pub messages: &'static str,
@@ -101,20 +93,18 @@ pub struct Paths {
 }
 
 /// Changes of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     /// Does the model stand in the body?
     pub model: Model,
     /// Members that are taken out.
-    pub remove: Vec<&'static str>,
+    pub remove: &'static [&'static str],
     /// The value of `anthropic_version`, where it stands in the body.
     pub anthropic_version: Option<&'static str>,
 }
 
 /// Where the model stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
     /// In the body, by the provider's name.
     Keep,
@@ -123,8 +113,7 @@ pub enum Model {
 }
 
 /// How tokens are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
     /// As the Messages API does.
     Same,
@@ -135,25 +124,22 @@ pub enum Count {
 }
 
 /// What becomes of `anthropic-beta`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Betas {
     /// Where they go.
     pub place: Place,
     /// What becomes of those in no list.
     pub unknown: Unknown,
     /// Those that are known to be taken.
-    #[serde(borrow)]
-    pub accepted: Vec<&'static str>,
+    pub accepted: &'static [&'static str],
     /// Those with another name here.
-    pub aliases: BTreeMap<&'static str, &'static str>,
+    pub aliases: &'static [(&'static str, &'static str)],
     /// Those for which the whole call would be refused.
-    pub rejected: Vec<&'static str>,
+    pub rejected: &'static [&'static str],
 }
 
 /// Where betas go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// They stay in the header.
     Header,
@@ -164,8 +150,7 @@ pub enum Place {
 }
 
 /// What becomes of a beta in no list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// It goes on.
     Pass,
@@ -174,19 +159,16 @@ pub enum Unknown {
 }
 
 /// Changes of the headers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
     /// Set to this, with `{…}` for parameters.
-    #[serde(borrow)]
-    pub set: BTreeMap<&'static str, &'static str>,
+    pub set: &'static [(&'static str, &'static str)],
     /// Taken away.
-    pub remove: Vec<&'static str>,
+    pub remove: &'static [&'static str],
 }
 
 /// How a provider streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// As the Messages API does.
     Sse,
@@ -195,8 +177,7 @@ pub enum Framing {
 }
 
 /// Whose errors a provider gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Errors {
     /// Anthropic's own: they pass.
     Anthropic,
@@ -204,32 +185,29 @@ pub enum Errors {
     Cloud,
 }
 
-impl Table {
-    /// The table that this build ships.
-    ///
-    /// # Errors
-    /// Only if the shipped file is broken, which a test rules out.
-    pub fn shipped() -> Result<Self, serde_json::Error> {
-        serde_json::from_str(include_str!("../../../../contract/data/messages.json"))
-    }
-}
+/// The table that this build ships.
+pub static TABLE: Table = include!(concat!(env!("OUT_DIR"), "/messages.rs"));
 
 /// A provider and what holds for all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Provider {
     /// Its row.
-    pub row: Row,
+    pub row: &'static Row,
     /// Members that need a beta.
-    pub pairs: Vec<Pair>,
+    pub pairs: &'static [Pair],
+}
+
+/// The value of a name in one of the table's maps.
+pub(super) fn lookup<T: Copy>(map: &[(&'static str, T)], name: &str) -> Option<T> {
+    map.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
 impl Provider {
     /// The provider of this id, if the shipped table has it.
     pub fn shipped(id: &str) -> Option<Self> {
-        let Table { pairs, providers, .. } = Table::shipped().ok()?;
-        let row = providers.into_iter().find(|row| row.id == id)?;
+        let row = TABLE.providers.iter().find(|row| row.id == id)?;
 
-        Some(Self { row, pairs })
+        Some(Self { row, pairs: TABLE.pairs })
     }
 
     /// Must a header of an answer be withheld from the client? To be asked beside
@@ -242,12 +220,12 @@ impl Provider {
     /// What a lane's configuration lacks or has too much, in words for who wrote it. To be asked
     /// when the lane starts.
     pub fn faults(&self, lane: &Lane) -> Vec<String> {
-        let known = &self.row.params;
+        let known = self.row.params;
         let lacks = known
             .iter()
-            .filter(|(name, default)| default.is_none() && !lane.params.contains_key(**name))
+            .filter(|(name, default)| default.is_none() && !lane.params.contains_key(*name))
             .map(|(name, _)| format!("{} needs the parameter {name}", self.row.id));
-        let unknown = lane.params.iter().filter(|(name, _)| !known.contains_key(name.as_str()));
+        let unknown = lane.params.iter().filter(|(name, _)| lookup(known, name).is_none());
         let unknown = unknown.map(|(name, _)| format!("{} knows no parameter {name}", self.row.id));
         let odd = lane.params.iter().filter(|(_, value)| !value.bytes().all(plain));
         let odd = odd.map(|(name, _)| format!("the parameter {name} has odd characters"));

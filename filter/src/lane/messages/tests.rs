@@ -1,6 +1,6 @@
 //! Golden cases in `cases/`: each has a sentence for a name, what goes in and what must come out.
 
-use super::table::{Errors, Table, Unknown};
+use super::table::{Errors, TABLE, Unknown};
 use super::*;
 
 use crate::lane::dialect::Failure;
