@@ -46,7 +46,9 @@ impl Reader {
 
     /// A line without its end.
     fn line(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        let line = self.event.get(self.line..).unwrap_or_default().trim_ascii_end();
+        let line = self.event.get(self.line..).unwrap_or_default();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         if let Some(name) = line.strip_prefix(b"event:") {
             self.name = match name.trim_ascii() {
                 b"error" => Name::Error,
