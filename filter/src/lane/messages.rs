@@ -56,8 +56,8 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
     let body = Object::read(ask.body, &looked_at)
         .ok()
         .ok_or_else(|| unmappable(400, "the body is not one JSON object".to_owned()))?;
-    let asked: String =
-        body.get("model").ok_or_else(|| unmappable(400, "the body has no model".to_owned()))?;
+    let asked =
+        body.text("model").ok_or_else(|| unmappable(400, "the body has no model".to_owned()))?;
     let model = names::model(provider, lane, &asked)?;
     let stream = ask.what == What::Messages && body.value("stream") == Some(b"true");
     let mut out = Outgoing { stream, ..Outgoing::default() };

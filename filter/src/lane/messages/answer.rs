@@ -19,9 +19,12 @@ pub fn body(
     match what {
         What::CountTokens if provider.row.count == Count::Bedrock => {
             let counted = Object::read(body, &["inputTokens"]).ok().ok_or_else(odd)?;
-            let input_tokens: u64 = counted.get("inputTokens").ok_or_else(odd)?;
+            let tokens = counted.value("inputTokens").ok_or_else(odd)?;
+            if !tokens.iter().all(u8::is_ascii_digit) {
+                return Err(odd());
+            }
 
-            Ok(Some(format!(r#"{{"input_tokens":{input_tokens}}}"#).into_bytes()))
+            Ok(Some([b"{\"input_tokens\":", tokens, b"}"].concat()))
         }
         What::Messages if provider.row.framing == Framing::AwsEventstream => model(body, asked),
         _ => Ok(None),

@@ -8,6 +8,7 @@ use super::table::Errors;
 use super::{Lane, Provider};
 use crate::lane::dialect::{Failure, kind_of};
 use crate::lane::edit::Object;
+use contract::model::normalise;
 use std::borrow::Cow;
 
 /// Shortest value of a parameter that is looked for in a text: a shorter one is in too many words.
@@ -62,7 +63,7 @@ pub fn error(
     let status = exception.unwrap_or_else(|| usual(status));
     if envelope && matches!(status, 400 | 413) {
         let kind = kind_of(status_of(&kind).unwrap_or(status));
-        let message = concealed(&inner, lane).into_owned();
+        let message = concealed(&inner, lane);
         return Told::Instead(Failure { status, kind, message });
     }
     let own = shape.text("message").or_else(|| shape.text("Message")).unwrap_or(inner);
@@ -92,7 +93,7 @@ pub(super) fn failure(status: u16, own: &str) -> Failure {
 pub(super) fn of_event(kind: &str, message: &str, lane: &Lane) -> Failure {
     let own = own_event(kind, message);
     match own.status {
-        400 | 413 => Failure { message: concealed(message, lane).into_owned(), ..own },
+        400 | 413 => Failure { message: concealed(message, lane), ..own },
         status => failure(status, message),
     }
 }
@@ -182,21 +183,11 @@ fn has(text: &str, words: &str) -> bool {
 }
 
 /// A provider's sentence without the words that tell of an account.
-fn concealed<'a>(text: &'a str, lane: &Lane) -> Cow<'a, str> {
-    let tells = |word: &str| {
-        let lower = word.to_ascii_lowercase();
-        TELLS.iter().any(|tell| has(&lower, tell))
-            || account(word)
-            || own(lane).any(|own| has(word, own))
-    };
-    let word = |byte: char| byte.is_whitespace() || "\"'`,;()[]{}<>".contains(byte);
-    if !text.split(word).any(tells) {
-        return Cow::Borrowed(text);
-    }
+fn concealed(text: &str, lane: &Lane) -> String {
     let mut out = String::with_capacity(text.len());
-    for piece in text.split_inclusive(word) {
-        let bare = piece.trim_end_matches(word);
-        if tells(bare) {
+    for piece in text.split_inclusive(separates) {
+        let bare = piece.strip_suffix(separates).unwrap_or(piece);
+        if tells(bare, lane) {
             out.push_str(WITHHELD);
             out.push_str(piece.strip_prefix(bare).unwrap_or_default());
         } else {
@@ -204,7 +195,27 @@ fn concealed<'a>(text: &'a str, lane: &Lane) -> Cow<'a, str> {
         }
     }
 
-    Cow::Owned(out)
+    out
+}
+
+/// What stands between words; no character of more than one byte.
+fn separates(sign: char) -> bool {
+    sign.is_ascii_whitespace() || "\"'`,;()[]{}<>".contains(sign)
+}
+
+fn tells(word: &str, lane: &Lane) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let own = |value: &String| value.len() >= SHORTEST && has(word, value);
+    // Of what the lane's configuration says, regions are no secret, and stand in other words.
+    let mut params = lane.params.iter().filter(|(name, _)| *name != "region" && *name != "prefix");
+
+    TELLS.iter().any(|tell| has(&lower, tell))
+        || account(word)
+        || params.any(|(_, value)| own(value))
+        || lane.models.iter().any(|(name, theirs)| {
+            // A name that anybody knows is no secret either.
+            normalise(theirs).ok().as_deref() != Some(name) && own(theirs)
+        })
 }
 
 /// What stands in words that tell of an account, in lower case.
@@ -223,13 +234,13 @@ const TELLS: [&str; 10] = [
 
 /// Does an account of Amazon's stand in it, or another number as long?
 fn account(word: &str) -> bool {
-    word.split(|sign: char| !sign.is_ascii_digit()).any(|digits| digits.len() >= 12)
-}
+    let mut digits = 0_u32;
+    for byte in word.bytes() {
+        digits = if byte.is_ascii_digit() { digits.saturating_add(1) } else { 0 };
+        if digits >= 12 {
+            return true;
+        }
+    }
 
-/// What this lane's own configuration says, which no provider's sentence needs to.
-fn own(lane: &Lane) -> impl Iterator<Item = &str> {
-    let params = lane.params.iter().filter(|(name, _)| *name != "region" && *name != "prefix");
-    let values = params.map(|(_, value)| value).chain(lane.models.values());
-
-    values.map(String::as_str).filter(|value| value.len() >= SHORTEST)
+    false
 }

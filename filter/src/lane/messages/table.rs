@@ -220,24 +220,30 @@ impl Provider {
     /// What a lane's configuration lacks or has too much, in words for who wrote it. To be asked
     /// when the lane starts.
     pub fn faults(&self, lane: &Lane) -> Vec<String> {
-        let known = self.row.params;
-        let lacks = known
-            .iter()
-            .filter(|(name, default)| default.is_none() && !lane.params.contains_key(*name))
-            .map(|(name, _)| format!("{} needs the parameter {name}", self.row.id));
-        let unknown = lane.params.iter().filter(|(name, _)| lookup(known, name).is_none());
-        let unknown = unknown.map(|(name, _)| format!("{} knows no parameter {name}", self.row.id));
-        let odd = lane.params.iter().filter(|(_, value)| !value.bytes().all(plain));
-        let odd = odd.map(|(name, _)| format!("the parameter {name} has odd characters"));
-        let names = lane.models.keys().filter(|name| {
-            *name != "*" && contract::model::normalise(name).ok().as_deref() != Some(name.as_str())
-        });
-        let names =
-            names.map(|name| format!("models are compared without date and prefix: {name}"));
-        let empty = lane.models.iter().filter(|(_, own)| !own.bytes().all(plain) || own.is_empty());
-        let empty = empty.map(|(name, _)| format!("the name for {name} is empty or odd"));
+        let Row { id, params, .. } = self.row;
+        let mut faults = Vec::new();
+        for (name, default) in *params {
+            if default.is_none() && !lane.params.contains_key(*name) {
+                faults.push(format!("{id} needs the parameter {name}"));
+            }
+        }
+        for (name, value) in &lane.params {
+            if lookup(params, name).is_none() {
+                faults.push(format!("{id} knows no parameter {name}"));
+            } else if !value.bytes().all(plain) {
+                faults.push(format!("the parameter {name} has odd characters"));
+            }
+        }
+        for (name, theirs) in &lane.models {
+            if name != "*" && contract::model::normalise(name).ok().as_deref() != Some(name) {
+                faults.push(format!("models are compared without date and prefix: {name}"));
+            }
+            if theirs.is_empty() || !theirs.bytes().all(plain) {
+                faults.push(format!("the name for {name} is empty or odd"));
+            }
+        }
 
-        lacks.chain(unknown).chain(odd).chain(names).chain(empty).collect()
+        faults
     }
 }
 
