@@ -7,8 +7,6 @@ use crate::lane::dialect::Failure;
 use crate::lane::eventstream::tests::{framed, texts};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod answers;
 mod errors;

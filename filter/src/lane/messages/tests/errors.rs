@@ -1,5 +1,7 @@
 use super::*;
 use crate::lane::messages::errors::{Told, error};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,8 @@ use super::table::{Framing, Without};
 use super::*;
 use contract::model::normalise;
 use serde_json::{Value, json};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Parameters that are enough for any row.
 fn lane(row: &table::Row) -> Lane {
