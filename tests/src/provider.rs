@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub mod script;
 pub mod model;
 pub mod seen;
+pub mod clouds;
 
 use seen::Seen;
 
