@@ -6,3 +6,4 @@
 //! None of it knows Envoy.
 
 pub mod dialect;
+pub mod openai;

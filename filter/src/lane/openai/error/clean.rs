@@ -1,0 +1,102 @@
+//! Takes out of a provider's sentence what is none of the reader's business: keys, accounts, resources, hosts and
+//! addresses. Rather a word too many than one too few.
+
+/// Longest sentence that is passed on, in characters.
+const LONGEST: usize = 1000;
+
+/// What stands where something was taken out.
+const HIDDEN: &str = "[hidden]";
+
+/// How words begin that name an account, a resource or a key.
+const BEGINNINGS: [&str; 15] = [
+    "sk-",
+    "gsk_",
+    "aiza",
+    "ya29.",
+    "org-",
+    "org_",
+    "proj_",
+    "proj-",
+    "acct_",
+    "arn:",
+    "projects/",
+    "/subscriptions",
+    "subscriptions/",
+    "resourcegroups/",
+    "organizations/",
+];
+
+/// How the names of hosts end.
+const ENDINGS: [&str; 12] = [
+    ".com",
+    ".net",
+    ".org",
+    ".ai",
+    ".io",
+    ".dev",
+    ".cloud",
+    ".local",
+    ".internal",
+    ".svc",
+    ".us",
+    ".eu",
+];
+
+/// A provider's sentence without what is hidden.
+pub(super) fn clean(message: &str) -> String {
+    let mut out = String::new();
+    let mut before = ["", ""];
+    let text: String = message.chars().take(LONGEST).collect();
+    for piece in text.split_inclusive(is_border) {
+        let word = piece.trim_end_matches(is_border);
+        let bare = word.trim_end_matches(['.', ':', '!', '?']);
+        let named = before == ["in", "organization"] && !bare.is_empty();
+        if named || is_hidden(bare) {
+            out.push_str(HIDDEN);
+            out.extend(piece.strip_prefix(bare));
+        } else {
+            out.extend(piece.chars().map(|sign| if sign.is_control() { ' ' } else { sign }));
+        }
+        if !bare.is_empty() {
+            before = [before[1], bare];
+        }
+    }
+
+    out
+}
+
+fn is_border(sign: char) -> bool {
+    sign.is_whitespace() || "\"'`,;()[]{}<>=|*".contains(sign)
+}
+
+fn is_hidden(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let long = |most: usize, kind: fn(char) -> bool| {
+        word.split(|sign| !kind(sign)).any(|run| run.len() >= most)
+    };
+    let host = lower.split(['/', ':']).next().unwrap_or_default();
+    let is_host = ENDINGS.iter().any(|ending| host.ends_with(ending) && host.len() > ending.len());
+    let is_address =
+        host.split('.').count() == 4 && host.split('.').all(|part| part.parse::<u8>().is_ok());
+    let has_digit = lower.bytes().any(|byte| byte.is_ascii_digit());
+
+    BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning) && lower.len() > beginning.len())
+        || lower.contains("://")
+        || lower.contains('@')
+        || lower.contains(":arn:")
+        || is_host
+        || is_address
+        // Numbers of accounts and projects; tokens are never counted in thousands of millions.
+        || long(10, |sign| sign.is_ascii_digit())
+        // Keys and ids that look like nothing else: a UUID, a hash.
+        || has_digit && long(20, |sign| sign.is_ascii_alphanumeric())
+        || has_digit && is_uuid(&lower)
+        || lower.contains("****")
+}
+
+fn is_uuid(word: &str) -> bool {
+    let lengths = word.split('-').map(str::len);
+
+    lengths.eq([8, 4, 4, 4, 12])
+        && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}

@@ -1,0 +1,222 @@
+//! JSON read by its members and written by hand.
+//!
+//! Every object is read into names and the text of its values, and a value is looked at only where it matters: what
+//! is long, as a prompt, a schema or an answer, is copied as it stands and never unescaped. One type for all objects
+//! also keeps the module small.
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// An object: names and the text of their values. Where a name stands twice, the last counts.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// A string, borrowed where nothing in it is escaped.
+#[derive(Debug)]
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Read)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// Reads an object; `None` for anything else.
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Its members in order.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(name, value)| (name.0.as_ref(), value.get()))
+    }
+
+    /// A value's text; `None` if it is absent or null.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().rev().find(|(known, _)| known.0 == name);
+        found.map(|(_, value)| value.get()).filter(|value| *value != "null")
+    }
+
+    /// A string's text with its quotes, as it stands.
+    pub(super) fn quoted(&self, name: &str) -> Option<&'a str> {
+        self.get(name).filter(|value| value.starts_with('"'))
+    }
+
+    /// A string.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.quoted(name).and_then(unquoted)
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Is it true?
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.get(name) == Some("true")
+    }
+
+    /// An object.
+    pub(super) fn object(&self, name: &str) -> Option<Object<'a>> {
+        self.get(name).and_then(Object::read)
+    }
+
+    /// An array of objects.
+    pub(super) fn objects(&self, name: &str) -> Option<Vec<Object<'a>>> {
+        self.get(name).and_then(objects)
+    }
+}
+
+/// An array of objects.
+pub(super) fn objects(text: &str) -> Option<Vec<Object<'_>>> {
+    serde_json::from_str(text).ok()
+}
+
+/// An array of anything.
+pub(super) fn values(text: &str) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(text).ok()
+}
+
+/// A string's characters.
+pub(super) fn unquoted(text: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Name<'_>>(text).ok().map(|name| name.0)
+}
+
+/// What stands between a string's quotes, escapes and all. Such texts put one behind the other are one such text.
+pub(super) fn between(quoted: &str) -> &str {
+    quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default()
+}
+
+/// Is it an object, and nothing behind it?
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// Appends a string, in quotes.
+pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    put_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Appends a string's characters, escaped (RFC 8259, §7).
+pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            0..0x20 => {
+                let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+                out.extend(b"\\u00");
+                out.extend([digit(byte >> 4), digit(byte & 15)]);
+            }
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// Appends one string of texts that stood between quotes.
+pub(super) fn put_joined(out: &mut Vec<u8>, texts: &[&str]) {
+    out.push(b'"');
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// Begins another item of an array.
+pub(super) fn item(out: &mut Vec<u8>) -> &mut Vec<u8> {
+    if out.last() != Some(&b'[') {
+        out.push(b',');
+    }
+    out
+}
+
+/// Writes members of one object, with the commas.
+pub(super) struct Members<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl<'o> Members<'o> {
+    /// Begins an object.
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    /// Writes a name; the value is the caller's to write. Names are ours: nothing in them is escaped.
+    pub(super) fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Writes a member whose value is JSON as it stands.
+    pub(super) fn raw(&mut self, name: &str, json: &str) {
+        self.name(name).extend_from_slice(json.as_bytes());
+    }
+
+    /// Writes a member whose value is a string.
+    pub(super) fn string(&mut self, name: &str, text: &str) {
+        put_string(self.name(name), text);
+    }
+
+    /// Writes a number, or null where there is none.
+    pub(super) fn number(&mut self, name: &str, number: Option<u64>) {
+        match number {
+            Some(number) => self.raw(name, &number.to_string()),
+            None => self.raw(name, "null"),
+        }
+    }
+
+    /// Ends the object; what comes behind it is the caller's.
+    pub(super) fn end(self) -> &'o mut Vec<u8> {
+        self.out.push(b'}');
+        self.out
+    }
+}
