@@ -30,6 +30,25 @@ const REMOVE: [&str; 13] = [
     "x-stainless-timeout",
 ];
 
+/// Members of turns and blocks that are looked at; a signature goes where its thinking goes.
+const SAID: [&str; 15] = [
+    "role",
+    "type",
+    "text",
+    "source",
+    "title",
+    "context",
+    "id",
+    "name",
+    "input",
+    "tool_use_id",
+    "content",
+    "is_error",
+    "thinking",
+    "signature",
+    "data",
+];
+
 /// Says a call in the provider's words.
 ///
 /// # Errors
@@ -111,13 +130,15 @@ impl Say<'_> {
         Ok(())
     }
 
-    /// What stands beside a block's content.
+    /// What stands in a turn or a block beside what is said of it.
     fn beside_block(&mut self, block: &Object<'_>) {
-        if block.get("cache_control").is_some() {
-            self.drop(dropped::CACHE_CONTROL);
-        }
-        if block.get("citations").is_some_and(|citations| citations != "[]") {
-            self.drop(dropped::CITATIONS);
+        for (name, value) in block.members() {
+            match name {
+                _ if matches!(value, "null" | "[]") || SAID.contains(&name) => {}
+                "cache_control" => self.drop(dropped::CACHE_CONTROL),
+                "citations" => self.drop(dropped::CITATIONS),
+                _ => self.drop(dropped::UNKNOWN),
+            }
         }
     }
 }

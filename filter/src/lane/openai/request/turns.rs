@@ -35,6 +35,7 @@ impl Say<'_> {
         let turns = body.objects("messages").ok_or_else(|| bad("messages: a list is needed"))?;
         let mut answers = true;
         for turn in &turns {
+            self.beside_block(turn);
             let role = turn.text("role");
             let content = turn.get("content").ok_or_else(|| bad("messages: no content"))?;
             answers = role.as_deref() != Some("assistant");
