@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub mod script;
 pub mod model;
 pub mod seen;
+pub mod openai;
 
 use seen::Seen;
 
@@ -45,6 +46,8 @@ pub struct Provider {
 #[derive(Debug, Default)]
 struct Notes {
     key: String,
+    /// Does it speak chat completions instead of the Messages API?
+    completes: bool,
     seen: Mutex<Vec<Seen>>,
     violations: Mutex<Vec<String>>,
     unborn: AtomicUsize,
@@ -61,9 +64,16 @@ impl Provider {
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
+        Self::speaking(listen, Notes { key: key.to_owned(), ..Notes::default() }, tls).await
+    }
+
+    async fn speaking(
+        listen: SocketAddr,
+        notes: Notes,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(listen).await.context("the provider's port")?;
-        let notes = Arc::new(Notes { key: key.to_owned(), ..Notes::default() });
-        let provider = Self { address: listener.local_addr()?, notes };
+        let provider = Self { address: listener.local_addr()?, notes: Arc::new(notes) };
         tokio::spawn(provider.clone().serve(listener, tls.map(TlsAcceptor::from)));
 
         Ok(provider)
@@ -127,7 +137,12 @@ impl Provider {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
         let seen = Seen::read(request).await;
-        let violations = seen.violations(&self.notes.key);
+        let completes = self.notes.completes;
+        let violations = if completes {
+            openai::violations(&seen, &self.notes.key)
+        } else {
+            seen.violations(&self.notes.key)
+        };
         let script = seen.script.clone().unwrap_or_else(Script::new);
         let attempts = {
             let mut all = locked(&self.notes.seen);
@@ -149,7 +164,7 @@ impl Provider {
             _ => {}
         }
 
-        Ok(scripted(&seen, &script))
+        Ok(if completes { openai::scripted(&seen, &script) } else { scripted(&seen, &script) })
     }
 }
 

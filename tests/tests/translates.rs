@@ -33,9 +33,8 @@ fn translated(chunks: &Value) -> String {
 }
 
 fn native(events: &Value) -> String {
-    let event = |event: &Value| {
-        format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
-    };
+    let event =
+        |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
 
     events.as_array().unwrap().iter().map(event).collect()
 }
