@@ -21,6 +21,7 @@ pub use stream::Reader;
 use crate::lane::dialect::{Failure, kind_of};
 
 /// The provider's answer is none.
+#[inline(never)]
 fn broken(message: &str) -> Failure {
     Failure { status: 502, kind: kind_of(502), message: message.to_owned() }
 }

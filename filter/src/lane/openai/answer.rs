@@ -1,8 +1,6 @@
 //! A whole completion, said as a message.
 
-use super::json::{
-    Members, Object, between, is_object, item, objects, put_joined, put_string, unquoted,
-};
+use super::json::{Members, Object, between, item, objects, put_joined, put_string, unquoted};
 use super::usage::Usage;
 use super::{broken, error};
 use crate::lane::dialect::Failure;
@@ -83,7 +81,7 @@ fn input(given: Option<&str>) -> Cow<'_, str> {
     let given = given.unwrap_or_default();
     let text = if given.starts_with('"') { unquoted(given) } else { Some(given.into()) };
 
-    text.filter(|text| is_object(text)).unwrap_or(Cow::Borrowed("{}"))
+    text.filter(|text| Object::read(text).is_some()).unwrap_or(Cow::Borrowed("{}"))
 }
 
 /// Thinking, which has two names; who says it under both says it once.

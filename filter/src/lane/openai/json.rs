@@ -2,7 +2,7 @@
 //!
 //! Every object is read into names and the text of its values, and a value is looked at only where it matters: what
 //! is long, as a prompt, a schema or an answer, is copied as it stands and never unescaped. One type for all objects
-//! also keeps the module small.
+//! also keeps the module small, and so does that nothing here is put into its callers: there are a hundred of them.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -58,6 +58,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 impl<'a> Object<'a> {
     /// Reads an object; `None` for anything else.
+    #[inline(never)]
     pub(super) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -68,68 +69,87 @@ impl<'a> Object<'a> {
     }
 
     /// A value's text; `None` if it is absent or null.
+    #[inline(never)]
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().rev().find(|(known, _)| known.0 == name);
         found.map(|(_, value)| value.get()).filter(|value| *value != "null")
     }
 
     /// A string's text with its quotes, as it stands.
+    #[inline(never)]
     pub(super) fn quoted(&self, name: &str) -> Option<&'a str> {
         self.get(name).filter(|value| value.starts_with('"'))
     }
 
     /// A string.
+    #[inline(never)]
     pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.quoted(name).and_then(unquoted)
     }
 
     /// A whole number.
+    #[inline(never)]
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
 
     /// Is it true?
+    #[inline(never)]
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }
 
     /// An object.
+    #[inline(never)]
     pub(super) fn object(&self, name: &str) -> Option<Object<'a>> {
         self.get(name).and_then(Object::read)
     }
 
     /// An array of objects.
+    #[inline(never)]
     pub(super) fn objects(&self, name: &str) -> Option<Vec<Object<'a>>> {
         self.get(name).and_then(objects)
     }
 }
 
 /// An array of objects.
+#[inline(never)]
 pub(super) fn objects(text: &str) -> Option<Vec<Object<'_>>> {
     serde_json::from_str(text).ok()
 }
 
-/// An array of anything.
-pub(super) fn values(text: &str) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(text).ok()
+/// How many values an array has.
+#[inline(never)]
+pub(super) fn count(array: &str) -> usize {
+    let (mut commas, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in array.bytes() {
+        match byte {
+            _ if std::mem::take(&mut escaped) => {}
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' if !in_string => commas = commas.saturating_add(1),
+            _ => {}
+        }
+    }
+    let is_empty = array.trim_matches(['[', ']']).trim_ascii().is_empty();
+
+    if is_empty { 0 } else { commas.saturating_add(1) }
 }
 
 /// A string's characters.
+#[inline(never)]
 pub(super) fn unquoted(text: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Name<'_>>(text).ok().map(|name| name.0)
 }
 
 /// What stands between a string's quotes, escapes and all. Such texts put one behind the other are one such text.
+#[inline(never)]
 pub(super) fn between(quoted: &str) -> &str {
     quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default()
 }
 
-/// Is it an object, and nothing behind it?
-pub(super) fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
-}
-
 /// Appends a string, in quotes.
+#[inline(never)]
 pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     put_escaped(out, text);
@@ -137,6 +157,7 @@ pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a string's characters, escaped (RFC 8259, §7).
+#[inline(never)]
 pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     for byte in text.bytes() {
@@ -156,6 +177,7 @@ pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends one string of texts that stood between quotes.
+#[inline(never)]
 pub(super) fn put_joined(out: &mut Vec<u8>, texts: &[&str]) {
     out.push(b'"');
     for text in texts {
@@ -165,6 +187,7 @@ pub(super) fn put_joined(out: &mut Vec<u8>, texts: &[&str]) {
 }
 
 /// Begins another item of an array.
+#[inline(never)]
 pub(super) fn item(out: &mut Vec<u8>) -> &mut Vec<u8> {
     if out.last() != Some(&b'[') {
         out.push(b',');
@@ -180,12 +203,14 @@ pub(super) struct Members<'o> {
 
 impl<'o> Members<'o> {
     /// Begins an object.
+    #[inline(never)]
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, first: true }
     }
 
     /// Writes a name; the value is the caller's to write. Names are ours: nothing in them is escaped.
+    #[inline(never)]
     pub(super) fn name(&mut self, name: &str) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
@@ -197,16 +222,19 @@ impl<'o> Members<'o> {
     }
 
     /// Writes a member whose value is JSON as it stands.
+    #[inline(never)]
     pub(super) fn raw(&mut self, name: &str, json: &str) {
         self.name(name).extend_from_slice(json.as_bytes());
     }
 
     /// Writes a member whose value is a string.
+    #[inline(never)]
     pub(super) fn string(&mut self, name: &str, text: &str) {
         put_string(self.name(name), text);
     }
 
     /// Writes a number, or null where there is none.
+    #[inline(never)]
     pub(super) fn number(&mut self, name: &str, number: Option<u64>) {
         match number {
             Some(number) => self.raw(name, &number.to_string()),
@@ -215,6 +243,7 @@ impl<'o> Members<'o> {
     }
 
     /// Ends the object; what comes behind it is the caller's.
+    #[inline(never)]
     pub(super) fn end(self) -> &'o mut Vec<u8> {
         self.out.push(b'}');
         self.out

@@ -1,12 +1,12 @@
 //! One row of the table of differences between the providers of chat completions: `contract/data/openai.json`.
 
+use super::json::{Object, objects};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How one provider's chat completions differ from another's.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one thing that a provider understands or not"
@@ -17,67 +17,79 @@ pub struct Provider {
     /// The path: `{base}` is the lane's `base_path`, `{model}` the provider's name for the model.
     pub path: String,
     /// The path where the lane has an `api_version`, which is `{api_version}` there.
-    #[serde(default)]
     pub path_versioned: Option<String>,
     /// The name of the bound on the answer: `max_completion_tokens` or the older `max_tokens`.
     pub limit: String,
     /// Is `stream_options.include_usage` understood? Without it a stream has no usage.
-    #[serde(default)]
     pub include_usage: bool,
     /// What `reasoning_effort` may be, weakest first; empty where it is not understood.
-    #[serde(default)]
     pub efforts: Vec<String>,
     /// The member of an assistant's message that takes its earlier thinking back, if one does.
-    #[serde(default)]
     pub thinking: Option<String>,
     /// Does it fetch images by URL?
-    #[serde(default)]
     pub image_urls: bool,
     /// Does it read PDF (a part of type `file`)?
-    #[serde(default)]
     pub documents: bool,
     /// Is `tool_choice` understood?
-    #[serde(default)]
     pub tool_choice: bool,
     /// Is `parallel_tool_calls` understood?
-    #[serde(default)]
     pub parallel_tool_calls: bool,
     /// Is `strict` of a function and of a schema understood?
-    #[serde(default)]
     pub strict: bool,
     /// Is `top_k` understood?
-    #[serde(default)]
     pub top_k: bool,
     /// How many stop sequences it takes; any number where it is not said.
-    #[serde(default)]
     pub stops: Option<usize>,
     /// Longest name of a tool, bytes; any length where it is not said.
-    #[serde(default)]
     pub longest_tool_name: Option<usize>,
     /// The role that instructions have: `developer` or `system`.
     pub system_role: String,
     /// Members, as an object, for the first call in an assistant's message that it wants there and that no client
     /// has: Gemini 3 refuses calls without its signature, and takes this word for one it did not write.
-    #[serde(default)]
-    pub call_extra: Option<Box<RawValue>>,
+    pub call_extra: Option<String>,
 }
 
 impl Provider {
     /// The row with this id; `None` if the table has none.
     pub fn shipped(id: &str) -> Option<Self> {
-        shipped().into_iter().find(|row| row.id == id)
+        let rows = shipped();
+        let row = rows.iter().find(|row| row.text("id").as_deref() == Some(id));
+
+        row.map(Self::read)
+    }
+
+    fn read(row: &Object<'_>) -> Self {
+        let text = |name| row.text(name).map(Cow::into_owned);
+        let number = |name| row.number(name).and_then(|number| number.try_into().ok());
+        let efforts = row.text("efforts").unwrap_or_default();
+
+        Self {
+            id: text("id").unwrap_or_default(),
+            path: text("path").unwrap_or_default(),
+            path_versioned: text("path_versioned"),
+            limit: text("limit").unwrap_or_default(),
+            include_usage: row.is_true("include_usage"),
+            efforts: efforts.split_ascii_whitespace().map(str::to_owned).collect(),
+            thinking: text("thinking"),
+            image_urls: row.is_true("image_urls"),
+            documents: row.is_true("documents"),
+            tool_choice: row.is_true("tool_choice"),
+            parallel_tool_calls: row.is_true("parallel_tool_calls"),
+            strict: row.is_true("strict"),
+            top_k: row.is_true("top_k"),
+            stops: number("stops"),
+            longest_tool_name: number("longest_tool_name"),
+            system_role: text("system_role").unwrap_or_default(),
+            call_extra: row.get("call_extra").map(str::to_owned),
+        }
     }
 }
 
-/// The table.
-pub(super) fn shipped() -> Vec<Provider> {
-    #[derive(Deserialize)]
-    struct File {
-        providers: Vec<Provider>,
-    }
+/// The table's rows.
+pub(super) fn shipped() -> Vec<Object<'static>> {
     let text = include_str!("../../../../contract/data/openai.json");
 
-    serde_json::from_str(text).map_or_else(|_| Vec::new(), |file: File| file.providers)
+    Object::read(text).and_then(|file| file.get("providers").and_then(objects)).unwrap_or_default()
 }
 
 /// What an operator says of one lane.

@@ -55,13 +55,14 @@ const SAID: [&str; 15] = [
 /// If it has no words for something without which the answer would be another.
 pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, Unmappable> {
     if ask.what == What::CountTokens {
-        return Err(unmappable(501, "this provider does not count tokens"));
+        return Err(unmappable(501, &["this provider does not count tokens"]));
     }
     let body = str::from_utf8(ask.body).ok().and_then(Object::read);
     let body = body.ok_or_else(|| bad("the body is not a JSON object"))?;
     let asked = body.text("model").ok_or_else(|| bad("model: a name is needed"))?;
     let Some(model) = lane.model(&asked) else {
-        return Err(unmappable(404, format!("model: {} is not served here", clipped(&asked))));
+        let no = bad_name("model: ", &asked, " is not served here");
+        return Err(Unmappable { status: 404, kind: kind_of(404), ..no });
     };
     let stream = body.is_true("stream");
 
@@ -101,6 +102,7 @@ struct Say<'a> {
 
 impl Say<'_> {
     /// Something is left out.
+    #[inline(never)]
     fn drop(&mut self, line: &'static str) {
         if !self.dropped.contains(&line) {
             self.dropped.push(line);
@@ -114,7 +116,7 @@ impl Say<'_> {
                 continue;
             }
             if table::REFUSED.contains(&name) {
-                return Err(bad(format!("{name}: this provider has nothing of the kind")));
+                return Err(bad_name("", name, ": this provider has nothing of the kind"));
             }
             self.drop(match name {
                 "output_format" => continue,
@@ -143,16 +145,21 @@ impl Say<'_> {
     }
 }
 
-fn unmappable(status: u16, message: impl Into<String>) -> Unmappable {
-    Unmappable { status, kind: kind_of(status), message: message.into() }
+#[inline(never)]
+fn unmappable(status: u16, message: &[&str]) -> Unmappable {
+    Unmappable { status, kind: kind_of(status), message: message.concat() }
 }
 
 /// What the caller can mend.
-fn bad(message: impl Into<String>) -> Unmappable {
-    unmappable(400, message)
+#[inline(never)]
+fn bad(message: &str) -> Unmappable {
+    unmappable(400, &[message])
 }
 
-/// A name from outside, for a sentence.
-fn clipped(name: &str) -> String {
-    name.chars().filter(|sign| !sign.is_control()).take(80).collect()
+/// What the caller can mend, with a name from outside.
+#[inline(never)]
+fn bad_name(before: &str, name: &str, behind: &str) -> Unmappable {
+    let name: String = name.chars().filter(|sign| !sign.is_control()).take(80).collect();
+
+    unmappable(400, &[before, &name, behind])
 }

@@ -71,8 +71,12 @@ fn is_border(sign: char) -> bool {
 
 fn is_hidden(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    let long = |most: usize, kind: fn(char) -> bool| {
-        word.split(|sign| !kind(sign)).any(|run| run.len() >= most)
+    let long = |most: usize, kind: fn(&u8) -> bool| {
+        let mut run = 0_usize;
+        word.bytes().any(|byte| {
+            run = if kind(&byte) { run.saturating_add(1) } else { 0 };
+            run >= most
+        })
     };
     let host = lower.split(['/', ':']).next().unwrap_or_default();
     let is_host = ENDINGS.iter().any(|ending| host.ends_with(ending) && host.len() > ending.len());
@@ -87,9 +91,9 @@ fn is_hidden(word: &str) -> bool {
         || is_host
         || is_address
         // Numbers of accounts and projects; tokens are never counted in thousands of millions.
-        || long(10, |sign| sign.is_ascii_digit())
+        || long(10, u8::is_ascii_digit)
         // Keys and ids that look like nothing else: a UUID, a hash.
-        || has_digit && long(20, |sign| sign.is_ascii_alphanumeric())
+        || has_digit && long(20, u8::is_ascii_alphanumeric)
         || has_digit && is_uuid(&lower)
         || lower.contains("****")
 }

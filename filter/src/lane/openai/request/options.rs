@@ -1,8 +1,8 @@
 //! Bounds, sampling, how hard to think, and the form of the answer.
 
-use super::{Say, bad};
+use super::{Say, bad, bad_name};
 use crate::lane::dialect::Unmappable;
-use crate::lane::openai::json::{Members, Object, values};
+use crate::lane::openai::json::{Members, Object, count};
 use crate::lane::openai::table::dropped;
 
 /// Words for effort, weakest first.
@@ -20,11 +20,12 @@ impl Say<'_> {
         }
         self.sampling(body, members);
         if let Some(stops) = body.get("stop_sequences") {
-            let count = values(stops).map_or(0, |stops| stops.len());
-            if let Some(most) = self.provider.stops.filter(|most| count > *most) {
-                return Err(bad(format!("stop_sequences: this provider takes at most {most}")));
+            let many = count(stops);
+            if let Some(most) = self.provider.stops.filter(|most| many > *most) {
+                let most = most.to_string();
+                return Err(bad_name("stop_sequences: this provider takes at most ", &most, ""));
             }
-            if count > 0 {
+            if many > 0 {
                 members.raw("stop", stops);
             }
         }

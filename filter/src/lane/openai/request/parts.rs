@@ -1,6 +1,6 @@
 //! What a user's message is made of.
 
-use super::{Say, bad, clipped};
+use super::{Say, bad, bad_name};
 use crate::lane::dialect::Unmappable;
 use crate::lane::openai::json::{Members, Object, between, item, put_escaped, put_joined};
 
@@ -49,7 +49,7 @@ impl Say<'_> {
             }),
             Some("url") if self.provider.image_urls => Ok(Part::ImageUrl(member(&source, "url")?)),
             Some("url") => Err(bad("image: this provider takes no URLs; send the image itself")),
-            other => Err(no_source("image", other)),
+            other => Err(no_source("image: ", other)),
         }
     }
 
@@ -87,7 +87,7 @@ impl Say<'_> {
                     }
                 }
             }
-            other => return Err(no_source("document", other)),
+            other => return Err(no_source("document: ", other)),
         }
 
         Ok(())
@@ -100,13 +100,14 @@ pub(super) fn text<'a>(block: &Object<'a>) -> Result<&'a str, Unmappable> {
 }
 
 /// A string that a block must have.
+#[inline(never)]
 pub(super) fn member<'a>(block: &Object<'a>, name: &str) -> Result<&'a str, Unmappable> {
-    block.quoted(name).map(between).ok_or_else(|| bad(format!("messages: {name} is not a string")))
+    block.quoted(name).map(between).ok_or_else(|| bad_name("messages: ", name, " is not a string"))
 }
 
 /// A kind of block that has no words.
 pub(super) fn unknown(kind: &str) -> Unmappable {
-    bad(format!("messages: this provider has no blocks of type {}", clipped(kind)))
+    bad_name("messages: this provider has no blocks of type ", kind, "")
 }
 
 fn source<'a>(block: &Object<'a>) -> Result<Object<'a>, Unmappable> {
@@ -114,9 +115,7 @@ fn source<'a>(block: &Object<'a>) -> Result<Object<'a>, Unmappable> {
 }
 
 fn no_source(what: &str, kind: Option<&str>) -> Unmappable {
-    let kind = clipped(kind.unwrap_or("?"));
-
-    bad(format!("{what}: this provider has no sources of type {kind}"))
+    bad_name(what, kind.unwrap_or("?"), " is no source that this provider knows")
 }
 
 /// Writes parts as a message's content: a string where all of them are text, as every server takes it.

@@ -1,6 +1,6 @@
 //! Tools, and which of them may be called.
 
-use super::{Say, bad, clipped};
+use super::{Say, bad, bad_name};
 use crate::lane::dialect::Unmappable;
 use crate::lane::openai::json::{Members, Object, between, item, objects, put_string};
 use crate::lane::openai::table::dropped;
@@ -46,14 +46,13 @@ impl Say<'_> {
                 return Ok(());
             }
             Some(kind) => {
-                let kind = clipped(kind);
-                return Err(bad(format!("tools: this provider has no tools of type {kind}")));
+                return Err(bad_name("tools: this provider has no tools of type ", kind, ""));
             }
         }
         let name = tool.quoted("name").ok_or_else(|| bad("tools: a tool has no name"))?;
         if self.provider.longest_tool_name.is_some_and(|most| between(name).len() > most) {
-            let name = clipped(between(name));
-            return Err(bad(format!("tools: the name {name} is too long for this provider")));
+            let name = between(name);
+            return Err(bad_name("tools: the name ", name, " is too long for this provider"));
         }
         for (member, value) in tool.members() {
             match member {
@@ -101,9 +100,7 @@ impl Say<'_> {
                 out.extend(b"}}");
                 String::from_utf8(out).ok()
             }
-            Some(other) => {
-                return Err(bad(format!("tool_choice: there is no type {}", clipped(other))));
-            }
+            Some(other) => return Err(bad_name("tool_choice: there is no type ", other, "")),
         };
         match word {
             Some(word) if self.provider.tool_choice => members.raw("tool_choice", &word),

@@ -1,7 +1,7 @@
 //! The conversation.
 
 use super::parts::{self, Part, member, unknown};
-use super::{Say, bad, clipped};
+use super::{Say, bad, bad_name};
 use crate::lane::dialect::Unmappable;
 use crate::lane::openai::json::{Members, Object, between, item, objects, put_joined, put_string};
 use crate::lane::openai::table::dropped;
@@ -44,8 +44,8 @@ impl Say<'_> {
                 Some("assistant") => self.assistant(content, out)?,
                 Some("system") => self.system(content, out)?,
                 other => {
-                    let role = clipped(other.unwrap_or("?"));
-                    return Err(bad(format!("messages: there is no role {role}")));
+                    let role = other.unwrap_or("?");
+                    return Err(bad_name("messages: there is no role ", role, ""));
                 }
             }
         }
@@ -78,7 +78,7 @@ impl Say<'_> {
         }
         if parts.iter().any(|part| matches!(part, Part::Text(text) if !text.is_empty())) {
             let role = self.provider.system_role.as_str();
-            message(out, role, |members| parts::put(members.name("content"), &parts));
+            message(out, role, &mut |members| parts::put(members.name("content"), &parts));
         }
 
         Ok(())
@@ -86,7 +86,7 @@ impl Say<'_> {
 
     fn user(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), Unmappable> {
         if content.starts_with('"') {
-            message(out, "user", |members| members.raw("content", content));
+            message(out, "user", &mut |members| members.raw("content", content));
             return Ok(());
         }
         let blocks = objects(content).ok_or_else(|| bad("messages: content is no list"))?;
@@ -100,7 +100,7 @@ impl Say<'_> {
             self.part(block, &mut parts)?;
         }
         if !parts.is_empty() {
-            message(out, "user", |members| parts::put(members.name("content"), &parts));
+            message(out, "user", &mut |members| parts::put(members.name("content"), &parts));
         }
 
         Ok(())
@@ -132,10 +132,10 @@ impl Say<'_> {
         let (texts, pictures): (Vec<_>, Vec<_>) =
             parts.into_iter().partition(|part| matches!(part, Part::Text(_) | Part::Note(_)));
         if !pictures.is_empty() {
-            later.push(Part::Note(format!("The tool's result {} holds this:", clipped(id))));
+            later.push(Part::Note(["The tool's result ", id, " holds this:"].concat()));
             later.extend(pictures);
         }
-        message(out, "tool", |members| {
+        message(out, "tool", &mut |members| {
             put_joined(members.name("tool_call_id"), &[id]);
             parts::put(members.name("content"), &texts);
         });
@@ -145,7 +145,7 @@ impl Say<'_> {
 
     fn assistant(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), Unmappable> {
         if content.starts_with('"') {
-            message(out, "assistant", |members| members.raw("content", content));
+            message(out, "assistant", &mut |members| members.raw("content", content));
             return Ok(());
         }
         let mut turn = Turn::default();
@@ -162,7 +162,7 @@ impl Say<'_> {
             }
         }
         let mut failed = None;
-        message(out, "assistant", |members| {
+        message(out, "assistant", &mut |members| {
             if turn.texts.is_empty() && !turn.calls.is_empty() {
                 members.raw("content", "null");
             } else {
@@ -181,7 +181,7 @@ impl Say<'_> {
 
     fn calls(&self, calls: &[Object<'_>], out: &mut Vec<u8>) -> Result<(), Unmappable> {
         out.push(b'[');
-        let mut extra = self.provider.call_extra.as_ref().map(|extra| extra.get());
+        let mut extra = self.provider.call_extra.as_deref();
         for call in calls {
             let (id, name) = (member(call, "id")?, member(call, "name")?);
             let mut members = Members::begin(item(out));
@@ -203,7 +203,7 @@ impl Say<'_> {
 }
 
 /// Writes a message of this role; the rest is the caller's.
-fn message(out: &mut Vec<u8>, role: &str, rest: impl FnOnce(&mut Members<'_>)) {
+fn message(out: &mut Vec<u8>, role: &str, rest: &mut dyn FnMut(&mut Members<'_>)) {
     let out = item(out);
     let mut members = Members::begin(out);
     members.string("role", role);

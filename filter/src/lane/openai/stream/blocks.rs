@@ -213,6 +213,7 @@ impl Blocks {
     }
 
     /// Begins the next call's block; `false` if its name is not known.
+    #[inline(never)]
     fn begin_call(&mut self, out: &mut Vec<u8>) -> bool {
         let place = self.begun;
         if self.calls.get(place).is_none_or(|told| told.name.is_empty()) {
@@ -241,6 +242,7 @@ impl Blocks {
     }
 
     /// Has a block of text or thinking open.
+    #[inline(never)]
     fn turn_to(&mut self, kind: Open, out: &mut Vec<u8>) {
         if self.open == Some(kind) {
             return;
@@ -257,6 +259,7 @@ impl Blocks {
         self.open = Some(kind);
     }
 
+    #[inline(never)]
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.open.take().is_some() {
             let mut event = event(out, "content_block_stop");
@@ -300,6 +303,7 @@ impl Balance {
 }
 
 /// Begins an event; [`close`] ends it.
+#[inline(never)]
 pub(super) fn event<'o>(out: &'o mut Vec<u8>, kind: &str) -> Members<'o> {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(kind.as_bytes());
@@ -311,11 +315,13 @@ pub(super) fn event<'o>(out: &'o mut Vec<u8>, kind: &str) -> Members<'o> {
 }
 
 /// Ends an event.
+#[inline(never)]
 pub(super) fn close(event: Members<'_>) {
     event.end().extend_from_slice(b"\n\n");
 }
 
 /// More of the open block. `text` stands as it does between quotes.
+#[inline(never)]
 fn delta(out: &mut Vec<u8>, index: u64, kind: &str, member: &str, text: &[u8]) {
     let mut event = event(out, "content_block_delta");
     event.number("index", Some(index));
