@@ -1,10 +1,9 @@
 //! A whole completion, said as a message.
 
-use super::json::{Members, Object, between, item, objects, put_joined, put_string, unquoted};
+use super::json::{Members, Object, between, is_object, item, objects, put_joined, unquoted};
 use super::usage::Usage;
 use super::{broken, error};
 use crate::lane::dialect::Failure;
-use std::borrow::Cow;
 
 /// Says a completion as a message. `model` is the client's name for the model.
 ///
@@ -19,7 +18,7 @@ pub fn answer(body: &[u8], model: &str) -> Result<Vec<u8>, Failure> {
     let choices = body.objects("choices").unwrap_or_default();
     let choice = choices.first().ok_or_else(|| broken("the provider's answer has no choice"))?;
     let message = choice.object("message").unwrap_or_default();
-    let id = message_id(body.text("id").as_deref());
+    let id = message_id(body.word("id"));
 
     let mut out = Vec::new();
     let mut members = Members::begin(&mut out);
@@ -65,7 +64,7 @@ fn content(message: &Object<'_>, id: &str, out: &mut Vec<u8>) -> Result<(bool, b
         let name = name.ok_or_else(|| broken("the provider calls a tool without a name"))?;
         let mut block = Members::begin(item(out));
         block.raw("type", "\"tool_use\"");
-        block.string("id", &ids.next(call.id.as_deref()));
+        block.string("id", &ids.next(call.id));
         block.raw("name", name);
         let given = function.and_then(|function| function.get("arguments"));
         block.raw("input", &input(given));
@@ -77,11 +76,11 @@ fn content(message: &Object<'_>, id: &str, out: &mut Vec<u8>) -> Result<(bool, b
 }
 
 /// The arguments as an object; an empty one where they are none.
-fn input(given: Option<&str>) -> Cow<'_, str> {
+fn input(given: Option<&str>) -> String {
     let given = given.unwrap_or_default();
-    let text = if given.starts_with('"') { unquoted(given) } else { Some(given.into()) };
+    let text = if given.starts_with('"') { unquoted(given) } else { Some(given.to_owned()) };
 
-    text.filter(|text| Object::read(text).is_some()).unwrap_or(Cow::Borrowed("{}"))
+    text.filter(|text| is_object(text)).unwrap_or_else(|| "{}".to_owned())
 }
 
 /// Thinking, which has two names; who says it under both says it once.
@@ -108,7 +107,8 @@ pub(super) fn texts<'a>(message: &Object<'a>, name: &str) -> Vec<&'a str> {
 /// A call, or a piece of one.
 pub(super) struct Call<'a> {
     pub(super) index: Option<u64>,
-    pub(super) id: Option<Cow<'a, str>>,
+    /// As it stands; empty where there is none.
+    pub(super) id: &'a str,
     pub(super) function: Option<Object<'a>>,
 }
 
@@ -120,12 +120,12 @@ pub(super) fn calls<'a>(message: &Object<'a>) -> Vec<Call<'a>> {
         .iter()
         .map(|call| Call {
             index: call.number("index"),
-            id: call.text("id").filter(|id| !id.is_empty()),
+            id: call.word("id"),
             function: call.object("function"),
         })
         .collect();
     if let Some(function) = message.object("function_call") {
-        calls.push(Call { index: None, id: None, function: Some(function) });
+        calls.push(Call { index: None, id: "", function: Some(function) });
     }
 
     calls
@@ -135,36 +135,35 @@ pub(super) fn calls<'a>(message: &Object<'a>) -> Vec<Call<'a>> {
 #[derive(Debug, Clone)]
 pub(super) struct End {
     reason: &'static str,
-    /// The stop sequence that was met, where the provider says which.
+    /// The stop sequence that was met, where the provider says which, in quotes.
     sequence: Option<String>,
 }
 
 impl End {
     /// Reads a choice that has ended.
     pub(super) fn of(choice: &Object<'_>, calls: bool, refused: bool) -> Result<Self, Failure> {
-        let finish = choice.text("finish_reason");
-        let sequence = choice.text("stop_reason").map(Cow::into_owned);
-        let reason = match finish.as_deref() {
-            None => return Err(broken("the provider's answer is not finished")),
-            Some("error" | "abort") => return Err(broken("the provider broke its answer off")),
-            Some("length") => "max_tokens",
-            Some(finish) if refused || finish.starts_with("content_filter") => "refusal",
+        let sequence = choice.quoted("stop_reason");
+        let reason = match choice.word("finish_reason") {
+            "" => return Err(broken("the provider's answer is not finished")),
+            "error" | "abort" => return Err(broken("the provider broke its answer off")),
+            "length" => "max_tokens",
+            finish if refused || finish.starts_with("content_filter") => "refusal",
             // Some say that they stopped and mean that they wait for their tools.
-            Some(_) if calls => "tool_use",
-            Some("stop") if sequence.is_some() => "stop_sequence",
-            Some(_) => "end_turn",
+            _ if calls => "tool_use",
+            "stop" if sequence.is_some() => "stop_sequence",
+            _ => "end_turn",
         };
 
-        Ok(Self { reason, sequence: sequence.filter(|_| reason == "stop_sequence") })
+        Ok(Self {
+            reason,
+            sequence: sequence.filter(|_| reason == "stop_sequence").map(str::to_owned),
+        })
     }
 
     /// Writes `stop_reason` and `stop_sequence`.
     pub(super) fn put(&self, members: &mut Members<'_>) {
         members.string("stop_reason", self.reason);
-        match &self.sequence {
-            Some(sequence) => put_string(members.name("stop_sequence"), sequence),
-            None => members.raw("stop_sequence", "null"),
-        }
+        members.raw("stop_sequence", self.sequence.as_deref().unwrap_or("null"));
     }
 }
 
@@ -184,11 +183,14 @@ impl Ids {
     }
 
     /// The next call's id. Where the provider gives none, the same answer has the same ids again.
-    pub(super) fn next(&mut self, said: Option<&str>) -> String {
+    pub(super) fn next(&mut self, said: &str) -> String {
         let nth = self.given.len();
-        let mut id = said.map_or_else(|| format!("call_{}_{nth}", self.stem), plain);
-        if self.given.contains(&id) {
-            id = format!("{id}_{nth}");
+        let mut id = plain(said);
+        if id.is_empty() {
+            id = ["call_", &self.stem].concat();
+        }
+        if said.is_empty() || self.given.contains(&id) {
+            id = [&id, "_", &nth.to_string()].concat();
         }
         self.given.push(id.clone());
 
@@ -197,12 +199,13 @@ impl Ids {
 }
 
 /// The message's id, made of the completion's.
-pub(super) fn message_id(said: Option<&str>) -> String {
-    let said = said.filter(|id| !id.is_empty()).unwrap_or("0");
+pub(super) fn message_id(said: &str) -> String {
+    let said = if said.is_empty() { "0" } else { said };
 
-    format!("msg_{}", plain(said.strip_prefix("chatcmpl-").unwrap_or(said)))
+    ["msg_", &plain(said.strip_prefix("chatcmpl-").unwrap_or(said))].concat()
 }
 
+#[inline(never)]
 fn plain(id: &str) -> String {
     let sign = |sign: char| if sign.is_ascii_alphanumeric() || sign == '-' { sign } else { '_' };
 

@@ -5,7 +5,6 @@ mod clean;
 use super::json::{Object, objects, unquoted};
 use crate::lane::dialect::{Failure, kind_of};
 use clean::clean;
-use std::borrow::Cow;
 
 /// Longest body of an error that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -46,8 +45,8 @@ const WORDS: [(&str, u16); 15] = [
 
 /// What an error says of itself.
 #[derive(Default)]
-struct Said<'a> {
-    message: Cow<'a, str>,
+struct Said {
+    message: String,
     /// `code`, `type` and `status`, in lower case, a space behind each.
     words: String,
     /// A code that is a status.
@@ -74,20 +73,24 @@ pub(super) fn told(body: &Object<'_>) -> Failure {
     failure(status, &said)
 }
 
-fn read<'a>(body: &Object<'a>) -> Said<'a> {
-    if let Some(message) = body.text("error").or_else(|| body.text("detail")) {
-        return Said { message, ..Said::default() };
+fn read(body: &Object<'_>) -> Said {
+    for name in ["error", "detail"] {
+        if let Some(message) = body.quoted(name).and_then(unquoted) {
+            return Said { message, ..Said::default() };
+        }
     }
     let inner = body.object("error");
     let error = inner.as_ref().unwrap_or(body);
-    let mut said = Said { message: error.text("message").unwrap_or_default(), ..Said::default() };
+    let mut said = Said {
+        message: error.quoted("message").and_then(unquoted).unwrap_or_default(),
+        ..Said::default()
+    };
     for name in ["code", "type", "status"] {
         let Some(value) = error.get(name) else { continue };
         if let Ok(status @ 400..=599) = value.parse() {
             said.status = said.status.or(Some(status));
         } else {
-            let word = unquoted(value).unwrap_or_default();
-            said.words.push_str(&word.to_ascii_lowercase());
+            said.words.push_str(&value.to_ascii_lowercase());
             said.words.push(' ');
         }
     }
@@ -95,13 +98,13 @@ fn read<'a>(body: &Object<'a>) -> Said<'a> {
     said
 }
 
-fn failure(status: u16, said: &Said<'_>) -> Failure {
+fn failure(status: u16, said: &Said) -> Failure {
     let message = clean(&said.message);
     let lower = said.message.to_ascii_lowercase();
     let too_long = |sign: &&str| lower.contains(*sign) || said.words.contains(*sign);
     let (status, message) = match (known(status), message.is_empty()) {
         (400 | 413, _) if SAY_TOO_LONG.iter().any(too_long) => {
-            (400, format!("{TOO_LONG}: {message}"))
+            (400, [TOO_LONG, ": ", &message].concat())
         }
         (status @ (401 | 403), _) => (status, "the provider refuses the gate's access".to_owned()),
         (status, false) => (status, message),

@@ -4,37 +4,14 @@
 //! is long, as a prompt, a schema or an answer, is copied as it stands and never unescaped. One type for all objects
 //! also keeps the module small, and so does that nothing here is put into its callers: there are a hundred of them.
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::fmt;
 
-/// An object: names and the text of their values. Where a name stands twice, the last counts.
+/// An object: names and the text of their values. Where a name stands twice, the last counts. Nobody escapes a name
+/// that is known here, and an object with an escaped name is none.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(Vec<(Name<'a>, &'a RawValue)>);
-
-/// A string, borrowed where nothing in it is escaped.
-#[derive(Debug)]
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Read)
-    }
-}
+pub(super) struct Object<'a>(Vec<(&'a str, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -60,18 +37,18 @@ impl<'a> Object<'a> {
     /// Reads an object; `None` for anything else.
     #[inline(never)]
     pub(super) fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        serde_json::from_slice(text.as_bytes()).ok()
     }
 
     /// Its members in order.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(name, value)| (name.0.as_ref(), value.get()))
+    pub(super) fn members(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().map(|(name, value)| (*name, value.get()))
     }
 
     /// A value's text; `None` if it is absent or null.
     #[inline(never)]
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        let found = self.0.iter().rev().find(|(known, _)| known.0 == name);
+        let found = self.0.iter().rev().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.get()).filter(|value| *value != "null")
     }
 
@@ -81,10 +58,10 @@ impl<'a> Object<'a> {
         self.get(name).filter(|value| value.starts_with('"'))
     }
 
-    /// A string.
+    /// A string as it stands between its quotes, for words that have nothing to escape; empty where there is none.
     #[inline(never)]
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.quoted(name).and_then(unquoted)
+    pub(super) fn word(&self, name: &str) -> &'a str {
+        self.quoted(name).map_or("", between)
     }
 
     /// A whole number.
@@ -115,7 +92,7 @@ impl<'a> Object<'a> {
 /// An array of objects.
 #[inline(never)]
 pub(super) fn objects(text: &str) -> Option<Vec<Object<'_>>> {
-    serde_json::from_str(text).ok()
+    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 /// How many values an array has.
@@ -138,8 +115,15 @@ pub(super) fn count(array: &str) -> usize {
 
 /// A string's characters.
 #[inline(never)]
-pub(super) fn unquoted(text: &str) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Name<'_>>(text).ok().map(|name| name.0)
+pub(super) fn unquoted(text: &str) -> Option<String> {
+    serde_json::from_slice(text.as_bytes()).ok()
+}
+
+/// Is it an object, and nothing behind it?
+#[inline(never)]
+pub(super) fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
+        && serde_json::from_slice::<&RawValue>(text.as_bytes()).is_ok()
 }
 
 /// What stands between a string's quotes, escapes and all. Such texts put one behind the other are one such text.
@@ -225,6 +209,11 @@ impl<'o> Members<'o> {
     #[inline(never)]
     pub(super) fn raw(&mut self, name: &str, json: &str) {
         self.name(name).extend_from_slice(json.as_bytes());
+    }
+
+    /// Writes more of the last member's value.
+    pub(super) fn more(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
     }
 
     /// Writes a member whose value is a string.

@@ -2,7 +2,6 @@
 
 use super::json::{Object, objects};
 use serde::Deserialize;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How one provider's chat completions differ from another's.
@@ -53,24 +52,25 @@ impl Provider {
     /// The row with this id; `None` if the table has none.
     pub fn shipped(id: &str) -> Option<Self> {
         let rows = shipped();
-        let row = rows.iter().find(|row| row.text("id").as_deref() == Some(id));
+        let row = rows.iter().find(|row| row.word("id") == id);
 
         row.map(Self::read)
     }
 
     fn read(row: &Object<'_>) -> Self {
-        let text = |name| row.text(name).map(Cow::into_owned);
+        let text = |name| row.word(name).to_owned();
+        let some = |name| Some(text(name)).filter(|text| !text.is_empty());
         let number = |name| row.number(name).and_then(|number| number.try_into().ok());
-        let efforts = row.text("efforts").unwrap_or_default();
+        let efforts = row.word("efforts");
 
         Self {
-            id: text("id").unwrap_or_default(),
-            path: text("path").unwrap_or_default(),
-            path_versioned: text("path_versioned"),
-            limit: text("limit").unwrap_or_default(),
+            id: text("id"),
+            path: text("path"),
+            path_versioned: some("path_versioned"),
+            limit: text("limit"),
             include_usage: row.is_true("include_usage"),
             efforts: efforts.split_ascii_whitespace().map(str::to_owned).collect(),
-            thinking: text("thinking"),
+            thinking: some("thinking"),
             image_urls: row.is_true("image_urls"),
             documents: row.is_true("documents"),
             tool_choice: row.is_true("tool_choice"),
@@ -79,7 +79,7 @@ impl Provider {
             top_k: row.is_true("top_k"),
             stops: number("stops"),
             longest_tool_name: number("longest_tool_name"),
-            system_role: text("system_role").unwrap_or_default(),
+            system_role: text("system_role"),
             call_extra: row.get("call_extra").map(str::to_owned),
         }
     }

@@ -8,7 +8,7 @@ mod parts;
 mod tools;
 mod turns;
 
-use super::json::{Members, Object};
+use super::json::{Members, Object, between};
 use super::provider::{Lane, Provider};
 use super::table::{self, dropped};
 use crate::lane::dialect::{Ask, Outgoing, Unmappable, What, kind_of};
@@ -59,9 +59,9 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
     }
     let body = str::from_utf8(ask.body).ok().and_then(Object::read);
     let body = body.ok_or_else(|| bad("the body is not a JSON object"))?;
-    let asked = body.text("model").ok_or_else(|| bad("model: a name is needed"))?;
-    let Some(model) = lane.model(&asked) else {
-        let no = bad_name("model: ", &asked, " is not served here");
+    let asked = body.quoted("model").ok_or_else(|| bad("model: a name is needed"))?;
+    let Some(model) = lane.model(between(asked)) else {
+        let no = bad_name("model: ", between(asked), " is not served here");
         return Err(Unmappable { status: 404, kind: kind_of(404), ..no });
     };
     let stream = body.is_true("stream");

@@ -51,7 +51,7 @@ impl Reader {
         }
         let chunk = str::from_utf8(data).ok().and_then(Object::read);
         let chunk = chunk.ok_or_else(|| broken("the provider's stream cannot be read"))?;
-        if chunk.get("error").is_some() || chunk.text("object").as_deref() == Some("error") {
+        if chunk.get("error").is_some() || chunk.word("object") == "error" {
             return Err(error::told(&chunk));
         }
         let usage = chunk.object("usage");
@@ -76,7 +76,7 @@ impl Reader {
         let delta = choice.object("delta").unwrap_or_default();
         let Self { blocks, model, usage, .. } = self;
         let blocks = blocks.get_or_insert_with(|| {
-            let id = message_id(chunk.text("id").as_deref());
+            let id = message_id(chunk.word("id"));
             begin(out, &id, model, *usage);
             Blocks::new(&id)
         });

@@ -69,38 +69,31 @@ fn is_border(sign: char) -> bool {
     sign.is_whitespace() || "\"'`,;()[]{}<>=|*".contains(sign)
 }
 
+#[inline(never)]
 fn is_hidden(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    let long = |most: usize, kind: fn(&u8) -> bool| {
-        let mut run = 0_usize;
-        word.bytes().any(|byte| {
-            run = if kind(&byte) { run.saturating_add(1) } else { 0 };
-            run >= most
-        })
+    // The longest run of signs of a kind.
+    let run = |kind: &dyn Fn(u8) -> bool| {
+        let (mut longest, mut run) = (0_usize, 0_usize);
+        for byte in lower.bytes() {
+            run = if kind(byte) { run.saturating_add(1) } else { 0 };
+            longest = longest.max(run);
+        }
+        longest
     };
     let host = lower.split(['/', ':']).next().unwrap_or_default();
     let is_host = ENDINGS.iter().any(|ending| host.ends_with(ending) && host.len() > ending.len());
-    let is_address =
-        host.split('.').count() == 4 && host.split('.').all(|part| part.parse::<u8>().is_ok());
+    let is_address = host.bytes().filter(|byte| *byte == b'.').count() == 3
+        && host.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit());
     let has_digit = lower.bytes().any(|byte| byte.is_ascii_digit());
 
     BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning) && lower.len() > beginning.len())
-        || lower.contains("://")
-        || lower.contains('@')
-        || lower.contains(":arn:")
+        || ["://", "@", ":arn:", "****"].iter().any(|sign| lower.contains(sign))
         || is_host
         || is_address
         // Numbers of accounts and projects; tokens are never counted in thousands of millions.
-        || long(10, u8::is_ascii_digit)
-        // Keys and ids that look like nothing else: a UUID, a hash.
-        || has_digit && long(20, u8::is_ascii_alphanumeric)
-        || has_digit && is_uuid(&lower)
-        || lower.contains("****")
-}
-
-fn is_uuid(word: &str) -> bool {
-    let lengths = word.split('-').map(str::len);
-
-    lengths.eq([8, 4, 4, 4, 12])
-        && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        || run(&|byte| byte.is_ascii_digit()) >= 10
+        // Keys and ids that look like nothing else: a hash, a UUID.
+        || has_digit && run(&|byte| byte.is_ascii_alphanumeric()) >= 20
+        || has_digit && run(&|byte| byte.is_ascii_alphanumeric() || byte == b'-') >= 36
 }

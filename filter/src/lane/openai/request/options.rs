@@ -61,24 +61,23 @@ impl Say<'_> {
     /// The stated effort, or one that a budget of thinking amounts to. What is stronger than the provider knows is
     /// its strongest.
     fn effort(&mut self, config: &Object<'_>, thinking: &Object<'_>, members: &mut Members<'_>) {
-        let how = thinking.text("type");
+        let (stated, how) = (config.word("effort"), thinking.word("type"));
         let known = &self.provider.efforts;
         let can_be_off = known.iter().any(|effort| effort == "none");
-        let asked = match (config.text("effort"), how.as_deref()) {
-            (_, Some("disabled")) if can_be_off => "none".into(),
-            (Some(effort), _) => effort,
-            (None, Some("disabled")) => "none".into(),
-            (None, Some("enabled")) => match thinking.number("budget_tokens") {
-                Some(0..4096) => "low".into(),
-                Some(4096..16384) => "medium".into(),
-                _ => "high".into(),
+        let asked = match how {
+            "disabled" if can_be_off || stated.is_empty() => "none",
+            _ if !stated.is_empty() => stated,
+            "enabled" => match thinking.number("budget_tokens") {
+                Some(0..4096) => "low",
+                Some(4096..16384) => "medium",
+                _ => "high",
             },
-            (None, _) => return,
+            _ => return,
         };
         let place = EFFORTS.iter().position(|effort| *effort == asked);
         let mut weaker =
             EFFORTS.iter().take(place.map_or(0, |place| place.saturating_add(1))).rev();
-        let found = match &*asked {
+        let found = match asked {
             "none" => known.iter().find(|effort| *effort == "none"),
             _ => weaker.find_map(|effort| known.iter().find(|known| known == effort)),
         };
@@ -89,7 +88,7 @@ impl Say<'_> {
     }
 
     fn form(&mut self, form: &Object<'_>, members: &mut Members<'_>) -> Result<(), Unmappable> {
-        if form.text("type").as_deref() != Some("json_schema") {
+        if form.word("type") != "json_schema" {
             return Err(bad("output_config.format: only json_schema is known"));
         }
         let schema = form.get("schema").ok_or_else(|| bad("output_config.format: no schema"))?;

@@ -29,12 +29,11 @@ impl Say<'_> {
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), Unmappable> {
         self.beside_block(block);
-        match block.text("type").as_deref() {
-            Some("text") => parts.push(Part::Text(text(block)?)),
-            Some("image") => parts.push(self.image(block)?),
-            Some("document") => self.document(block, parts)?,
-            Some(other) => return Err(unknown(other)),
-            None => return Err(bad("messages: a block has no type")),
+        match block.word("type") {
+            "text" => parts.push(Part::Text(text(block)?)),
+            "image" => parts.push(self.image(block)?),
+            "document" => self.document(block, parts)?,
+            other => return Err(unknown(other)),
         }
 
         Ok(())
@@ -42,13 +41,13 @@ impl Say<'_> {
 
     fn image<'a>(&self, block: &Object<'a>) -> Result<Part<'a>, Unmappable> {
         let source = source(block)?;
-        match source.text("type").as_deref() {
-            Some("base64") => Ok(Part::Image {
+        match source.word("type") {
+            "base64" => Ok(Part::Image {
                 media: member(&source, "media_type")?,
                 data: member(&source, "data")?,
             }),
-            Some("url") if self.provider.image_urls => Ok(Part::ImageUrl(member(&source, "url")?)),
-            Some("url") => Err(bad("image: this provider takes no URLs; send the image itself")),
+            "url" if self.provider.image_urls => Ok(Part::ImageUrl(member(&source, "url")?)),
+            "url" => Err(bad("image: this provider takes no URLs; send the image itself")),
             other => Err(no_source("image: ", other)),
         }
     }
@@ -61,29 +60,29 @@ impl Say<'_> {
         let source = source(block)?;
         let title = block.quoted("title").map(between).filter(|title| !title.is_empty());
         let context = block.quoted("context").map(between).filter(|context| !context.is_empty());
-        match source.text("type").as_deref() {
-            Some("base64") if !self.provider.documents => {
+        match source.word("type") {
+            "base64" if !self.provider.documents => {
                 return Err(bad("document: this provider reads no such documents"));
             }
-            Some("base64") => {
+            "base64" => {
                 parts.extend(context.map(Part::Text));
                 let (media, data) = (member(&source, "media_type")?, member(&source, "data")?);
                 parts.push(Part::File { name: title.unwrap_or("document.pdf"), media, data });
             }
-            Some("text") => {
+            "text" => {
                 parts.extend(title.into_iter().chain(context).map(Part::Text));
                 parts.push(Part::Text(member(&source, "data")?));
             }
-            Some("content") => {
+            "content" => {
                 parts.extend(title.into_iter().chain(context).map(Part::Text));
                 if let Some(text) = source.quoted("content") {
                     parts.push(Part::Text(between(text)));
                 }
                 for inner in source.objects("content").unwrap_or_default() {
-                    match inner.text("type").as_deref() {
-                        Some("text") => parts.push(Part::Text(text(&inner)?)),
-                        Some("image") => parts.push(self.image(&inner)?),
-                        other => return Err(unknown(other.unwrap_or("?"))),
+                    match inner.word("type") {
+                        "text" => parts.push(Part::Text(text(&inner)?)),
+                        "image" => parts.push(self.image(&inner)?),
+                        other => return Err(unknown(other)),
                     }
                 }
             }
@@ -114,8 +113,8 @@ fn source<'a>(block: &Object<'a>) -> Result<Object<'a>, Unmappable> {
     block.object("source").ok_or_else(|| bad("messages: a block has no source"))
 }
 
-fn no_source(what: &str, kind: Option<&str>) -> Unmappable {
-    bad_name(what, kind.unwrap_or("?"), " is no source that this provider knows")
+fn no_source(what: &str, kind: &str) -> Unmappable {
+    bad_name(what, kind, " is no source that this provider knows")
 }
 
 /// Writes parts as a message's content: a string where all of them are text, as every server takes it.

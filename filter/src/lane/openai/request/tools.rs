@@ -2,7 +2,7 @@
 
 use super::{Say, bad, bad_name};
 use crate::lane::dialect::Unmappable;
-use crate::lane::openai::json::{Members, Object, between, item, objects, put_string};
+use crate::lane::openai::json::{Members, Object, between, item, objects};
 use crate::lane::openai::table::dropped;
 
 /// What else a tool may say of itself. Every caller here is the model, and every tool is shown at once.
@@ -20,8 +20,8 @@ impl Say<'_> {
         let tools = objects(list);
         let tools = tools.ok_or_else(|| bad("tools: a list is needed"))?;
         let choice = body.object("tool_choice").unwrap_or_default();
-        let how = choice.text("type");
-        if how.as_deref() == Some("none") && !self.provider.tool_choice {
+        let how = choice.word("type");
+        if how == "none" && !self.provider.tool_choice {
             return Ok(()); // not to be called is not to be there
         }
         let mut out = vec![b'['];
@@ -34,18 +34,18 @@ impl Say<'_> {
         out.push(b']');
         members.name("tools").append(&mut out);
 
-        self.choice(&choice, how.as_deref(), members)
+        self.choice(&choice, how, members)
     }
 
     fn tool(&mut self, tool: &Object<'_>, out: &mut Vec<u8>) -> Result<(), Unmappable> {
-        let kind = tool.text("type");
-        match kind.as_deref() {
-            None | Some("custom") => {}
-            Some(kind) if kind.starts_with("tool_search_tool") => {
+        let kind = tool.word("type");
+        match kind {
+            "" | "custom" => {}
+            _ if kind.starts_with("tool_search_tool") => {
                 self.drop(dropped::TOOL_SEARCH);
                 return Ok(());
             }
-            Some(kind) => {
+            _ => {
                 return Err(bad_name("tools: this provider has no tools of type ", kind, ""));
             }
         }
@@ -85,27 +85,27 @@ impl Say<'_> {
     fn choice(
         &mut self,
         choice: &Object<'_>,
-        how: Option<&str>,
+        how: &str,
         members: &mut Members<'_>,
     ) -> Result<(), Unmappable> {
-        let word = match how {
-            None => None,
-            Some("auto") => Some("\"auto\"".to_owned()),
-            Some("any") => Some("\"required\"".to_owned()),
-            Some("none") => Some("\"none\"".to_owned()),
-            Some("tool") => {
-                let name = choice.text("name").ok_or_else(|| bad("tool_choice: no name"))?;
-                let mut out = br#"{"type":"function","function":{"name":"#.to_vec();
-                put_string(&mut out, &name);
-                out.extend(b"}}");
-                String::from_utf8(out).ok()
+        if self.provider.tool_choice {
+            let word = match how {
+                "" => "",
+                "auto" => "\"auto\"",
+                "any" => "\"required\"",
+                "none" => "\"none\"",
+                "tool" => r#"{"type":"function","function":{"name":"#,
+                _ => return Err(bad_name("tool_choice: there is no type ", how, "")),
+            };
+            if !word.is_empty() {
+                members.raw("tool_choice", word);
             }
-            Some(other) => return Err(bad_name("tool_choice: there is no type ", other, "")),
-        };
-        match word {
-            Some(word) if self.provider.tool_choice => members.raw("tool_choice", &word),
-            Some(_) if how != Some("auto") => self.drop(dropped::TOOL_CHOICE),
-            _ => {}
+            if how == "tool" {
+                members.more(choice.quoted("name").ok_or_else(|| bad("tool_choice: no name"))?);
+                members.more("}}");
+            }
+        } else if !matches!(how, "" | "auto") {
+            self.drop(dropped::TOOL_CHOICE);
         }
         if choice.is_true("disable_parallel_tool_use") {
             if self.provider.parallel_tool_calls {

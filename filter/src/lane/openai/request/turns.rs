@@ -36,15 +36,14 @@ impl Say<'_> {
         let mut answers = true;
         for turn in &turns {
             self.beside_block(turn);
-            let role = turn.text("role");
+            let role = turn.word("role");
             let content = turn.get("content").ok_or_else(|| bad("messages: no content"))?;
-            answers = role.as_deref() != Some("assistant");
-            match role.as_deref() {
-                Some("user") => self.user(content, out)?,
-                Some("assistant") => self.assistant(content, out)?,
-                Some("system") => self.system(content, out)?,
-                other => {
-                    let role = other.unwrap_or("?");
+            answers = role != "assistant";
+            match role {
+                "user" => self.user(content, out)?,
+                "assistant" => self.assistant(content, out)?,
+                "system" => self.system(content, out)?,
+                _ => {
                     return Err(bad_name("messages: there is no role ", role, ""));
                 }
             }
@@ -64,9 +63,9 @@ impl Say<'_> {
         } else {
             let blocks = objects(content).ok_or_else(|| bad("system: text is needed"))?;
             for block in &blocks {
-                match block.text("type").as_deref() {
-                    Some("text") => self.part(block, &mut parts)?,
-                    other => return Err(unknown(other.unwrap_or("?"))),
+                match block.word("type") {
+                    "text" => self.part(block, &mut parts)?,
+                    other => return Err(unknown(other)),
                 }
             }
         }
@@ -92,7 +91,7 @@ impl Say<'_> {
         let blocks = objects(content).ok_or_else(|| bad("messages: content is no list"))?;
         // Results stand right behind the calls that they answer; what else the turn says comes after.
         let mut parts = Vec::new();
-        let is_result = |block: &&Object<'_>| block.text("type").as_deref() == Some("tool_result");
+        let is_result = |block: &&Object<'_>| block.word("type") == "tool_result";
         for block in blocks.iter().filter(is_result) {
             self.result(block, &mut parts, out)?;
         }
@@ -151,14 +150,14 @@ impl Say<'_> {
         let mut turn = Turn::default();
         for block in objects(content).ok_or_else(|| bad("messages: content is no list"))? {
             self.beside_block(&block);
-            match block.text("type").as_deref() {
-                Some("text") => turn.texts.push(parts::text(&block)?),
-                Some("tool_use") => turn.calls.push(block),
-                Some("thinking") if self.provider.thinking.is_some() => {
+            match block.word("type") {
+                "text" => turn.texts.push(parts::text(&block)?),
+                "tool_use" => turn.calls.push(block),
+                "thinking" if self.provider.thinking.is_some() => {
                     turn.thoughts.push(member(&block, "thinking")?);
                 }
-                Some("thinking" | "redacted_thinking") => self.drop(dropped::THINKING),
-                other => return Err(unknown(other.unwrap_or("?"))),
+                "thinking" | "redacted_thinking" => self.drop(dropped::THINKING),
+                other => return Err(unknown(other)),
             }
         }
         let mut failed = None;

@@ -6,7 +6,7 @@
 use super::broken;
 use crate::lane::dialect::Failure;
 use crate::lane::openai::answer::{Call, Ids};
-use crate::lane::openai::json::{Members, between, put_escaped, unquoted};
+use crate::lane::openai::json::{Members, between, put_escaped, put_joined, unquoted};
 
 /// What may wait for its turn, bytes.
 const MOST_HELD: usize = 4 * 1024 * 1024;
@@ -42,7 +42,8 @@ pub(super) struct Blocks {
 #[derive(Debug)]
 struct Told {
     index: Option<u64>,
-    id: Option<String>,
+    /// Empty where there is none.
+    id: String,
     /// Between its quotes.
     name: String,
     /// Arguments that wait, as they stand between their quotes.
@@ -104,7 +105,7 @@ impl Blocks {
             put_escaped(&mut escaped, given);
             &escaped
         };
-        let decoded = unquoted(given).unwrap_or_else(|| given.into());
+        let decoded = unquoted(given).unwrap_or_else(|| given.to_owned());
         let (is_open, is_past) = (self.open == Some(Open::Call(place)), place < self.begun);
         if is_past && !is_open && !decoded.trim().is_empty() {
             return Err(broken("the provider goes on with a tool call that it had ended"));
@@ -148,18 +149,15 @@ impl Blocks {
 
     /// The call that is meant. Some providers number calls, some only name them, and some number all of them 0.
     fn place(&mut self, call: &Call<'_>, named: bool) -> Result<usize, Failure> {
-        let same_id = |told: &&Told| told.id.as_deref() == call.id.as_deref();
-        let known = match (call.index, &call.id) {
-            (Some(index), id) => {
-                self.calls.iter().rposition(|told| told.index == Some(index)).filter(|place| {
-                    let told = self.calls.get(*place);
-                    let other = id.is_some() && told.is_none_or(|told| !same_id(&told));
-                    !(named && other)
-                })
-            }
-            (None, Some(_)) => self.calls.iter().position(|told| same_id(&told)),
-            (None, None) if named => None,
-            (None, None) => self.calls.len().checked_sub(1),
+        let with = |is: &dyn Fn(&Told) -> bool| self.calls.iter().rposition(is);
+        let known = match (call.index, call.id) {
+            (Some(index), id) => with(&|told| told.index == Some(index)).filter(|place| {
+                let same = self.calls.get(*place).is_some_and(|told| told.id == id);
+                same || id.is_empty() || !named
+            }),
+            (None, "") if named => None,
+            (None, "") => self.calls.len().checked_sub(1),
+            (None, id) => with(&|told| told.id == id),
         };
         if let Some(place) = known {
             return Ok(place);
@@ -169,7 +167,7 @@ impl Blocks {
         }
         self.calls.push(Told {
             index: call.index,
-            id: call.id.as_ref().map(|id| id.clone().into_owned()),
+            id: call.id.to_owned(),
             name: String::new(),
             held: Vec::new(),
             balance: Balance::default(),
@@ -225,8 +223,8 @@ impl Blocks {
         event.number("index", Some(self.index));
         let mut block = Members::begin(event.name("content_block"));
         block.raw("type", "\"tool_use\"");
-        block.string("id", &self.ids.next(told.id.as_deref()));
-        block.raw("name", &format!("\"{}\"", told.name));
+        block.string("id", &self.ids.next(&told.id));
+        put_joined(block.name("name"), &[&told.name]);
         block.raw("input", "{}");
         block.end();
         close(event);
