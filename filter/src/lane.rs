@@ -11,6 +11,7 @@ pub mod family;
 pub mod dialect;
 pub mod events;
 pub mod messages;
+pub mod openai;
 pub mod eventstream;
 mod edit;
 

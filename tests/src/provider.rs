@@ -24,6 +24,7 @@ pub mod script;
 pub mod model;
 pub mod seen;
 pub mod clouds;
+pub mod openai;
 
 use seen::Seen;
 
@@ -48,6 +49,8 @@ struct Notes {
     name: String,
     authority: String,
     key: String,
+    /// Does it speak chat completions instead of the Messages API?
+    completes: bool,
     seen: Mutex<Vec<Seen>>,
     violations: Mutex<Vec<String>>,
     unborn: AtomicUsize,
@@ -75,12 +78,20 @@ impl Provider {
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
-        let listener = TcpListener::bind(listen).await.context("the provider's port")?;
         let own = |text: &str| text.to_owned();
         let notes =
             Notes { name: own(name), authority: own(authority), key: own(key), ..Notes::default() };
-        let notes = Arc::new(notes);
-        let provider = Self { address: listener.local_addr()?, notes };
+
+        Self::speaking(listen, notes, tls).await
+    }
+
+    async fn speaking(
+        listen: SocketAddr,
+        notes: Notes,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(listen).await.context("the provider's port")?;
+        let provider = Self { address: listener.local_addr()?, notes: Arc::new(notes) };
         tokio::spawn(provider.clone().serve(listener, tls.map(TlsAcceptor::from)));
 
         Ok(provider)
@@ -144,7 +155,12 @@ impl Provider {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
         let seen = Seen::read(request).await;
-        let violations = seen.violations(&self.notes.key, &self.notes.authority);
+        let completes = self.notes.completes;
+        let violations = if completes {
+            openai::violations(&seen, &self.notes.key)
+        } else {
+            seen.violations(&self.notes.key, &self.notes.authority)
+        };
         let script = seen.script.clone().unwrap_or_else(Script::new).at(&self.notes.name);
         let attempts = {
             let mut all = locked(&self.notes.seen);
@@ -166,7 +182,7 @@ impl Provider {
             _ => {}
         }
 
-        Ok(scripted(&seen, &script))
+        Ok(if completes { openai::scripted(&seen, &script) } else { scripted(&seen, &script) })
     }
 }
 
