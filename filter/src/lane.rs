@@ -10,6 +10,10 @@ pub mod settings;
 pub mod family;
 pub mod dialect;
 pub mod events;
+pub mod messages;
+pub mod openai;
+pub mod eventstream;
+mod edit;
 
 use crate::trail::{Facts, Trails};
 use contract::headers::Boundary;

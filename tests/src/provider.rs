@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 pub mod script;
 pub mod model;
 pub mod seen;
+pub mod clouds;
+pub mod openai;
 
 use seen::Seen;
 
@@ -47,6 +49,8 @@ struct Notes {
     name: String,
     authority: String,
     key: String,
+    /// Does it speak chat completions instead of the Messages API?
+    completes: bool,
     seen: Mutex<Vec<Seen>>,
     violations: Mutex<Vec<String>>,
     unborn: AtomicUsize,
@@ -74,12 +78,20 @@ impl Provider {
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
-        let listener = TcpListener::bind(listen).await.context("the provider's port")?;
         let own = |text: &str| text.to_owned();
         let notes =
             Notes { name: own(name), authority: own(authority), key: own(key), ..Notes::default() };
-        let notes = Arc::new(notes);
-        let provider = Self { address: listener.local_addr()?, notes };
+
+        Self::speaking(listen, notes, tls).await
+    }
+
+    async fn speaking(
+        listen: SocketAddr,
+        notes: Notes,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(listen).await.context("the provider's port")?;
+        let provider = Self { address: listener.local_addr()?, notes: Arc::new(notes) };
         tokio::spawn(provider.clone().serve(listener, tls.map(TlsAcceptor::from)));
 
         Ok(provider)
@@ -143,7 +155,12 @@ impl Provider {
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
         let seen = Seen::read(request).await;
-        let violations = seen.violations(&self.notes.key, &self.notes.authority);
+        let completes = self.notes.completes;
+        let violations = if completes {
+            openai::violations(&seen, &self.notes.key)
+        } else {
+            seen.violations(&self.notes.key, &self.notes.authority)
+        };
         let script = seen.script.clone().unwrap_or_else(Script::new).at(&self.notes.name);
         let attempts = {
             let mut all = locked(&self.notes.seen);
@@ -165,7 +182,7 @@ impl Provider {
             _ => {}
         }
 
-        Ok(scripted(&seen, &script))
+        Ok(if completes { openai::scripted(&seen, &script) } else { scripted(&seen, &script) })
     }
 }
 
@@ -255,7 +272,10 @@ fn compressed(bytes: &[u8]) -> Bytes {
 fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
     let pause = Duration::from_millis(script.pause);
     let limit = match script.fault {
-        Fault::ResetAfter(count) | Fault::SilentAfter(count) | Fault::EndAfter(count) => count,
+        Fault::ResetAfter(count)
+        | Fault::ResetAfterSilence(count, _)
+        | Fault::SilentAfter(count)
+        | Fault::EndAfter(count) => count,
         _ => pieces.len(),
     };
     let pieces = stream::iter(pieces.into_iter().take(limit)).then(move |piece| async move {
@@ -271,6 +291,10 @@ fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
                 Err("as the script says".into())
             })),
             Fault::SilentAfter(_) => Box::pin(stream::pending()),
+            Fault::ResetAfterSilence(_, millis) => Box::pin(stream::once(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Err("as the script says".into())
+            })),
             _ if script.trailers => Box::pin(stream::once(async {
                 let mut trailers = HeaderMap::new();
                 for name in ["x-trailer", "anthropic-organization-id", "x-tollgate-caller"] {

@@ -1,5 +1,6 @@
 //! A provider that fails costs no call while another one serves, and nobody is asked twice.
 
+use e2e::client::connection::Via;
 use e2e::provider::script::{Fault, Script};
 use e2e::suite::Suite;
 use e2e::world::World;
@@ -189,5 +190,38 @@ fn a_provider_that_asked_to_be_left_alone_is_until_then() {
         tokio::time::sleep(std::time::Duration::from_millis(2_200)).await;
         assert_eq!(ask(&three).await.status, 200);
         assert_eq!(asked(world, &three), [1, 0, 0]);
+    });
+}
+
+/// What is said from outside a stream's own callbacks has to hold under load, on all workers and over both protocols.
+#[test]
+fn sixty_four_streams_that_fall_silent_and_break_are_all_kept_awake_and_all_told() {
+    SUITE.run(async |world| {
+        let streams = (0..64).map(|nth| async move {
+            let script = Script::new().fault(Fault::ResetAfterSilence(4, 17_000));
+            let via = if nth % 2 == 0 { Via::Http1 } else { Via::Http2 };
+            let call = world.call(&script).streamed().via(via);
+            (call.source, call.send(world).await.text())
+        });
+        let beside = async {
+            // Others come and go meanwhile.
+            for _ in 0..200 {
+                let script = Script { words: 30, ..Script::new() };
+                let answer = world.call(&script).streamed().send(world).await;
+                assert!(answer.whole && answer.text().ends_with("message_stop\"}\n\n"));
+            }
+        };
+
+        let (told, ()) = futures_util::join!(futures_util::future::join_all(streams), beside);
+
+        for (source, text) in &told {
+            let events: Vec<_> =
+                text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+            assert_eq!(events.iter().filter(|event| **event == "ping").count(), 1, "{text}");
+            assert_eq!(events.last(), Some(&"error"), "{source}: {text}");
+        }
+        let rows =
+            world.row_of_each(&told.iter().map(|(source, _)| *source).collect::<Vec<_>>()).await;
+        assert!(rows.iter().all(|row| row.text("outcome") == "error"));
     });
 }

@@ -1,6 +1,8 @@
 //! What the provider shall do with one call. It travels in the body's `metadata.user_id`, which
-//! passes the gate unchanged: headers would not arrive.
+//! passes the gate unchanged: headers would not arrive. Providers of other dialects are not told who
+//! asks; for them it stands at the beginning of the first text that a user says.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +25,8 @@ pub enum Fault {
     ResetAfter(usize),
     /// Says nothing more after this many pieces of the body.
     SilentAfter(usize),
+    /// Says nothing more after this many pieces, and breaks off after so many milliseconds of it.
+    ResetAfterSilence(usize, u64),
     /// Ends the stream in good order after this many pieces: too early.
     EndAfter(usize),
 }
@@ -117,23 +121,50 @@ impl Script {
         Self { id, deltas: 1, ..Self::default() }
     }
 
-    /// The script in a body's `metadata.user_id`, if one is there.
+    /// The script in a body's `metadata.user_id`; where that does not arrive, at the beginning of the first text
+    /// that a user says.
     pub fn find(body: &[u8]) -> Option<Self> {
         // Only what is looked at is read: a body may hold numbers that no number here can.
         #[derive(Deserialize)]
         struct Body {
-            metadata: Metadata,
+            metadata: Option<Metadata>,
+            messages: Option<Vec<Message>>,
         }
         #[derive(Deserialize)]
         struct Metadata {
-            user_id: String,
+            user_id: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Message {
+            role: String,
+            content: Option<Content>,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Content {
+            Text(String),
+            Parts(Vec<Part>),
+            Other(IgnoredAny),
+        }
+        #[derive(Deserialize)]
+        struct Part {
+            text: Option<String>,
         }
         let body: Body = serde_json::from_slice(body).ok()?;
-
-        serde_json::from_str(body.metadata.user_id.strip_prefix(MARK)?).ok()
+        if let Some(user_id) = body.metadata.and_then(|metadata| metadata.user_id) {
+            return serde_json::from_str(user_id.strip_prefix(MARK)?).ok();
+        }
+        let first = body.messages?.into_iter().find(|message| message.role == "user")?;
+        let text = match first.content? {
+            Content::Text(text) => text,
+            Content::Parts(parts) => parts.into_iter().find_map(|part| part.text)?,
+            Content::Other(_) => return None,
+        };
+        // What is asked may stand behind it.
+        serde_json::Deserializer::from_str(text.strip_prefix(MARK)?).into_iter().next()?.ok()
     }
 
-    /// As it stands in `metadata.user_id`.
+    /// As it stands in `metadata.user_id`, or at the beginning of the first user's text.
     pub fn user_id(&self) -> String {
         format!("{MARK}{}", serde_json::to_string(self).unwrap())
     }
