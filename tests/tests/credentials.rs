@@ -311,7 +311,10 @@ fn the_sidecar_s_token_of_google_s_reaches_the_provider_and_is_replaced_under_a_
         assert_ne!(token(&slow), token(&last), "a new token while the stream ran");
         assert!(server.asked().len() >= 2);
         told_nowhere(world, "google-marked-token").await;
-        told_nowhere(world, "PRIVATE KEY").await;
+        let file = fs::read_to_string(world.place.join("account.json")).unwrap();
+        let key = file.split("\\n").nth(1).unwrap();
+        assert!(key.len() > 60, "{}", key.len());
+        told_nowhere(world, key).await;
     });
 }
 
