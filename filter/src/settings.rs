@@ -16,7 +16,7 @@ enum Role {
 }
 
 /// A plugin's configuration, by its role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Plugin {
     /// The front's.
     Gate(Box<Settings>),

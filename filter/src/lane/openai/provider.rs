@@ -57,6 +57,28 @@ impl Provider {
         row.map(Self::read)
     }
 
+    /// What a lane's configuration lacks or has too much, in words for who wrote it.
+    pub fn faults(&self, lane: &Lane) -> Vec<String> {
+        let id = &self.id;
+        let mut faults = Vec::new();
+        if lane.models.is_empty() {
+            faults.push(format!("models: {id} has no names of its own for the client's models"));
+        }
+        for (name, theirs) in &lane.models {
+            if name != "*" && contract::model::normalise(name).ok().as_deref() != Some(name) {
+                faults.push(format!("models.{name}: names are compared without date and prefix"));
+            }
+            if theirs.is_empty() || !theirs.bytes().all(|byte| byte.is_ascii_graphic()) {
+                faults.push(format!("models.{name}: the provider's name is empty or odd"));
+            }
+        }
+        for name in lane.params.keys().filter(|name| !PARAMS.contains(&name.as_str())) {
+            faults.push(format!("params.{name}: {id} has {}", PARAMS.join(", ")));
+        }
+
+        faults
+    }
+
     fn read(row: &Object<'_>) -> Self {
         let text = |name| row.word(name).to_owned();
         let some = |name| Some(text(name)).filter(|text| !text.is_empty());
@@ -83,6 +105,14 @@ impl Provider {
             call_extra: row.get("call_extra").map(str::to_owned),
         }
     }
+}
+
+/// What a lane may say of its provider.
+const PARAMS: [&str; 4] = ["base_path", "api_version", "reasoning_effort", "sampling"];
+
+/// The ids of all rows.
+pub fn names() -> impl Iterator<Item = String> {
+    shipped().into_iter().map(|row| row.word("id").to_owned())
 }
 
 /// The table's rows.
