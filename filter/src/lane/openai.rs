@@ -20,10 +20,13 @@ pub use stream::Reader;
 
 use crate::lane::dialect::{Failure, kind_of};
 
+/// What went wrong: on the heap, for it is passed up from many places.
+struct Broken(Box<Failure>);
+
 /// The provider's answer is none.
 #[inline(never)]
-fn broken(message: &str) -> Failure {
-    Failure { status: 502, kind: kind_of(502), message: message.to_owned() }
+fn broken(message: &str) -> Broken {
+    Broken(Box::new(Failure { status: 502, kind: kind_of(502), message: message.to_owned() }))
 }
 
 #[cfg(test)]
