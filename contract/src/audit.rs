@@ -15,7 +15,7 @@ pub use self::content::{
 };
 pub use self::finding::Finding;
 pub use self::gate::{Acted, Counted, Heartbeat, SignIn};
-pub use self::payload::{FineUsage, Payload, ToolUse};
+pub use self::payload::{Attempt, FineUsage, Payload, ToolUse};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -95,7 +95,7 @@ words! {
 }
 
 /// Where a record stands in its writer's sequence. Holes show what was lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sequence {
     /// When this Envoy's first filter VM started, Unix nanoseconds: names the start of Envoy.
     pub boot: u64,
@@ -103,6 +103,25 @@ pub struct Sequence {
     pub vm: u32,
     /// The exchange, numbered from 1 within the VM.
     pub n: u64,
+}
+
+impl std::fmt::Display for Sequence {
+    /// `BOOT.VM.N`, as [`crate::headers::EXCHANGE`] has it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.boot, self.vm, self.n)
+    }
+}
+
+impl std::str::FromStr for Sequence {
+    type Err = std::num::ParseIntError;
+
+    /// Reads what [`Display`](std::fmt::Display) wrote.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, '.');
+        let mut next = || parts.next().unwrap_or_default();
+
+        Ok(Self { boot: next().parse()?, vm: next().parse()?, n: next().parse()? })
+    }
 }
 
 /// One row of `audit_events`, in the order of its columns. Borrowed in the filter, owned

@@ -69,9 +69,18 @@ pub const ROUTE_CLIENT: &str = "x-tollgate-client";
 pub const ROUTE_COST_CENTRE: &str = "x-tollgate-cost-centre";
 /// The same: how they signed in.
 pub const ROUTE_TIER: &str = "x-tollgate-tier";
+/// The same, where the policy pins callers to zones: the caller's.
+pub const ROUTE_RESIDENCY: &str = "x-tollgate-residency";
 /// What a route header says where the fact is absent. Rate-limit descriptors are dropped when a
 /// header is missing, so every fact is always there.
 pub const ABSENT: &str = "none";
+
+/// Gate → lane: which exchange it is, as [`crate::audit::Sequence`] writes itself. Only where there are lanes.
+pub const EXCHANGE: &str = "x-tollgate-exchange";
+
+/// Route → lane: `EXCHANGE;ZONE`, copied from [`EXCHANGE`] and [`ROUTE_RESIDENCY`] by the routes that lead to lanes,
+/// because what begins with [`RESERVED_PREFIX`] ends at the boundary. The lane takes it away.
+pub const LANE: &str = "tollgate-lane";
 
 /// Envoy → sidecar: the client's address.
 pub const SOURCE_ADDRESS: &str = "x-tollgate-source-address";

@@ -90,6 +90,12 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    fn throttles(self) -> bool {
+        matches!(self, Self::Throttled { .. })
+    }
+}
+
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -190,7 +196,7 @@ pub struct Board {
 
 impl Default for Board {
     fn default() -> Self {
-        Self::of(0, &[])
+        Self::of_sorted(0, Vec::new())
     }
 }
 
@@ -217,7 +223,7 @@ impl Board {
                 return Err(StandingError::Order(place));
             }
             throttles |= Record::effect_of(raw)
-                .map(|effect| matches!(effect, Effect::Throttled { .. }))
+                .map(Effect::throttles)
                 .ok_or(StandingError::Record(place))?;
             before = Some(raw);
         }
@@ -228,13 +234,17 @@ impl Board {
     fn of(version: u64, records: &[Record]) -> Self {
         let mut raw: Vec<[u8; Record::LENGTH]> = records.iter().map(Record::write).collect();
         raw.sort_unstable_by(Record::order);
+
+        Self::of_sorted(version, raw)
+    }
+
+    fn of_sorted(version: u64, mut raw: Vec<[u8; Record::LENGTH]>) -> Self {
         raw.dedup();
         let mut bytes = Vec::with_capacity(HEAD.saturating_add(raw.as_flattened().len()));
         bytes.extend(MAGIC);
         bytes.extend(version.to_le_bytes());
         bytes.extend(raw.as_flattened());
-        let throttles =
-            records.iter().any(|record| matches!(record.effect, Effect::Throttled { .. }));
+        let throttles = raw.iter().filter_map(Record::effect_of).any(Effect::throttles);
 
         Self { version, throttles, bytes }
     }
@@ -246,10 +256,21 @@ impl Board {
         if self.version >= before.version {
             return self;
         }
-        let both = before.records().iter().chain(self.records());
-        let all: Vec<Record> = both.filter_map(Record::read).collect();
-
-        Self::of(before.version, &all)
+        // Both are in order already. The filter has no code that sorts records.
+        let (mut ours, mut theirs) =
+            (self.records().iter().peekable(), before.records().iter().peekable());
+        let mut all = Vec::with_capacity(self.len().saturating_add(before.len()));
+        loop {
+            let next = match (ours.peek(), theirs.peek()) {
+                (Some(one), Some(other)) if Record::rises(one, other) => ours.next(),
+                (_, Some(_)) => theirs.next(),
+                (_, None) => ours.next(),
+            };
+            match next {
+                Some(record) => all.push(*record),
+                None => break Self::of_sorted(before.version, all),
+            }
+        }
     }
 
     /// As it is shared.

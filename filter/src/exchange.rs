@@ -15,6 +15,7 @@
 
 mod answer;
 mod judge;
+mod lanes;
 mod report;
 mod stands;
 
@@ -29,6 +30,7 @@ use crate::stages::decode::{self, Head, LARGEST_BODY, Surface};
 use crate::stages::parse::Call;
 use crate::stages::route::{self, Forwarded};
 use crate::stages::said::Asked;
+use crate::trail::Trail;
 pub use answer::Answer;
 use contract::audit::Sequence;
 use judge::Waiting;
@@ -48,6 +50,8 @@ pub enum Verdict {
 pub enum Passage {
     /// It goes on to the client.
     Pass,
+    /// It is held: until it is whole, or for a turn of the proxy's loop so that something can be said behind it.
+    Held,
     /// Another answer was sent in its place.
     Replaced,
 }
@@ -88,6 +92,10 @@ pub struct Exchange {
     held: usize,
     row: bool,
     answer: Answer,
+    /// Envoy's number of the stream.
+    stream: u32,
+    /// What lanes did for it.
+    trail: Option<Rc<Trail>>,
 }
 
 impl Exchange {
@@ -110,7 +118,16 @@ impl Exchange {
             held: 0,
             row: true,
             answer: Answer::default(),
+            stream: 0,
+            trail: None,
         }
+    }
+
+    /// As the proxy numbers its stream.
+    #[must_use]
+    pub fn of_stream(mut self, stream: u32) -> Self {
+        self.stream = stream;
+        self
     }
 
     /// The request's headers are here; `last` says that nothing follows them.
@@ -280,6 +297,10 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(sequence) = self.sequence {
             self.gate.close(sequence);
+            if let Some(trail) = &self.trail {
+                self.gate.trails.closes(self.stream, trail);
+                self.gate.trails.over(sequence);
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl Flood {
     /// What was counted since the last time. Addresses that have been quiet leave the table.
     pub fn take(&mut self, now: u64) -> Vec<Burst> {
         let second = now.checked_div(1_000_000_000).unwrap_or_default();
-        let mut bursts: Vec<Burst> = self
+        let bursts: Vec<Burst> = self
             .windows
             .iter_mut()
             .filter(|(_, window)| window.counted > 0)
@@ -90,8 +90,6 @@ impl Flood {
             })
             .collect();
         self.windows.retain(|_, window| window.second.saturating_add(1) >= second);
-        bursts
-            .sort_by(|one, other| (&one.address, one.reason).cmp(&(&other.address, other.reason)));
 
         bursts
     }

@@ -9,6 +9,7 @@ use crate::record::Providers;
 use crate::settings::Settings;
 use crate::snapshot::{self, DocumentError, Documents, Snapshot};
 use crate::tokens::Tokens;
+use crate::trail::Trails;
 use contract::audit::{Counted, Heartbeat, Kind, Sequence};
 use contract::headers::Boundary;
 use contract::price::RateCard;
@@ -41,6 +42,8 @@ pub struct Gate {
     pub flood: RefCell<Flood>,
     /// Who serves behind which cluster.
     pub providers: Providers,
+    /// What lanes of this worker do for calls of this gate.
+    pub trails: Rc<Trails>,
     /// How old the standing is.
     pub age: Age,
     /// How many VMs were started when this one last looked.
@@ -87,6 +90,7 @@ impl Gate {
             tokens: RefCell::default(),
             flood: RefCell::default(),
             providers: Providers::default(),
+            trails: Rc::default(),
             age: Age::default(),
             started: Cell::new(vm),
             boot,
@@ -98,6 +102,13 @@ impl Gate {
             documents: RefCell::default(),
             snapshot: RefCell::default(),
         })
+    }
+
+    /// With the trails that this VM's lanes write.
+    #[must_use]
+    pub fn beside(mut self, trails: Rc<Trails>) -> Self {
+        self.trails = trails;
+        self
     }
 
     /// The next record's place in this VM's sequence. It is open until [`Self::close`].
@@ -125,6 +136,11 @@ impl Gate {
         };
 
         Heartbeat { boot: self.boot, vm: self.vm, highest, open: listed }
+    }
+
+    /// This VM's name, unlike any other's of this Envoy.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.boot, self.vm)
     }
 
     /// This VM's number.

@@ -66,6 +66,12 @@ pub trait Host {
     fn remove_header(&self, map: Map, name: &str) -> Result<(), HostError>;
     /// `length` bytes of a body from its start.
     fn body(&self, body: Body, length: usize) -> Result<Vec<u8>, HostError>;
+    /// Puts these bytes in the place of the first `length` of a body.
+    fn set_body(&self, body: Body, length: usize, bytes: &[u8]) -> Result<(), HostError>;
+    /// Has the stream's held answer let go ([`Self::speak`] with nothing to say) in the next turn of Envoy's loop.
+    fn release_soon(&self, stream: u32) -> Result<(), HostError>;
+    /// Says something in another stream, whose answer is held, before what it holds, and lets all of it go.
+    fn speak(&self, stream: u32, bytes: &[u8]) -> Result<(), HostError>;
     /// An attribute of the exchange; `None` where Envoy has none.
     fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError>;
     /// Writes filter state: what the access loggers carry, and marks that no client can forge.

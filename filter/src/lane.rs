@@ -2,8 +2,50 @@
 //!
 //! The gate judges and meters the Messages API and knows no provider. A lane knows one, and nothing of who calls: it
 //! takes a call that the gate let through, says it in the provider's words, and says the provider's answer in the
-//! Messages API's. [`dialect`] is what a translation is given and what it gives back; there are two families of them.
-//! None of it knows Envoy.
+//! Messages API's. [`exchange`] is the way of one call through it. [`dialect`] is what a translation is given and what
+//! it gives back, [`family`] chooses among them; none of these know Envoy.
 
+pub mod exchange;
+pub mod settings;
+pub mod family;
 pub mod dialect;
+pub mod events;
+pub mod messages;
 pub mod openai;
+pub mod eventstream;
+mod edit;
+
+use crate::trail::{Facts, Trails};
+use contract::headers::Boundary;
+use family::Family;
+pub use settings::Settings;
+use std::rc::Rc;
+
+/// One lane in one VM.
+#[derive(Debug)]
+pub struct Lane {
+    /// Its plugin configuration.
+    pub settings: Settings,
+    /// Who serves behind it.
+    pub facts: Rc<Facts>,
+    /// How its provider speaks.
+    pub family: Family,
+    /// What may leave and what may come back.
+    pub boundary: Boundary,
+    /// Where the gate is told.
+    pub trails: Rc<Trails>,
+}
+
+impl Lane {
+    /// Starts.
+    pub fn start(settings: Settings, boundary: Boundary, trails: Rc<Trails>) -> Self {
+        trails.lane_is_here();
+        let facts = Facts {
+            lane: settings.name.clone(),
+            provider: settings.provider.clone(),
+            region: settings.region.clone(),
+        };
+
+        Self { facts: Rc::new(facts), family: settings.family.clone(), settings, boundary, trails }
+    }
+}

@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod stages;
 pub mod lane;
 pub mod refusal;
+pub mod trail;
 pub mod record;
 pub mod gate;
 pub mod settings;

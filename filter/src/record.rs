@@ -68,8 +68,8 @@ pub type Providers = RefCell<HashMap<String, Rc<Provider>>>;
 
 impl Ending {
     /// Asks Envoy, and no more than is needed: each attribute costs 2 µs. What it does not say stays
-    /// unknown: at the end nothing can be refused any more.
-    pub fn read(host: &impl Host, providers: &Providers, answer: &Answer) -> Self {
+    /// unknown: at the end nothing can be refused any more. A lane's address has no port to be asked for.
+    pub fn read(host: &impl Host, providers: &Providers, answer: &Answer, by_lane: bool) -> Self {
         let details = text(host, &["response", "code_details"]).unwrap_or_default();
         let answered = details == "via_upstream";
         // Where upstream answered to the end, there is no more to be asked.
@@ -78,7 +78,7 @@ impl Ending {
         } else {
             number(host, &["response", "flags"]).unwrap_or_default()
         };
-        let from_upstream = answered || number(host, &["upstream", "port"]).is_some();
+        let from_upstream = answered || by_lane || number(host, &["upstream", "port"]).is_some();
         let status = answer.status.filter(|_| answered).or_else(|| {
             number(host, &["response", "code"]).and_then(|code| u16::try_from(code).ok())
         });
@@ -242,10 +242,18 @@ fn answered(event: &mut Event<'_>, said: Answered) {
     }
 }
 
-/// Enters what was metered, and its price. Was the answer whole?
-pub fn usage(event: &mut Event<'_>, rates: &RateCard, meter: Meter, transported: bool) -> bool {
-    let Reading { usage, whole, complete, flags, said } = meter.finish(transported);
+/// Enters what was metered, and its price. `served` is the model by the name that a lane's provider has for it: the
+/// answer itself then has the client's. Was the answer whole?
+pub fn usage(
+    event: &mut Event<'_>,
+    rates: &RateCard,
+    meter: Meter,
+    transported: bool,
+    served: Option<String>,
+) -> bool {
+    let Reading { mut usage, whole, complete, flags, said } = meter.finish(transported);
     answered(event, said);
+    usage.model = served.filter(|served| !served.is_empty()).or(usage.model);
     // The provider's word for what it served; the request's own word stands in the payload.
     if let Some(Ok(served)) = usage.model.as_deref().map(contract::model::normalise) {
         event.model = Some(Cow::Owned(served.into_owned()));

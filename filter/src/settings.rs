@@ -1,5 +1,6 @@
 //! The plugin configuration, checked: what an operator writes in `gate.yaml`.
 
+use crate::lane;
 use contract::envelope::PinnedKey;
 use serde::Deserialize;
 use thiserror::Error;
@@ -10,6 +11,40 @@ use thiserror::Error;
 enum Role {
     /// The front: every check, every row.
     Gate,
+    /// One provider.
+    Lane,
+}
+
+/// A plugin's configuration, by its role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plugin {
+    /// The front's.
+    Gate(Box<Settings>),
+    /// A lane's.
+    Lane(Box<lane::Settings>),
+}
+
+impl Plugin {
+    /// Reads the configuration (JSON text).
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub fn parse(configuration: &[u8]) -> Result<Self, SettingsError> {
+        #[derive(Deserialize)]
+        struct Named {
+            role: Role,
+        }
+        match read::<Named>(configuration)?.role {
+            Role::Gate => Ok(Self::Gate(Box::new(Settings::parse(configuration)?))),
+            Role::Lane => Ok(Self::Lane(Box::new(lane::Settings::parse(configuration)?))),
+        }
+    }
+}
+
+/// Reads JSON into a form.
+pub(crate) fn read<'a, T: Deserialize<'a>>(configuration: &'a [u8]) -> Result<T, SettingsError> {
+    serde_json::from_slice(configuration)
+        .map_err(|error| SettingsError(vec![format!("configuration: {error}")]))
 }
 
 /// A claim that routes may match on beside those that always can. Each costs a call of the host, so
@@ -37,6 +72,7 @@ pub enum RouteClaim {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
+    #[expect(dead_code, reason = "it was read to come here")]
     role: Role,
     gate_cluster: String,
     issuer: String,
@@ -83,11 +119,8 @@ impl Settings {
     /// # Errors
     /// Every fault at once.
     pub fn parse(configuration: &[u8]) -> Result<Self, SettingsError> {
-        let raw: Raw = match serde_json::from_slice(configuration) {
-            Ok(raw) => raw,
-            Err(error) => return Err(SettingsError(vec![format!("configuration: {error}")])),
-        };
-        let Raw { role: Role::Gate, gate_cluster, issuer, audience, policy_keys, .. } = raw;
+        let raw: Raw = read(configuration)?;
+        let Raw { gate_cluster, issuer, audience, policy_keys, .. } = raw;
         let mut faults = Vec::new();
         for (key, value) in
             [("gate_cluster", &gate_cluster), ("issuer", &issuer), ("audience", &audience)]

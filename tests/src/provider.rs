@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub mod script;
 pub mod model;
 pub mod seen;
+pub mod clouds;
 pub mod openai;
 
 use seen::Seen;
@@ -45,6 +46,8 @@ pub struct Provider {
 
 #[derive(Debug, Default)]
 struct Notes {
+    name: String,
+    authority: String,
     key: String,
     /// Does it speak chat completions instead of the Messages API?
     completes: bool,
@@ -64,7 +67,22 @@ impl Provider {
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
-        Self::speaking(listen, Notes { key: key.to_owned(), ..Notes::default() }, tls).await
+        Self::start_as("anthropic", "api.anthropic.com", listen, key, tls).await
+    }
+
+    /// The same under another name, by which scripts know it, and that is called by another host's name.
+    pub async fn start_as(
+        name: &str,
+        authority: &str,
+        listen: SocketAddr,
+        key: &str,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Self> {
+        let own = |text: &str| text.to_owned();
+        let notes =
+            Notes { name: own(name), authority: own(authority), key: own(key), ..Notes::default() };
+
+        Self::speaking(listen, notes, tls).await
     }
 
     async fn speaking(
@@ -141,9 +159,9 @@ impl Provider {
         let violations = if completes {
             openai::violations(&seen, &self.notes.key)
         } else {
-            seen.violations(&self.notes.key)
+            seen.violations(&self.notes.key, &self.notes.authority)
         };
-        let script = seen.script.clone().unwrap_or_else(Script::new);
+        let script = seen.script.clone().unwrap_or_else(Script::new).at(&self.notes.name);
         let attempts = {
             let mut all = locked(&self.notes.seen);
             all.push(seen.clone());
@@ -235,7 +253,8 @@ fn scripted(seen: &Seen, script: &Script) -> Response<Body> {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if matches!(status.as_u16(), 429 | 529) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("17"));
+        let seconds = if script.retry_after == 0 { 17 } else { script.retry_after };
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     provider_headers(headers, script);
 
@@ -253,7 +272,10 @@ fn compressed(bytes: &[u8]) -> Bytes {
 fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
     let pause = Duration::from_millis(script.pause);
     let limit = match script.fault {
-        Fault::ResetAfter(count) | Fault::SilentAfter(count) | Fault::EndAfter(count) => count,
+        Fault::ResetAfter(count)
+        | Fault::ResetAfterSilence(count, _)
+        | Fault::SilentAfter(count)
+        | Fault::EndAfter(count) => count,
         _ => pieces.len(),
     };
     let pieces = stream::iter(pieces.into_iter().take(limit)).then(move |piece| async move {
@@ -269,6 +291,10 @@ fn paced(pieces: Vec<Bytes>, script: &Script) -> Body {
                 Err("as the script says".into())
             })),
             Fault::SilentAfter(_) => Box::pin(stream::pending()),
+            Fault::ResetAfterSilence(_, millis) => Box::pin(stream::once(async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Err("as the script says".into())
+            })),
             _ if script.trailers => Box::pin(stream::once(async {
                 let mut trailers = HeaderMap::new();
                 for name in ["x-trailer", "anthropic-organization-id", "x-tollgate-caller"] {

@@ -70,7 +70,7 @@ fn watched(world: &World, patience: Duration, test: impl AsyncFnOnce(&World)) {
             let ended = tokio::time::timeout(patience, test(world)).await;
             assert!(ended.is_ok(), "the test took longer than {patience:?}");
         });
-        let violations = world.provider.violations();
+        let violations = world.violations();
         assert!(violations.is_empty(), "reached the provider and must not: {violations:#?}");
     }));
     if let Err(panic) = result {

@@ -20,6 +20,7 @@ pub mod ports;
 pub mod certificates;
 pub mod processes;
 pub mod files;
+pub mod lanes;
 pub mod tokens;
 pub mod rows;
 
@@ -43,6 +44,8 @@ pub struct World {
     pub place: PathBuf,
     /// The model's provider.
     pub provider: Provider,
+    /// The providers behind lanes, in the setup's order.
+    pub lanes: Vec<lanes::Behind>,
     /// Where everything listens.
     pub ports: ports::Ports,
     /// Who made the certificates.
@@ -63,6 +66,10 @@ impl World {
         let place = processes::place(setup.name)?;
         let authority = Authority::new()?;
         let provider = provider(&authority).await?;
+        let mut behind = Vec::new();
+        for lane in &setup.lanes {
+            behind.push(lane.start(&authority).await?);
+        }
         let ports = ports::Ports::free(provider.address)?;
         let data = place.join("data");
         let pat = match &setup.beside {
@@ -71,6 +78,7 @@ impl World {
         };
         let minter = tokens::Minter::read(&programs, &data)?;
         files::write(&place, &setup, &ports, &authority, &programs.pins(&data)?)?;
+        lanes::append(&place.join("run"), &setup.lanes, &behind)?;
         if let Some(identity) = &setup.identity {
             let gateway = format!("https://localhost:{}", ports.tls.port());
             fs::write(place.join("identity.yaml"), identity.replace("GATEWAY", &gateway))?;
@@ -81,6 +89,7 @@ impl World {
             setup,
             place,
             provider,
+            lanes: behind,
             ports,
             authority,
             pat,
@@ -177,6 +186,20 @@ impl World {
     /// Runs a command of `tollgate` on this world's data, and returns what it printed.
     pub fn tollgate(&self, arguments: &[&str]) -> Result<String> {
         self.programs.tollgate(&self.place.join("data"), arguments)
+    }
+
+    /// The provider behind a lane.
+    pub fn behind(&self, lane: &str) -> &Provider {
+        let behind = self.lanes.iter().find(|behind| behind.name == lane);
+
+        &behind.unwrap_or_else(|| panic!("no lane {lane}")).provider
+    }
+
+    /// What must never have reached any provider, and did.
+    pub fn violations(&self) -> Vec<String> {
+        let behind = self.lanes.iter().flat_map(|behind| behind.provider.violations());
+
+        self.provider.violations().into_iter().chain(behind).collect()
     }
 
     /// Envoy's directory.

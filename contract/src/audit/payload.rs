@@ -20,9 +20,9 @@ pub struct Payload<'a> {
     /// The lane that served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<Cow<'a, str>>,
-    /// How often the upstream was asked; absent for once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
+    /// Whom the lanes asked, in order, the one that served last; absent where one was asked and took it as it was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt<'a>>,
     /// As the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Cow<'a, str>>,
@@ -107,6 +107,33 @@ pub struct Payload<'a> {
     /// What was said. Always the last member: all before it is what the chain covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Content<'a>>,
+}
+
+/// One provider that was asked, by a lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt<'a> {
+    /// The lane.
+    pub lane: Cow<'a, str>,
+    /// Its provider.
+    pub provider: Cow<'a, str>,
+    /// Where that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Cow<'a, str>>,
+    /// The model by its name for it; absent where it never came so far.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub model: Cow<'a, str>,
+    /// The status it answered; absent where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why the provider was not even asked, or how the attempt ended other than by an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Cow<'a, str>>,
+    /// How long it took, milliseconds.
+    pub ms: u64,
+    /// What of the request the provider has no words for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Cow<'a, str>>,
 }
 
 /// A `tool_use` block of an answer.

@@ -120,14 +120,11 @@ impl Sheet {
             })
             .collect();
         // A dollar for a thousand is a million nanodollars for one.
-        let searches = self
-            .web_search
-            .into_iter()
-            .map(|(provider, price)| {
-                let price = faults.price(format!("web_search.{provider}"), &price);
-                (provider, price.saturating_mul(1_000))
-            })
-            .collect();
+        let mut searches = BTreeMap::new();
+        searches.extend(self.web_search.into_iter().map(|(provider, price)| {
+            let price = faults.price(format!("web_search.{provider}"), &price);
+            (provider, price.saturating_mul(1_000))
+        }));
 
         if faults.0.is_empty() { Ok(Layer { lines, searches }) } else { Err(faults.0) }
     }
@@ -178,13 +175,10 @@ impl SheetLine {
             };
             faults.price(place, text)
         });
-        let regions = self
-            .regions
-            .iter()
-            .map(|(name, factor)| {
-                (name.clone(), faults.price(format!("{place}.regions.{name}"), factor))
-            })
-            .collect();
+        let mut regions = BTreeMap::new();
+        regions.extend(self.regions.iter().map(|(name, factor)| {
+            (name.clone(), faults.price(format!("{place}.regions.{name}"), factor))
+        }));
 
         Rates {
             input,

@@ -33,6 +33,10 @@ pub struct Answer {
     pub(super) unmetered: bool,
     /// Its trailers could not be taken away.
     pub(super) trailers_passed: bool,
+    /// What the client gets instead of its body.
+    pub(super) instead: Option<Vec<u8>>,
+    /// Is each piece held for a moment, so that something can be said behind it?
+    pub(super) in_pieces: bool,
 }
 
 /// What only the sidecar says to clients: the pages of signing in need it.
@@ -64,16 +68,33 @@ impl Exchange {
     }
 
     /// Some of the answer's body is here.
-    pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) {
+    pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) -> Passage {
         self.answer.ended = last;
-        if self.answer.meter.is_none() || size == 0 {
-            return;
+        if self.answer.instead.is_some() {
+            return self.says_instead(host, size, last);
         }
+        if self.answer.in_pieces {
+            return self.piece(host, size, last);
+        }
+        if self.answer.meter.is_some() && size > 0 {
+            self.meter(host.body(Body::Response, size), host, 0);
+        }
+
+        Passage::Pass
+    }
+
+    /// Meters what is new of a chunk: what stands behind `known`.
+    pub(super) fn meter(
+        &mut self,
+        chunk: Result<Vec<u8>, HostError>,
+        host: &impl Host,
+        known: usize,
+    ) {
         if self.answer.first.is_none() {
             self.answer.first = host.now().ok();
         }
-        match (host.body(Body::Response, size), &mut self.answer.meter) {
-            (Ok(chunk), Some(meter)) => meter.eat(&chunk),
+        match (chunk, &mut self.answer.meter) {
+            (Ok(chunk), Some(meter)) => meter.eat(chunk.get(known..).unwrap_or_default()),
             (Err(error), _) => {
                 log::error!("{error}: an answer passes unmetered");
                 self.answer.unmetered = true;
@@ -124,7 +145,7 @@ impl Exchange {
             host.set_header(Map::Response, headers::TRACE_ID, &trace)?;
         }
 
-        Ok(())
+        self.lanes_have_spoken(host)
     }
 
     /// Who acted on one of the sidecar's surfaces, as it says.

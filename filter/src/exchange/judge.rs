@@ -101,6 +101,7 @@ impl Exchange {
         governed: Governed,
         recorded: Recorded,
     ) -> Result<Forwarded, Refusal> {
+        self.lays_trail(host)?;
         let forwarded = governed.apply(host, recorded)?;
         self.progress = Progress::Forwarded(forwarded);
 

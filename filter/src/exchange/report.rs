@@ -41,7 +41,7 @@ impl Exchange {
             return; // Envoy rejected it before it came here; its own log line makes the row
         }
         self.abandoned(host);
-        let ending = Ending::read(host, &self.gate.providers, &self.answer);
+        let ending = Ending::read(host, &self.gate.providers, &self.answer, self.went_to_lanes());
         let now = host.now().unwrap_or_default();
         let answer = std::mem::take(&mut self.answer);
         let asked = std::mem::take(&mut self.asked);
@@ -177,7 +177,8 @@ impl Exchange {
                 event.payload.flags.push(flag.into());
             }
         }
-        if ending.from_upstream && self.call.is_some() {
+        let lane = self.by_lane(&mut event);
+        if ending.from_upstream && self.call.is_some() && lane.is_none() {
             let provider = ending.provider.as_deref();
             event.provider = provider.map(|provider| Cow::Borrowed(&*provider.name));
             event.upstream_region =
@@ -194,6 +195,7 @@ impl Exchange {
                     negotiated.unwrap_or(&self.gate.rates),
                     meter,
                     transported,
+                    lane,
                 )
             }
             // An error is not billed. What was sent and never answered may be.

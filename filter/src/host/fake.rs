@@ -32,6 +32,10 @@ pub(crate) struct FakeHost {
     pub(crate) answer: Cell<Option<u16>>,
     /// How often a request that was held went on.
     pub(crate) resumed: Cell<usize>,
+    /// Streams whose held answer is to be let go.
+    pub(crate) releases: RefCell<Vec<u32>>,
+    /// What was said in other streams.
+    pub(crate) spoken: RefCell<Vec<(u32, String)>>,
     /// The number of the call that is refused; calls are numbered from 1.
     pub(crate) fails: Cell<Option<usize>>,
     pub(crate) calls: RefCell<Vec<&'static str>>,
@@ -105,6 +109,28 @@ impl Host for FakeHost {
         let bodies = self.bodies.borrow();
         let bytes = bodies.get(&body).map(Vec::as_slice).unwrap_or_default();
         Ok(bytes[..length.min(bytes.len())].to_vec())
+    }
+
+    fn set_body(&self, body: Body, length: usize, bytes: &[u8]) -> Result<(), HostError> {
+        self.called("set_body")?;
+        let mut bodies = self.bodies.borrow_mut();
+        let whole = bodies.entry(body).or_default();
+        let length = length.min(whole.len());
+        whole.splice(..length, bytes.iter().copied());
+        Ok(())
+    }
+
+    fn release_soon(&self, stream: u32) -> Result<(), HostError> {
+        self.called("release_soon")?;
+        self.releases.borrow_mut().push(stream);
+        Ok(())
+    }
+
+    fn speak(&self, stream: u32, bytes: &[u8]) -> Result<(), HostError> {
+        self.called("speak")?;
+        let said = String::from_utf8(bytes.to_vec()).unwrap();
+        self.spoken.borrow_mut().push((stream, said));
+        Ok(())
     }
 
     fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {

@@ -100,9 +100,10 @@ fn list(names: &[String]) -> String {
     let fits = |name: &&str| {
         !name.is_empty() && !name.contains(',') && name.bytes().all(|b| (b' '..=b'~').contains(&b))
     };
-    let names: BTreeSet<&str> = names.iter().map(String::as_str).filter(fits).collect();
+    let mut sorted = BTreeSet::new();
+    sorted.extend(names.iter().map(String::as_str).filter(fits));
     let mut value = String::new();
-    for name in names {
+    for name in sorted {
         if value.len().saturating_add(name.len()) >= LONGEST_LIST {
             break;
         }

@@ -48,11 +48,14 @@ pub fn clear(
     }
 }
 
-/// More words, sorted, each once.
+/// More words, each once, in a list that is sorted and stays so.
 fn add<'a>(list: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>) {
-    list.extend(more.into_iter().map(ToOwned::to_owned));
-    list.sort_unstable();
-    list.dedup();
+    for word in more {
+        let at = list.partition_point(|known| known.as_str() < word);
+        if list.get(at).is_none_or(|known| known != word) {
+            list.insert(at, word.to_owned());
+        }
+    }
 }
 
 fn finding(found: Found<'_>) -> Finding<'static> {

@@ -24,6 +24,10 @@ pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
 pub(super) struct Envoy {
     counters: Rc<HashMap<Counter, u32>>,
     gauges: Rc<HashMap<Gauge, u32>>,
+    /// The context that speaks: a stream's or a root's.
+    context: u32,
+    /// Where streams queue whose held answers are to be let go.
+    releases: Option<u32>,
 }
 
 impl Envoy {
@@ -38,7 +42,23 @@ impl Envoy {
             .map(|gauge| Ok((gauge, ffi::define_gauge(gauge.name())?)))
             .collect::<Result<_, HostError>>()?;
 
-        Ok(Self { counters: Rc::new(counters), gauges: Rc::new(gauges) })
+        let (counters, gauges) = (Rc::new(counters), Rc::new(gauges));
+
+        Ok(Self { counters, gauges, context: 0, releases: None })
+    }
+
+    /// The same, as this context sees it.
+    pub(super) fn of(&self, context: u32) -> Self {
+        Self { context, ..self.clone() }
+    }
+
+    /// Opens this VM's queue of streams to be let go. Its name is the VM's own: a queue belongs to whoever registered
+    /// its name first.
+    pub(super) fn open_releases(&mut self, boot_and_vm: &str) -> Result<u32, HostError> {
+        let queue = ffi::register_queue(&format!("tollgate.releases.{boot_and_vm}"))?;
+        self.releases = Some(queue);
+
+        Ok(queue)
     }
 }
 
@@ -48,6 +68,13 @@ fn number(map: Map) -> u32 {
         Map::RequestTrailers => REQUEST_TRAILERS,
         Map::Response => RESPONSE_HEADERS,
         Map::ResponseTrailers => RESPONSE_TRAILERS,
+    }
+}
+
+fn buffer(body: Body) -> u32 {
+    match body {
+        Body::Request => REQUEST_BODY,
+        Body::Response => RESPONSE_BODY,
     }
 }
 
@@ -85,11 +112,28 @@ impl Host for Envoy {
     }
 
     fn body(&self, body: Body, length: usize) -> Result<Vec<u8>, HostError> {
-        let buffer = match body {
-            Body::Request => REQUEST_BODY,
-            Body::Response => RESPONSE_BODY,
+        ffi::buffer(buffer(body), length)
+    }
+
+    fn set_body(&self, body: Body, length: usize, bytes: &[u8]) -> Result<(), HostError> {
+        ffi::set_buffer(buffer(body), length, bytes)
+    }
+
+    fn release_soon(&self, stream: u32) -> Result<(), HostError> {
+        const NO_QUEUE: HostError = HostError { call: "enqueue_shared_queue", status: u32::MAX };
+        ffi::enqueue(self.releases.ok_or(NO_QUEUE)?, &stream.to_le_bytes())
+    }
+
+    fn speak(&self, stream: u32, bytes: &[u8]) -> Result<(), HostError> {
+        ffi::set_effective_context(stream)?;
+        let said = match bytes {
+            [] => Ok(()),
+            bytes => ffi::append_to_buffer(RESPONSE_BODY, bytes),
         };
-        ffi::buffer(buffer, length)
+        let said = said.and_then(|()| ffi::continue_response());
+        ffi::set_effective_context(self.context)?;
+
+        said
     }
 
     fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {

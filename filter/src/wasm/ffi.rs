@@ -12,6 +12,7 @@ use std::ptr::{null_mut, slice_from_raw_parts_mut};
 /// proxy-wasm's status codes, as far as they are told apart.
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const EMPTY: u32 = 7;
 const CAS_MISMATCH: u32 = 8;
 
 #[link(wasm_import_module = "env")]
@@ -74,6 +75,17 @@ unsafe extern "C" {
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *const u8,
+        size: usize,
+    ) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_enqueue_shared_queue(id: u32, value: *const u8, value_size: usize) -> u32;
+    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
 }
 
 fn check(call: &'static str, status: u32) -> Result<(), HostError> {
@@ -273,4 +285,66 @@ pub(super) fn continue_request() -> Result<(), HostError> {
     const HTTP_REQUEST: u32 = 0;
     // SAFETY: takes a number only.
     check("continue_stream", unsafe { proxy_continue_stream(HTTP_REQUEST) })
+}
+
+/// Lets the held answer of the stream at hand go on.
+pub(super) fn continue_response() -> Result<(), HostError> {
+    const HTTP_RESPONSE: u32 = 1;
+    // SAFETY: takes a number only.
+    check("continue_stream", unsafe { proxy_continue_stream(HTTP_RESPONSE) })
+}
+
+/// Puts bytes in the place of the first `length` of a buffer.
+pub(super) fn set_buffer(buffer: u32, length: usize, bytes: &[u8]) -> Result<(), HostError> {
+    put(buffer, 0, length, bytes)
+}
+
+/// Puts bytes behind whatever a buffer holds.
+pub(super) fn append_to_buffer(buffer: u32, bytes: &[u8]) -> Result<(), HostError> {
+    const BEHIND_ALL: usize = usize::MAX;
+    put(buffer, BEHIND_ALL, 0, bytes)
+}
+
+fn put(buffer: u32, start: usize, length: usize, bytes: &[u8]) -> Result<(), HostError> {
+    // SAFETY: the bytes outlive the call; the host copies them.
+    let status =
+        unsafe { proxy_set_buffer_bytes(buffer, start, length, bytes.as_ptr(), bytes.len()) };
+    check("set_buffer_bytes", status)
+}
+
+/// A queue's id. Whoever registers it is told when something is in it.
+pub(super) fn register_queue(name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    // SAFETY: name and place outlive the call.
+    let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut id) };
+    check("register_shared_queue", status)?;
+
+    Ok(id)
+}
+
+/// Puts something in a queue.
+pub(super) fn enqueue(id: u32, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: the value outlives the call; the host copies it.
+    let status = unsafe { proxy_enqueue_shared_queue(id, value.as_ptr(), value.len()) };
+    check("enqueue_shared_queue", status)
+}
+
+/// Takes something out of a queue; `None` if there is nothing.
+pub(super) fn dequeue(id: u32) -> Result<Option<Vec<u8>>, HostError> {
+    let mut given = Given::NOTHING;
+    // SAFETY: both places outlive the call.
+    let status =
+        unsafe { proxy_dequeue_shared_queue(id, &raw mut given.data, &raw mut given.size) };
+    if status == EMPTY {
+        return Ok(None);
+    }
+    check("dequeue_shared_queue", status)?;
+
+    Ok(Some(given.take()))
+}
+
+/// Calls of the host are about this stream from now on, until this callback ends.
+pub(super) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: takes a number only.
+    check("set_effective_context", unsafe { proxy_set_effective_context(context) })
 }

@@ -10,7 +10,9 @@ use crate::feed::{Arrival, Document, Fetcher};
 use crate::gate::Gate;
 use crate::guard;
 use crate::host::{Host, HostError};
-use crate::settings::Settings;
+use crate::lane::{self, Lane};
+use crate::settings::{Plugin, Settings};
+use crate::trail::Trails;
 use contract::audit::Counted;
 use contract::headers::Boundary;
 use contract::price::RateCard;
@@ -33,6 +35,18 @@ const PERIOD: u64 = 1_000_000_000;
 /// sequence is known that late.
 const HEARTBEAT: u64 = 5_000_000_000;
 
+/// How long a stream of a lane may be silent before a `ping` is said in it, nanoseconds: clients give up after 300 s
+/// of silence (Claude Code's gateway contract), load balancers after 60.
+const SILENCE: u64 = 15_000_000_000;
+
+/// What is said in a silence (Messages API, "Streaming", ping events).
+const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+thread_local! {
+    /// A VM has one thread, and all plugins of it share this: what lanes tell the gate.
+    static TRAILS: Rc<Trails> = Rc::default();
+}
+
 /// How long an answer of the sidecar is awaited.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -50,7 +64,10 @@ enum Pending {
 #[derive(Default)]
 pub(super) struct Root {
     envoy: Envoy,
+    context: u32,
     gate: Option<Rc<Gate>>,
+    lane: Option<Rc<Lane>>,
+    releases: Option<u32>,
     fetcher: Fetcher,
     watch: Watch,
     pending: HashMap<u32, Pending>,
@@ -63,24 +80,53 @@ pub(super) struct Root {
 }
 
 impl Root {
+    /// The plugin of this context.
+    pub(super) fn of(context: u32) -> Self {
+        Self { context, ..Self::default() }
+    }
+
     fn configure(&mut self, size: usize) -> Result<(), String> {
         let text = ffi::buffer(envoy::PLUGIN_CONFIGURATION, size).map_err(|e| e.to_string())?;
-        let settings = Settings::parse(&text).map_err(|error| error.to_string())?;
+        let plugin = Plugin::parse(&text).map_err(|error| error.to_string())?;
         let boundary = Boundary::shipped().map_err(|error| error.to_string())?;
-        self.envoy = Envoy::with_counters().map_err(|error| error.to_string())?;
+        self.envoy = Envoy::with_counters().map_err(|error| error.to_string())?.of(self.context);
+        match plugin {
+            Plugin::Gate(settings) => self.configure_gate(*settings, boundary),
+            Plugin::Lane(settings) => {
+                let lane = Lane::start(*settings, boundary, TRAILS.with(Rc::clone));
+                self.lane = Some(Rc::new(lane));
+                Ok(())
+            }
+        }
+    }
+
+    fn configure_gate(&mut self, settings: Settings, boundary: Boundary) -> Result<(), String> {
         let rates = RateCard::shipped().map_err(|error| error.to_string())?;
         let gate =
             Gate::start(&self.envoy, settings, boundary, rates).map_err(|e| e.to_string())?;
+        let gate = gate.beside(TRAILS.with(Rc::clone));
         gate.refresh(&self.envoy).map_err(|error| error.to_string())?;
         gate.age.refresh(&self.envoy).map_err(|error| error.to_string())?;
+        let queue = self.envoy.open_releases(&gate.name()).map_err(|error| error.to_string())?;
+        self.releases = Some(queue);
         self.gate = Some(Rc::new(gate));
         ffi::tick_every(TICK).map_err(|error| error.to_string())
+    }
+
+    /// Says something in streams that have been silent for long, so that nobody takes them for dead.
+    fn speak_in_silences(&self, gate: &Gate, now: u64) {
+        for stream in gate.trails.silent(now, SILENCE) {
+            if let Err(error) = self.envoy.speak(stream, PING) {
+                log::warn!("{error}: a silent stream is not told that it lives");
+            }
+        }
     }
 
     fn tick(&mut self, gate: &Gate) -> Result<(), HostError> {
         let now = self.envoy.now()?;
         gate.refresh(&self.envoy)?;
         self.look_at_age(gate, now)?;
+        self.speak_in_silences(gate, now);
         gate.providers.borrow_mut().clear();
         let started = self.envoy.shared(guard::STARTED)?;
         gate.started.set(guard::number(&started.value).unwrap_or_default());
@@ -251,7 +297,7 @@ impl RootContext for Root {
         match self.configure(size) {
             Ok(()) => true,
             Err(faults) => {
-                log::error!("the gate does not start: {faults}");
+                log::error!("this plugin does not start: {faults}");
                 false
             }
         }
@@ -264,9 +310,29 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let exchange = self.gate.as_ref().map(|gate| Exchange::new(Rc::clone(gate)));
-        Some(Box::new(Stream::new(self.envoy.clone(), exchange)))
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        let envoy = self.envoy.of(context);
+        if let Some(lane) = &self.lane {
+            let exchange = lane::exchange::Exchange::new(Rc::clone(lane));
+            return Some(Box::new(super::lane::Stream::new(envoy, exchange)));
+        }
+        let exchange =
+            self.gate.as_ref().map(|gate| Exchange::new(Rc::clone(gate)).of_stream(context));
+        Some(Box::new(Stream::new(envoy, exchange)))
+    }
+
+    /// Answers that were held for a turn of the loop leave.
+    fn on_queue_ready(&mut self, queue: u32) {
+        let Some(gate) = self.gate.clone() else { return };
+        while let Ok(Some(stream)) = ffi::dequeue(queue) {
+            let Ok(stream) = stream.as_slice().try_into().map(u32::from_le_bytes) else { continue };
+            // It may have ended meanwhile.
+            if gate.trails.released(stream)
+                && let Err(error) = self.envoy.speak(stream, b"")
+            {
+                log::error!("{error}: an answer is held longer than it should");
+            }
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -57,16 +57,17 @@ impl HttpContext for Stream {
             self.exchange.as_mut().map(|exchange| exchange.response_headers(&self.envoy, last));
         match passage {
             Some(Passage::Pass) | None => Action::Continue,
-            Some(Passage::Replaced) => Action::Pause,
+            Some(Passage::Replaced | Passage::Held) => Action::Pause,
         }
     }
 
     fn on_http_response_body(&mut self, size: usize, last: bool) -> Action {
-        if let Some(exchange) = &mut self.exchange {
-            exchange.response_body(&self.envoy, size, last);
+        let passage =
+            self.exchange.as_mut().map(|exchange| exchange.response_body(&self.envoy, size, last));
+        match passage {
+            Some(Passage::Pass | Passage::Replaced) | None => Action::Continue,
+            Some(Passage::Held) => Action::Pause,
         }
-
-        Action::Continue
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {

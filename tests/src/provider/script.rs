@@ -4,6 +4,7 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What `metadata.user_id` begins with when a script follows.
@@ -24,6 +25,8 @@ pub enum Fault {
     ResetAfter(usize),
     /// Says nothing more after this many pieces of the body.
     SilentAfter(usize),
+    /// Says nothing more after this many pieces, and breaks off after so many milliseconds of it.
+    ResetAfterSilence(usize, u64),
     /// Ends the stream in good order after this many pieces: too early.
     EndAfter(usize),
 }
@@ -85,6 +88,10 @@ pub struct Script {
     pub tools: Vec<Tool>,
     /// What it says it used.
     pub usage: Usage,
+    /// `retry-after` of a 429 or 529; 0 for 17.
+    pub retry_after: u32,
+    /// What single providers do otherwise, by their names.
+    pub elsewhere: BTreeMap<String, Script>,
 }
 
 /// A tool that an answer calls.
@@ -165,6 +172,20 @@ impl Script {
     /// With this status.
     pub fn status(self, status: u16) -> Self {
         Self { status, ..self }
+    }
+
+    /// With another script at this provider.
+    pub fn where_at(mut self, provider: &str, script: Self) -> Self {
+        self.elsewhere.insert(provider.to_owned(), script);
+        self
+    }
+
+    /// As this provider has to follow it.
+    pub fn at(&self, provider: &str) -> Self {
+        match self.elsewhere.get(provider) {
+            Some(other) => Self { id: self.id.clone(), ..other.clone() },
+            None => self.clone(),
+        }
     }
 
     /// With this fault.

@@ -91,7 +91,7 @@ impl Seen {
     }
 
     /// What should not have arrived.
-    pub fn violations(&self, key: &str) -> Vec<String> {
+    pub fn violations(&self, key: &str, authority: &str) -> Vec<String> {
         let mut found = Vec::new();
         for (name, value) in &self.headers {
             let name = name.as_str();
@@ -107,7 +107,7 @@ impl Seen {
         if keys.len() != 1 || keys.first().is_none_or(|value| value.as_bytes() != key.as_bytes()) {
             found.push(format!("{} keys, or not the configured one", keys.len()));
         }
-        if self.authority != "api.anthropic.com" {
+        if self.authority != authority {
             found.push(format!("authority {}", self.authority));
         }
         if let Some(trailers) = &self.trailers {

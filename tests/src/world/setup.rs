@@ -1,6 +1,7 @@
 //! What a world is made from.
 
 use super::World;
+use super::lanes::{self, Lane};
 use anyhow::Result;
 use serde_json::Value;
 use std::fs::{self, DirBuilder};
@@ -71,6 +72,8 @@ pub struct Setup {
     pub beside: Option<Twin>,
     /// Changes of the shipped configuration.
     pub edits: Vec<Edit>,
+    /// Lanes, each with a provider of its own, and an aggregate of them called `models`.
+    pub lanes: Vec<Lane>,
     /// More files in the world's directory, by their paths there.
     pub files: Vec<(&'static str, String)>,
     /// `identity.yaml`; `GATEWAY` in it becomes the address that people reach the gateway at.
@@ -91,6 +94,7 @@ impl Setup {
             database: None,
             beside: None,
             edits: Vec::new(),
+            lanes: Vec::new(),
             files: Vec::new(),
             identity: None,
         }
@@ -100,6 +104,17 @@ impl Setup {
     pub fn file(mut self, path: &'static str, text: String) -> Self {
         self.files.push((path, text));
         self
+    }
+
+    /// With these lanes, all of which messages go to: one after the other, each given so long for its first byte.
+    pub fn over_lanes(self, lanes: Vec<Lane>, first_byte: &str) -> Self {
+        let route = lanes::route("models", lanes.len().saturating_sub(1), first_byte);
+
+        Self { lanes, ..self }.edit(
+            "routes.yaml",
+            "route: &anthropic\n        cluster: anthropic",
+            &route,
+        )
     }
 
     /// With the certificates of this authority taken on the TLS front.

@@ -1,0 +1,266 @@
+use super::*;
+use crate::host::fake::FakeHost;
+use crate::lane::Settings;
+use crate::trail::Trails;
+use contract::audit::Sequence;
+use contract::headers::Boundary;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const BODY: &str = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[]}"#;
+const STREAM: &str =
+    "event: message_start\ndata: {}\n\nevent: ping\ndata: {}\n\nevent: message_stop\ndata: {}\n\n";
+const SEQUENCE: Sequence = Sequence { boot: 17, vm: 2, n: 5 };
+
+fn lane(trails: &Rc<Trails>) -> Rc<Lane> {
+    let settings =
+        br#"{"role":"lane","name":"one","provider":"anthropic","region":"us","zones":["us","eu"],
+        "attribution":["x-end-user"],"insecure_attribution_to_others":true}"#;
+    let (settings, boundary) = (Settings::parse(settings).unwrap(), Boundary::shipped().unwrap());
+    Rc::new(Lane::start(settings, boundary, Rc::clone(trails)))
+}
+
+/// A host as Envoy is when a call comes to a lane.
+fn world(told: &str) -> FakeHost {
+    let host = FakeHost::default();
+    host.now.set(1_000_000_000_000);
+    host.put_headers(
+        Map::Request,
+        &[
+            (":method", "POST"),
+            (":path", "/v1/messages?beta=true"),
+            ("tollgate-lane", told),
+            ("x-forwarded-proto", "https"),
+            ("x-end-user", "ann"),
+            ("x-tollgate-user", "ann"),
+            ("content-length", "58"),
+            ("anthropic-beta", "a,b"),
+        ],
+    );
+    host.bodies.borrow_mut().insert(Body::Request, BODY.as_bytes().to_vec());
+    answers(&host, "200", "text/event-stream");
+    host
+}
+
+fn answers(host: &FakeHost, status: &str, content_type: &str) {
+    host.put_headers(
+        Map::Response,
+        &[
+            (":status", status),
+            ("content-type", content_type),
+            ("content-length", "3"),
+            ("retry-after", "7"),
+            ("anthropic-organization-id", "org-1"),
+        ],
+    );
+    let details = b"via_upstream".to_vec();
+    host.properties.borrow_mut().insert("response.code_details".into(), details);
+}
+
+fn asks(host: &FakeHost, exchange: &mut Exchange) -> Step {
+    if exchange.request_headers(host, false) == Step::Go {
+        return Step::Go;
+    }
+    if !host.replies.borrow().is_empty() {
+        return Step::Wait;
+    }
+    exchange.request_body(host, BODY.len(), true)
+}
+
+fn beside() -> (Rc<Trails>, Rc<Trail>, Rc<Lane>) {
+    let trails = Rc::new(Trails::default());
+    let lane = lane(&trails);
+    let trail = trails.leaves(SEQUENCE).unwrap();
+    (trails, trail, lane)
+}
+
+/// Gives the lane a piece of the answer, as Envoy does: what was held stands before it. Returns what leaves.
+fn piece(host: &FakeHost, exchange: &mut Exchange, piece: &[u8], last: bool) -> Vec<u8> {
+    let mut bodies = host.bodies.borrow_mut();
+    let body = bodies.entry(Body::Response).or_default();
+    body.extend_from_slice(piece);
+    let size = body.len();
+    drop(bodies);
+    match exchange.response_body(host, size, last) {
+        Step::Go => std::mem::take(host.bodies.borrow_mut().get_mut(&Body::Response).unwrap()),
+        Step::Wait => Vec::new(),
+    }
+}
+
+#[test]
+fn what_leaves_is_the_allow_list_and_what_its_routes_may_tell() {
+    let (_trails, trail, lane) = beside();
+    let host = world("17.2.5;none");
+    let mut exchange = Exchange::new(lane);
+
+    assert_eq!(asks(&host, &mut exchange), Step::Go);
+
+    let maps = host.maps.borrow();
+    let names: Vec<_> = maps[&Map::Request].iter().map(|(name, _)| name.as_str()).collect();
+    for gone in ["tollgate-lane", "x-tollgate-user"] {
+        assert!(!names.contains(&gone), "{names:?}");
+    }
+    for there in ["x-end-user", "content-length", "anthropic-beta"] {
+        assert!(names.contains(&there), "{names:?}");
+    }
+    assert_eq!(trail.len(), 1);
+}
+
+#[test]
+fn who_is_pinned_to_a_zone_is_served_in_it_and_nowhere_else() {
+    for (zone, step) in [
+        ("none", Step::Go),
+        ("-", Step::Go),
+        ("", Step::Go),
+        ("eu", Step::Go),
+        ("us", Step::Go),
+        ("e", Step::Wait),
+        ("ch", Step::Wait),
+        ("eu,ch", Step::Wait),
+    ] {
+        let (_trails, trail, lane) = beside();
+        let host = world(&format!("17.2.5;{zone}"));
+
+        assert_eq!(asks(&host, &mut Exchange::new(lane)), step, "{zone}");
+        if step == Step::Wait {
+            assert_eq!(host.replies.borrow()[0].status, 403);
+            assert_eq!(trail.told().len(), 0, "one attempt; why it failed stands in the trail");
+            assert_eq!(host.bodies.borrow()[&Body::Request].len(), BODY.len(), "not touched");
+        }
+    }
+}
+
+#[test]
+fn a_route_that_does_not_say_which_exchange_it_is_leads_nowhere() {
+    let (_trails, _, lane) = beside();
+    let host = world("17.2.5");
+
+    assert_eq!(asks(&host, &mut Exchange::new(lane)), Step::Wait);
+    assert_eq!(host.replies.borrow()[0].status, 500);
+}
+
+#[test]
+fn a_call_of_another_vm_passes_and_leaves_no_trail() {
+    let (_trails, trail, lane) = beside();
+    let host = world("18.2.5;none");
+
+    assert_eq!(asks(&host, &mut Exchange::new(lane)), Step::Go);
+    assert!(trail.is_empty());
+}
+
+#[test]
+fn a_stream_cut_anywhere_leaves_in_whole_events_and_whole() {
+    for cut in 1..STREAM.len() {
+        let (_trails, _, lane) = beside();
+        let host = world("17.2.5;none");
+        let mut exchange = Exchange::new(lane);
+        assert_eq!(asks(&host, &mut exchange), Step::Go);
+        assert_eq!(exchange.response_headers(&host, false), Step::Wait, "until its first event");
+
+        let (first, second) = STREAM.as_bytes().split_at(cut);
+        let mut left = piece(&host, &mut exchange, first, false);
+        assert!(left.is_empty() || left.ends_with(b"\n\n"), "{cut}");
+        left.extend(piece(&host, &mut exchange, second, false));
+        left.extend(piece(&host, &mut exchange, b"", true));
+
+        assert_eq!(String::from_utf8(left).unwrap(), STREAM, "{cut}");
+    }
+}
+
+#[test]
+fn an_error_passes_as_it_was_said_and_is_kept_for_where_nobody_serves() {
+    let (_trails, trail, lane) = beside();
+    let host = world("17.2.5;none");
+    let mut exchange = Exchange::new(lane);
+    assert_eq!(asks(&host, &mut exchange), Step::Go);
+    answers(&host, "429", "application/json");
+
+    assert_eq!(exchange.response_headers(&host, false), Step::Wait);
+    assert_eq!(piece(&host, &mut exchange, br#"{"type":"#, false), b"");
+    assert_eq!(piece(&host, &mut exchange, br#""error"}"#, true), br#"{"type":"error"}"#);
+
+    assert_eq!(host.header(Map::Response, "anthropic-organization-id"), None);
+    trail.begin(&Rc::default(), 0);
+    let verdict = trail.verdict().unwrap();
+    assert_eq!((verdict.status, verdict.retry_after), (429, Some(7)));
+    let (_, _, again) = beside();
+    host.replies.borrow_mut().clear();
+    host.put_headers(Map::Request, &[(":path", "/v1/messages"), ("tollgate-lane", "-;-")]);
+    assert_eq!(asks(&host, &mut Exchange::new(again)), Step::Wait, "it is left alone");
+    let reply = host.replies.borrow()[0].clone();
+    assert_eq!(reply.status, 429);
+    assert!(reply.headers.contains(&("retry-after".into(), "7".into())), "{reply:?}");
+}
+
+#[test]
+fn an_error_without_a_body_gets_one() {
+    let (_trails, _, lane) = beside();
+    let host = world("17.2.5;none");
+    let mut exchange = Exchange::new(lane);
+    assert_eq!(asks(&host, &mut exchange), Step::Go);
+    answers(&host, "503", "text/html");
+
+    assert_eq!(exchange.response_headers(&host, true), Step::Wait);
+
+    let reply = host.replies.borrow()[0].clone();
+    assert_eq!(reply.status, 503);
+    assert!(reply.body.contains(r#""type":"api_error""#), "{}", reply.body);
+}
+
+/// Fails each host call of a call in turn: whatever fails before it was sent, it is not; whatever fails behind that,
+/// no half-translated answer passes for a whole one.
+#[test]
+fn whichever_host_call_fails_nothing_is_sent_that_should_not_be() {
+    let walk = |fails: Option<usize>| {
+        let (_trails, _, lane) = beside();
+        let host = world("17.2.5;none");
+        host.fails.set(fails);
+        let mut exchange = Exchange::new(lane);
+        let sent = asks(&host, &mut exchange) == Step::Go;
+        let asked = host.calls.borrow().len();
+        let mut left = Vec::new();
+        if sent {
+            if exchange.response_headers(&host, false) == Step::Go {
+                left.extend(b"(headers)");
+            }
+            left.extend(piece(&host, &mut exchange, &STREAM.as_bytes()[..20], false));
+            left.extend(piece(&host, &mut exchange, &STREAM.as_bytes()[20..], true));
+        }
+        exchange.finished(&host);
+        (host, sent, asked, left)
+    };
+    let (host, sent, asked, left) = walk(None);
+    assert!(sent && left == STREAM.as_bytes());
+    let calls = host.calls.borrow().clone();
+
+    for (index, call) in calls.iter().enumerate() {
+        let (host, sent, ..) = walk(Some(index + 1));
+        let place = format!("call {index}, {call}");
+        if index < asked {
+            assert!(!sent, "{place}");
+            assert_eq!(host.replies.borrow().len(), 1, "{place}");
+        }
+    }
+}
+
+#[test]
+fn only_a_stream_that_the_provider_broke_is_told_to_the_client() {
+    for (flags, spoken) in [(1_u64 << 2, 1), (1 << 14, 0)] {
+        let (trails, trail, lane) = beside();
+        let host = world("17.2.5;none");
+        let mut exchange = Exchange::new(lane);
+        assert_eq!(asks(&host, &mut exchange), Step::Go);
+        exchange.response_headers(&host, false);
+        piece(&host, &mut exchange, STREAM.as_bytes(), false);
+        trails.holds(9, &trail, 10, 0);
+        host.properties.borrow_mut().insert("response.flags".into(), flags.to_le_bytes().to_vec());
+
+        exchange.finished(&host);
+
+        let said = host.spoken.borrow();
+        assert_eq!(said.len(), spoken, "flags {flags}");
+        assert!(
+            said.iter().all(|(stream, event)| *stream == 9 && event.starts_with("event: error"))
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! Providers behind lanes: the shipped templates, under other names.
+
+use crate::provider::Provider;
+use crate::world::certificates::{self, Authority};
+use crate::world::processes::repository;
+use anyhow::{Context, Result};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+/// A lane to a stand-in of its own, which speaks the Messages API.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// Its name, and its provider's in scripts.
+    pub name: &'static str,
+    /// Where it serves, and the one zone it serves.
+    pub region: &'static str,
+    /// Is it left alone after three failures, as it is shipped? Tests that share a world must not meet there.
+    pub ejects: bool,
+    /// More members of the lane's configuration, each with a comma before it.
+    pub more: String,
+}
+
+/// A lane and the provider behind it.
+#[derive(Debug)]
+pub struct Behind {
+    /// The lane's name.
+    pub name: &'static str,
+    /// The provider.
+    pub provider: Provider,
+}
+
+impl Lane {
+    /// One of this name.
+    pub fn new(name: &'static str, region: &'static str) -> Self {
+        Self { name, region, ejects: false, more: String::new() }
+    }
+
+    /// The provider's host.
+    pub fn host(&self) -> String {
+        format!("{}.example", self.name)
+    }
+
+    /// The provider's key.
+    pub fn key(&self) -> String {
+        format!("sk-e2e-{}", self.name)
+    }
+
+    /// Starts the provider.
+    pub async fn start(&self, authority: &Authority) -> Result<Behind> {
+        let certificate = authority.certify(&[&self.host()])?;
+        let tls = certificates::server(certificate.cert.as_bytes(), certificate.key.as_bytes())?;
+        let listen = (Ipv4Addr::LOCALHOST, 0).into();
+        let (host, key) = (self.host(), self.key());
+        let provider = Provider::start_as(self.name, &host, listen, &key, Some(tls)).await?;
+
+        Ok(Behind { name: self.name, provider })
+    }
+
+    fn listener(&self) -> Result<String> {
+        let from =
+            r#""name": "anthropic", "provider": "anthropic", "region": "us", "zones": ["us"]"#;
+        let Self { name, region, more, .. } = self;
+        let to = format!(
+            r#""name": "{name}", "provider": "anthropic", "region": "{region}", "zones": ["{region}"]{more}"#
+        );
+
+        Ok(template("lanes.yaml")?
+            .replace("lane_anthropic", &format!("lane_{name}"))
+            .replace("cluster: anthropic, ", &format!("cluster: provider_{name}, "))
+            .replace("api.anthropic.com", &self.host())
+            .replace(from, &to))
+    }
+
+    fn clusters(&self, port: u16, shipped: &str) -> Result<String> {
+        let Self { name, region, .. } = self;
+        let lane = template("clusters.yaml")?
+            .replace("lane_anthropic", &format!("lane_{name}"))
+            .replace("region: us, zones: [us]", &format!("region: {region}, zones: [{region}]"));
+        let lane = match (self.ejects, lane.find("  # A lane's own listener is always there")) {
+            (false, Some(outliers)) => lane.get(..outliers).unwrap_or_default().to_owned(),
+            _ => lane,
+        };
+        let start = shipped.find("- \"@type\"").context("a first cluster")?;
+        let end = shipped.find("\n# The sidecar's").context("a second cluster")?;
+        let own = shipped.get(start..end).context("a cluster")?;
+        let own = own
+            .replace(
+                "{address: api.anthropic.com, port_value: 443}",
+                &format!("{{address: 127.0.0.1, port_value: {port}}}"),
+            )
+            .replace("api.anthropic.com", &self.host())
+            .replace("/etc/ssl/certs/ca-certificates.crt", "tls/ca.pem")
+            .replace("cluster_name: anthropic", &format!("cluster_name: provider_{name}"))
+            .replacen("name: anthropic", &format!("name: provider_{name}"), 1)
+            .replace("name: anthropic", &format!("name: {name}"))
+            .replace("secrets/anthropic.yaml", &format!("secrets/{name}.yaml"));
+
+        Ok(format!("\n{lane}\n{own}\n"))
+    }
+
+    fn secret(&self) -> Result<String> {
+        let shipped = fs::read_to_string(repository().join("envoy/secrets/anthropic.yaml"))?;
+
+        Ok(shipped
+            .replace("name: anthropic", &format!("name: {}", self.name))
+            .replace("ANTHROPIC_API_KEY", &self.key()))
+    }
+}
+
+fn template(file: &str) -> Result<String> {
+    Ok(fs::read_to_string(repository().join("envoy/providers/anthropic").join(file))?)
+}
+
+/// Appends lanes to the files of Envoy's directory, and an aggregate of all, `models`, in this order.
+pub fn append(run: &Path, lanes: &[Lane], behind: &[Behind]) -> Result<()> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let shipped = fs::read_to_string(repository().join("envoy/clusters.yaml"))?;
+    let (mut listeners, mut clusters) =
+        (String::from("resources:\n"), fs::read_to_string(run.join("clusters.yaml"))?);
+    for (lane, behind) in lanes.iter().zip(behind) {
+        listeners.push_str(&lane.listener()?);
+        clusters.push_str(&lane.clusters(behind.provider.address.port(), &shipped)?);
+        fs::write(run.join(format!("secrets/{}.yaml", lane.name)), lane.secret()?)?;
+    }
+    let members: Vec<_> = lanes.iter().map(|lane| format!("lane_{}", lane.name)).collect();
+    let zones: Vec<_> = lanes.iter().map(|lane| lane.region).collect();
+    clusters.push_str(&aggregate("models", &members, &zones));
+    fs::write(run.join("lanes.yaml"), listeners)?;
+
+    Ok(fs::write(run.join("clusters.yaml"), clusters)?)
+}
+
+/// A cluster that asks these in their order.
+pub fn aggregate(name: &str, members: &[String], zones: &[&str]) -> String {
+    format!(
+        r#"
+- "@type": type.googleapis.com/envoy.config.cluster.v3.Cluster
+  name: {name}
+  metadata: {{filter_metadata: {{tollgate: {{provider: several, zones: [{}]}}}}}}
+  connect_timeout: 1s
+  lb_policy: CLUSTER_PROVIDED
+  cluster_type:
+    name: envoy.clusters.aggregate
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig
+      clusters: [{}]
+"#,
+        zones.join(", "),
+        members.join(", ")
+    )
+}
+
+/// What a route to lanes says, in the place of the shipped one's action.
+pub fn route(cluster: &str, retries: usize, first_byte: &str) -> String {
+    format!(
+        r#"route: &anthropic
+        cluster: {cluster}
+        timeout: 0s
+        idle_timeout: 900s
+        retry_policy:
+          retry_on: "5xx,retriable-status-codes,reset,connect-failure,refused-stream"
+          retriable_status_codes: [401, 403, 404, 429]
+          num_retries: {retries}
+          per_try_timeout: {first_byte}
+          retry_back_off: {{base_interval: 0.005s, max_interval: 0.010s}}
+          retry_priority:
+            name: envoy.retry_priorities.previous_priorities
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig
+              update_frequency: 1
+      typed_per_filter_config:
+        boundary:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
+          mutations:
+            request_mutations:
+            - append:
+                header: {{key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}}
+                append_action: OVERWRITE_IF_EXISTS_OR_ADD
+    - name: unused
+      match: {{path: /unused}}
+      route:
+        cluster: anthropic"#
+    )
+}
