@@ -14,7 +14,7 @@ mod usage;
 
 pub use answer::answer;
 pub use error::error;
-pub use provider::{Lane, Provider};
+pub use provider::{PARAMS, Provider};
 pub use request::request;
 pub use stream::Reader;
 

@@ -9,9 +9,10 @@ mod tools;
 mod turns;
 
 use super::json::{Members, Object, between};
-use super::provider::{Lane, Provider};
+use super::provider::Provider;
 use super::table::{self, dropped};
 use crate::lane::dialect::{Ask, Outgoing, Unmappable, What, kind_of};
+use crate::lane::family::Terms;
 
 /// Headers of the Messages API that mean nothing to others.
 const REMOVE: [&str; 13] = [
@@ -53,14 +54,14 @@ const SAID: [&str; 15] = [
 ///
 /// # Errors
 /// If it has no words for something without which the answer would be another.
-pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, Unmappable> {
+pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, Unmappable> {
     said(ask, provider, lane).map_err(|no| *no.0)
 }
 
 /// Why not: on the heap, for it is passed up from many places.
 struct No(Box<Unmappable>);
 
-fn said(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, No> {
+fn said(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, No> {
     if ask.what == What::CountTokens {
         return Err(unmappable(501, &["this provider does not count tokens"]));
     }
@@ -104,7 +105,7 @@ fn said(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, No>
 /// A translation on its way.
 struct Say<'a> {
     provider: &'a Provider,
-    lane: &'a Lane,
+    lane: &'a Terms,
     dropped: Vec<&'static str>,
 }
 
