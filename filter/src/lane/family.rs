@@ -19,7 +19,7 @@ pub enum Family {
     /// The Messages API, but for a row of differences.
     Messages(Box<(messages::Provider, messages::Lane)>),
     /// Chat completions, but for a row of differences.
-    Completions(Box<(openai::Provider, openai::Lane)>),
+    Completions(Box<(openai::Provider, Terms)>),
 }
 
 /// How an answer that is no error is read.
@@ -65,7 +65,7 @@ impl Family {
             let known: Vec<_> = known.chain(openai::names()).collect();
             return Err(vec![format!("provider: {provider} is none of {}", known.join(", "))]);
         };
-        let lane = openai::Lane { models, params };
+        let lane = Terms { models, params };
         let faults = row.faults(&lane);
 
         if faults.is_empty() { Ok(Self::Completions(Box::new((row, lane)))) } else { Err(faults) }

@@ -1,11 +1,10 @@
 //! One row of the table of differences between the providers of chat completions: `contract/data/openai.json`.
 
 use super::json::{Object, objects};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use crate::lane::family::Terms;
 
 /// How one provider's chat completions differ from another's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one thing that a provider understands or not"
@@ -58,7 +57,7 @@ impl Provider {
     }
 
     /// What a lane's configuration lacks or has too much, in words for who wrote it.
-    pub fn faults(&self, lane: &Lane) -> Vec<String> {
+    pub fn faults(&self, lane: &Terms) -> Vec<String> {
         let id = &self.id;
         let mut faults = Vec::new();
         if lane.models.is_empty() {
@@ -107,9 +106,6 @@ impl Provider {
     }
 }
 
-/// What a lane may say of its provider.
-const PARAMS: [&str; 4] = ["base_path", "api_version", "reasoning_effort", "sampling"];
-
 /// The ids of all rows.
 pub fn names() -> impl Iterator<Item = String> {
     shipped().into_iter().map(|row| row.word("id").to_owned())
@@ -122,20 +118,13 @@ pub(super) fn shipped() -> Vec<Object<'static>> {
     Object::read(text).and_then(|file| file.get("providers").and_then(objects)).unwrap_or_default()
 }
 
-/// What an operator says of one lane.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Lane {
-    /// The client's model, normalised ([`contract::model::normalise`]) → the provider's name for what shall answer.
-    /// `*` stands for every model that is not named.
-    pub models: BTreeMap<String, String>,
-    /// `base_path`: what stands before the provider's own path. `api_version`: the date of Azure's API; with it calls
-    /// go to the deployment's path. `reasoning_effort`: `off` for models that refuse it. `sampling`: `off` for models
-    /// that refuse `temperature`, `top_p` and `top_k`.
-    pub params: BTreeMap<String, String>,
-}
+/// What an operator may say of a lane to such a provider, beside its models: `base_path`, what stands before the
+/// provider's own path; `api_version`, the date of Azure's API, with which calls go to the deployment's path;
+/// `reasoning_effort`, `off` for models that refuse it; `sampling`, `off` for models that refuse `temperature`,
+/// `top_p` and `top_k`.
+pub const PARAMS: [&str; 4] = ["api_version", "base_path", "reasoning_effort", "sampling"];
 
-impl Lane {
+impl Terms {
     /// The provider's name for a model of the client.
     pub(super) fn model(&self, asked: &str) -> Option<&str> {
         let normal = contract::model::normalise(asked).ok()?;
