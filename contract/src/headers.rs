@@ -55,6 +55,9 @@ pub const ROUTE_REGION: &str = "x-tollgate-region";
 pub const ROUTE_SOURCE: &str = "x-tollgate-source";
 /// Gate → route table: the policy's labels, sorted and joined by commas.
 pub const ROUTE_LABEL: &str = "x-tollgate-label";
+/// Gate → route table and the filter that keeps callers in their zone, where the policy has rules over
+/// residency: the zone.
+pub const ROUTE_RESIDENCY: &str = "x-tollgate-residency";
 /// Gate → route table, where `route_claims` asks for it: the person.
 pub const ROUTE_USER: &str = "x-tollgate-user";
 /// The same: the groups, sorted and joined by commas.

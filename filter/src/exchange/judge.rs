@@ -9,7 +9,7 @@ use crate::stages::authenticate::Caller;
 use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse;
-use crate::stages::route::{self, Forwarded, Governed};
+use crate::stages::route::{self, Facts, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
 use crate::stages::scan::{self, Cleared};
 use contract::policy::Subject;
@@ -43,8 +43,11 @@ impl Exchange {
         attempt.leave(host)?;
 
         let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
-        let further = &self.gate.settings.route_claims;
-        let governed = route::dispatch(surface, &self.head, &caller, &cleared, further);
+        let facts = Facts {
+            further: &self.gate.settings.route_claims,
+            pin: bundle.policy.pin(&authorise::subject(&self.head, &caller)),
+        };
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared, &facts);
         let way = intend::way(&cleared);
         let (call, rule_id, noted) = cleared.into_parts();
         (self.call, self.rule_id, self.noted) = (Some(call), Some(rule_id), noted);
