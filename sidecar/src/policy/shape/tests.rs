@@ -1,7 +1,7 @@
 use super::*;
 use contract::policy::{
-    Blocklist, BreakGlass, CustomPattern, Document, Offered, ResidencyRule, Rule, SecretRule, ServerRule,
-    SignInRule, StandingTerms, ToolRule, Who, Word,
+    Blocklist, BreakGlass, CustomPattern, Document, Offered, ResidencyRule, Rule, SecretRule,
+    ServerRule, SignInRule, StandingTerms, ToolRule, Who, Word,
 };
 use contract::price::{Sheet, SheetLine};
 use serde::de::DeserializeOwned;
