@@ -58,6 +58,8 @@ pub const ROUTE_LABEL: &str = "x-tollgate-label";
 /// Gate → route table and the filter that keeps callers in their zone, where the policy has rules over
 /// residency: the zone.
 pub const ROUTE_RESIDENCY: &str = "x-tollgate-residency";
+/// Gate → route table, where `cost_classes` are configured: what the call is likely to cost.
+pub const ROUTE_COST_CLASS: &str = "x-tollgate-cost-class";
 /// Gate → route table, where `route_claims` asks for it: the person.
 pub const ROUTE_USER: &str = "x-tollgate-user";
 /// The same: the groups, sorted and joined by commas.
