@@ -7,9 +7,12 @@ use crate::guard;
 use crate::host::{Host, HostError};
 use crate::record::Providers;
 use crate::settings::Settings;
-use crate::snapshot::{self, DocumentError, Documents, Snapshot};
+use crate::snapshot::{self, Bundle, DocumentError, Documents, Snapshot};
+use crate::stages::decode::Surface;
+use crate::stages::parse::Call;
 use crate::tokens::Tokens;
 use contract::audit::{Counted, Heartbeat, Kind, Sequence};
+use contract::estimate::{Body, Lengths};
 use contract::headers::Boundary;
 use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
@@ -41,6 +44,8 @@ pub struct Gate {
     pub flood: RefCell<Flood>,
     /// Who serves behind which cluster.
     pub providers: Providers,
+    /// How long models' answers are.
+    pub lengths: RefCell<Lengths>,
     /// How old the standing is.
     pub age: Age,
     /// How many VMs were started when this one last looked.
@@ -87,6 +92,7 @@ impl Gate {
             tokens: RefCell::default(),
             flood: RefCell::default(),
             providers: Providers::default(),
+            lengths: RefCell::default(),
             age: Age::default(),
             started: Cell::new(vm),
             boot,
@@ -98,6 +104,20 @@ impl Gate {
             documents: RefCell::default(),
             snapshot: RefCell::default(),
         })
+    }
+
+    /// The class of what a call is likely to cost, where there are classes.
+    pub fn cost_class(
+        &self,
+        surface: Surface,
+        call: &Call,
+        size: Body,
+        bundle: &Bundle,
+    ) -> Option<&str> {
+        let costing = self.settings.costing.as_ref()?;
+        let rates = bundle.policy.rates().unwrap_or(&self.rates);
+
+        Some(costing.class(surface, call, size, &self.lengths.borrow(), rates))
     }
 
     /// The next record's place in this VM's sequence. It is open until [`Self::close`].

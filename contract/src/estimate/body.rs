@@ -1,7 +1,5 @@
 //! The size of a body, images apart: base64 is counted by no tokenizer.
 
-use memchr::memmem;
-
 /// How far apart the members of an image's `source` stand at most, its data aside.
 const NEAR: usize = 128;
 
@@ -17,32 +15,33 @@ pub struct Body {
 }
 
 impl Body {
-    /// Measures a body: one look for the word `"base64"`, whatever else is in it. Images that it does not see
-    /// (a name that is escaped, say) are counted as text, which is more.
+    /// Measures a body: one pass from quote to quote. Images that it does not see (a name that is escaped, say)
+    /// are counted as text, which is more.
     pub fn read(body: &[u8]) -> Self {
         let mut read = Self { bytes: wide(body.len()), ..Self::default() };
-        // Everything before was looked at, so however often the word stands there, this is linear.
-        let mut done = 0;
-        for at in memmem::find_iter(body, b"\"base64\"") {
-            if at < done {
-                continue;
+        // The last member `data` behind what was counted, and where the word that tells base64 ended.
+        let (mut data, mut told) = (None, None);
+        let mut at = 0;
+        while let Some(quote) = next_quote(body, at) {
+            at = quote.saturating_add(1);
+            let rest = body.get(at..).unwrap_or_default();
+            if rest.starts_with(b"data\"") {
+                let Some(value) = value(body, at.saturating_add(5)) else { continue };
+                let size = size(body, value);
+                (data, at) = (Some((value, size)), value.saturating_add(size).saturating_add(1));
+            } else if rest.starts_with(b"base64\"") {
+                told = Some(at);
             }
-            let behind = at.saturating_add(8);
-            let start = data(body, behind, behind.saturating_add(NEAR), false)
-                .or_else(|| data(body, done, at, true));
-            done = behind;
-            let Some(start) = start else { continue };
-            let rest = body.get(start..).unwrap_or_default();
-            let size = memchr::memchr(b'"', rest).unwrap_or(rest.len());
-            let end = start.saturating_add(size);
-            done = done.max(end);
-            let near = |from: usize, to: usize| {
-                let text = body.get(from..to.min(body.len())).unwrap_or_default();
-                ["image/", "application/pdf"].iter().any(|kind| has(text, kind.as_bytes()))
-            };
-            if near(start.saturating_sub(NEAR), start) || near(end, end.saturating_add(NEAR)) {
-                read.images = read.images.saturating_add(1);
-                read.image_bytes = read.image_bytes.saturating_add(wide(size));
+            let (Some((value, size)), Some(word)) = (data, told) else { continue };
+            let end = value.saturating_add(size);
+            if word.saturating_add(NEAR) >= value && word <= end.saturating_add(NEAR) {
+                let before = body.get(value.saturating_sub(NEAR)..value).unwrap_or_default();
+                let behind = body.get(end..).unwrap_or_default();
+                if pictures(before) || pictures(behind.get(..NEAR).unwrap_or(behind)) {
+                    read.images = read.images.saturating_add(1);
+                    read.image_bytes = read.image_bytes.saturating_add(wide(size));
+                }
+                (data, told) = (None, None);
             }
         }
 
@@ -50,19 +49,34 @@ impl Body {
     }
 }
 
-/// Where the text of a member `data` begins that stands between these two; the last one or the first one.
-fn data(body: &[u8], from: usize, to: usize, last: bool) -> Option<usize> {
-    const NAME: &[u8] = b"\"data\"";
-    let text = body.get(from..to.min(body.len()))?;
-    let at = if last { memmem::rfind(text, NAME) } else { memmem::find(text, NAME) }?;
-    let value = from.checked_add(at)?.checked_add(NAME.len())?;
-    let plain = body.get(value..)?.iter().take(8).position(|byte| *byte == b'"')?;
-
-    value.checked_add(plain)?.checked_add(1)
+fn next_quote(body: &[u8], from: usize) -> Option<usize> {
+    from.checked_add(memchr::memchr(b'"', body.get(from..)?)?)
 }
 
-fn has(text: &[u8], word: &[u8]) -> bool {
-    memmem::find(text, word).is_some()
+/// Where the text of a member begins whose name ended before `from`.
+fn value(body: &[u8], from: usize) -> Option<usize> {
+    let near = body.get(from..)?.iter().take(8);
+    let colon_or_space = near.take_while(|byte| b": \t\r\n".contains(byte)).count();
+    let quote = from.checked_add(colon_or_space)?;
+
+    (body.get(quote) == Some(&b'"')).then(|| quote.saturating_add(1))
+}
+
+/// How long the text is that begins here. Base64 has no escapes.
+fn size(body: &[u8], from: usize) -> usize {
+    let rest = body.get(from..).unwrap_or_default();
+
+    memchr::memchr(b'"', rest).unwrap_or(rest.len())
+}
+
+/// Is something named here that is counted as a picture?
+fn pictures(text: &[u8]) -> bool {
+    let kinds: [&[u8]; 2] = [b"image/", b"application/pdf"];
+
+    (0..text.len()).any(|at| {
+        let rest = text.get(at..).unwrap_or_default();
+        kinds.iter().any(|kind| rest.starts_with(kind))
+    })
 }
 
 fn wide(number: usize) -> u64 {

@@ -1,7 +1,5 @@
 //! How long the answers of models are: a running median for each.
 
-use std::collections::BTreeMap;
-
 /// Most models that are kept apart.
 const MODELS: usize = 64;
 
@@ -16,7 +14,7 @@ const STEPS: usize = 42;
 
 /// The lengths of answers by model. Bounded: at most 64 models, about a hundred bytes each.
 #[derive(Debug, Clone, Default)]
-pub struct Lengths(BTreeMap<String, Histogram>);
+pub struct Lengths(Vec<(String, Histogram)>);
 
 #[derive(Debug, Clone)]
 struct Histogram {
@@ -27,18 +25,20 @@ struct Histogram {
 impl Lengths {
     /// An answer of a model had so many tokens. Beyond 64 models others are not learned.
     pub fn add(&mut self, model: &str, tokens: u64) {
-        if let Some(known) = self.0.get_mut(model) {
+        if let Some((_, known)) = self.0.iter_mut().find(|(name, _)| name == model) {
             known.add(tokens);
         } else if self.0.len() < MODELS {
             let mut new = Histogram { counts: [0; STEPS], total: 0 };
             new.add(tokens);
-            self.0.insert(model.to_owned(), new);
+            self.0.push((model.to_owned(), new));
         }
     }
 
     /// The median of a model's answers, to about a fifth; none as long as there are fewer than eight.
     pub fn median(&self, model: &str) -> Option<u64> {
-        self.0.get(model)?.median()
+        let (_, known) = self.0.iter().find(|(name, _)| name == model)?;
+
+        known.median()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::stages::parse;
 use crate::stages::route::{self, Facts, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
 use crate::stages::scan::{self, Cleared};
+use contract::estimate::Body as Size;
 use contract::policy::Subject;
 use std::rc::Rc;
 
@@ -39,11 +40,14 @@ impl Exchange {
         #[cfg(feature = "trap")]
         crate::trap::on_body(&body);
         let read = read(&body, &bundle, &authorise::subject(&self.head, &caller));
+        let size = self.gate.settings.costing.as_ref().map(|_| Size::read(&body));
         drop(body);
         attempt.leave(host)?;
 
         let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
+        let call = cleared.permit().call();
         let facts = Facts {
+            cost: size.and_then(|size| self.gate.cost_class(surface, call, size, &bundle)),
             further: &self.gate.settings.route_claims,
             pin: bundle.policy.pin(&authorise::subject(&self.head, &caller)),
         };

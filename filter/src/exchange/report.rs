@@ -212,12 +212,22 @@ impl Exchange {
                 served && transported
             }
         };
+        if whole && self.gate.settings.costing.is_some() {
+            self.learn(event.tokens_out);
+        }
         if let Some(bundle) = self.bundle.as_deref() {
             record::mask(&mut event, &bundle.policy);
         }
         self.close(&mut event, served && (whole || ending.client_gone), status, ending);
 
         event
+    }
+
+    /// How long an answer of this model was.
+    fn learn(&self, tokens: Option<u64>) {
+        if let (Kind::Inference, Some(call), Some(tokens)) = (self.kind(), &self.call, tokens) {
+            self.gate.lengths.borrow_mut().add(&call.model, tokens);
+        }
     }
 
     /// How it ended.

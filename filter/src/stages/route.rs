@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub further: &'a [RouteClaim],
     /// Where the caller may go.
     pub pin: Pin<'a>,
+    /// The class of what it is likely to cost, where there are classes.
+    pub cost: Option<&'a str>,
 }
 
 /// A governed call.
@@ -62,6 +64,7 @@ pub fn dispatch(
         (headers::ROUTE_LABEL, labels(&permit.noted().labels)),
     ];
     set.extend(facts.further.iter().map(|claim| named(*claim, caller)));
+    set.extend(facts.cost.map(|class| (headers::ROUTE_COST_CLASS, class.to_owned())));
     set.extend(facts.pin.fact().map(|zone| (headers::ROUTE_RESIDENCY, zone.to_owned())));
     if head.accepts_encoding {
         // A compressed answer could not be metered. Honest providers obey.
