@@ -36,14 +36,14 @@ impl Classes {
     ///
     /// # Errors
     /// Every fault at once, each with its place in the list.
-    pub fn check(list: Vec<Class>) -> Result<Self, Vec<String>> {
+    pub fn check(given: Vec<Class>) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
-        let count = list.len();
+        let count = given.len();
         if !(2..=MOST).contains(&count) {
             faults.push(format!(": are {count}: name 2 to {MOST}, the last without `below`"));
         }
         let (mut below, mut last) = (Vec::<(String, u64)>::new(), String::new());
-        for (index, Class { name, below: limit }) in list.into_iter().enumerate() {
+        for (index, Class { name, below: limit }) in given.into_iter().enumerate() {
             let plain =
                 |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             if name.is_empty() || name.len() > LONGEST || !name.bytes().all(plain) {

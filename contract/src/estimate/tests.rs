@@ -30,10 +30,10 @@ fn errors(model: &str, tokenizer: &str) -> Vec<(u64, String)> {
     for counted in counts["bodies"].as_array().unwrap() {
         let name = counted["name"].as_str().unwrap();
         let bytes = counted["bytes"].as_u64().unwrap();
-        let body = BODIES
-            .iter()
-            .find(|(file, _)| *file == name)
-            .map_or(Body { bytes, ..Body::default() }, |(_, text)| Body::read(text.as_bytes()));
+        let body = BODIES.iter().find(|(file, _)| *file == name).map_or_else(
+            || Body { bytes, ..Body::default() },
+            |(_, text)| Body::read(text.as_bytes()),
+        );
         assert_eq!((body.bytes, Some(body.images)), (bytes, counted["images"].as_u64()), "{name}");
         let told = of(&Call { model, body, ..Call::default() });
         let (input, exact) = (told.input - told.image_tokens, counted[tokenizer].as_u64().unwrap());
@@ -45,6 +45,7 @@ fn errors(model: &str, tokenizer: &str) -> Vec<(u64, String)> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is what the test is read for")]
 fn input_is_told_from_the_size_within_the_bound() {
     for (model, tokenizer) in [("claude-sonnet-4-5", "3"), ("claude-opus-4-8", "4.7")] {
         let errors = errors(model, tokenizer);
