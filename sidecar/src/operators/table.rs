@@ -127,6 +127,7 @@ pub const TABLE: &[Line] = &[
     line("audit reader list", All, [N, Y, N, N, N, Y]),
     line("cost report", Tenant, [Y, Y, N, N, Y, Y]),
     reads("cost reconcile", All, [N, N, N, N, Y, Y]),
+    reads("cost estimate", All, [Y, Y, N, N, Y, Y]),
     line("identity check", Host, [N, N, N, N, N, N]),
     line("keys init", Host, [N, N, N, N, N, N]),
     line("keys show", All, [Y, Y, N, N, N, Y]),
