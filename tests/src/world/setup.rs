@@ -73,6 +73,8 @@ pub struct Setup {
     pub edits: Vec<Edit>,
     /// More files in the world's directory, by their paths there.
     pub files: Vec<(&'static str, String)>,
+    /// More arguments of `tollgate serve`.
+    pub serve: Vec<String>,
     /// `identity.yaml`; `GATEWAY` in it becomes the address that people reach the gateway at.
     pub identity: Option<String>,
 }
@@ -92,6 +94,7 @@ impl Setup {
             beside: None,
             edits: Vec::new(),
             files: Vec::new(),
+            serve: Vec::new(),
             identity: None,
         }
     }
