@@ -119,6 +119,7 @@ impl World {
         if self.setup.identity.is_some() {
             arguments.extend(["--identity", "identity.yaml"]);
         }
+        arguments.extend(self.setup.serve.iter().map(String::as_str));
         let process = self.programs.sidecar(&self.place, &arguments)?;
         *self.sidecar.lock().unwrap() = Some(process);
 

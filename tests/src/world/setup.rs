@@ -76,6 +76,8 @@ pub struct Setup {
     pub lanes: Vec<Lane>,
     /// More files in the world's directory, by their paths there.
     pub files: Vec<(&'static str, String)>,
+    /// More arguments of `tollgate serve`.
+    pub serve: Vec<String>,
     /// `identity.yaml`; `GATEWAY` in it becomes the address that people reach the gateway at.
     pub identity: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Setup {
             edits: Vec::new(),
             lanes: Vec::new(),
             files: Vec::new(),
+            serve: Vec::new(),
             identity: None,
         }
     }
