@@ -182,6 +182,13 @@ pub struct ServeArgs {
     /// before: the first one signs.
     #[arg(long, value_name = "FILE", requires = "token_signer")]
     pub token_signer_key: Vec<PathBuf>,
+    /// A key file of a Google service account, mode 0600: its access tokens are kept fresh for Envoy. May be given
+    /// several times, each with its own --google-secret behind it.
+    #[arg(long, value_name = "FILE", requires = "google_secret")]
+    pub google_credentials: Vec<PathBuf>,
+    /// Where Envoy reads the token: a file of its secrets/, whose name without `.yaml` is the secret's.
+    #[arg(long, value_name = "FILE", requires = "google_credentials")]
+    pub google_secret: Vec<PathBuf>,
     /// The operators' Unix socket; DATA/operator.sock unless said. The directory is closed to others: name one that
     /// is not, where others operate too.
     #[arg(long, env = "TOLLGATE_OPERATOR_SOCKET", hide_env_values = true, value_name = "PATH")]

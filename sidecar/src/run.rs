@@ -19,14 +19,14 @@ use crate::operators::operator::Operator;
 use crate::operators::{Elsewhere, Operators};
 use crate::policy::live::Follower;
 use crate::screen::Screen;
-use crate::settings::{Data, Postgres, Settings, TokenSigner};
+use crate::settings::{Data, GoogleAccounts, Postgres, Settings, TokenSigner};
 use crate::sign_in::SignIn;
 use crate::sign_in::session::Sessions;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    checkpoints, commands, envoy, gate, holes, identity, intake, intents, operators, public,
-    remote, siem, standing,
+    checkpoints, commands, envoy, gate, google, holes, identity, intake, intents, operators,
+    public, remote, siem, standing,
 };
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -99,6 +99,8 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         identity,
         token_signer,
         token_signer_key,
+        google_credentials,
+        google_secret,
         operator_socket,
         operator_socket_for,
         envoy,
@@ -118,6 +120,10 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         siem: siem.clone(),
         identity: identity.clone(),
         token_signer: token_signer.clone().map(|command| TokenSigner { command, keys }),
+        google: GoogleAccounts {
+            credentials: google_credentials.clone(),
+            secrets: google_secret.clone(),
+        },
         operator_socket: operator_socket.clone(),
         operator_socket_mode: match operator_socket_for {
             SocketFor::All => 0o666,
@@ -238,6 +244,7 @@ impl Sidecar {
             operators::routes(Operators { store: store.clone(), counters: Arc::clone(&counters) });
 
         let mut served = JoinSet::new();
+        google::start(&settings, &counters, &mut watching)?;
         siem::start(&settings, &store, &counters, &drain, &mut served)?;
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));

@@ -167,10 +167,21 @@ pub struct Settings {
     pub identity: Option<PathBuf>,
     /// What signs tokens, if not a key of the data directory.
     pub token_signer: Option<TokenSigner>,
+    /// Whose tokens of Google are kept fresh.
+    pub google: GoogleAccounts,
     /// The operators' socket, if not where it is unless said.
     pub operator_socket: Option<PathBuf>,
     /// Its mode.
     pub operator_socket_mode: u32,
+}
+
+/// Service accounts of Google: as many of the one as of the other, in the same order.
+#[derive(Debug, Clone, Default)]
+pub struct GoogleAccounts {
+    /// Their key files.
+    pub credentials: Vec<PathBuf>,
+    /// The files that Envoy reads their tokens from.
+    pub secrets: Vec<PathBuf>,
 }
 
 /// A command that signs tokens.

@@ -25,6 +25,7 @@ pub mod model;
 pub mod seen;
 pub mod clouds;
 pub mod openai;
+pub mod tokens;
 
 use seen::Seen;
 

@@ -191,14 +191,29 @@ impl World {
 
     /// The provider behind a lane.
     pub fn behind(&self, lane: &str) -> &Provider {
+        match self.stand_in(lane) {
+            lanes::StandIn::Messages(provider) => provider,
+            lanes::StandIn::Cloud(_) => panic!("behind {lane} is a cloud"),
+        }
+    }
+
+    /// The cloud behind a lane.
+    pub fn cloud(&self, lane: &str) -> &crate::provider::clouds::Cloud {
+        match self.stand_in(lane) {
+            lanes::StandIn::Cloud(cloud) => cloud,
+            lanes::StandIn::Messages(_) => panic!("behind {lane} is no cloud"),
+        }
+    }
+
+    fn stand_in(&self, lane: &str) -> &lanes::StandIn {
         let behind = self.lanes.iter().find(|behind| behind.name == lane);
 
-        &behind.unwrap_or_else(|| panic!("no lane {lane}")).provider
+        &behind.unwrap_or_else(|| panic!("no lane {lane}")).stand_in
     }
 
     /// What must never have reached any provider, and did.
     pub fn violations(&self) -> Vec<String> {
-        let behind = self.lanes.iter().flat_map(|behind| behind.provider.violations());
+        let behind = self.lanes.iter().flat_map(|behind| behind.stand_in.violations());
 
         self.provider.violations().into_iter().chain(behind).collect()
     }

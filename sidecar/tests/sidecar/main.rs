@@ -28,3 +28,4 @@ mod siem;
 mod siem_lines;
 mod siem_shapes;
 mod tells_the_siem;
+mod google;

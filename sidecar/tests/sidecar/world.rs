@@ -20,7 +20,7 @@ use std::time::Duration;
 use tollgate::acts::Act;
 use tollgate::operators::operator::Operator;
 use tollgate::run::{Addresses, Sidecar};
-use tollgate::settings::{Data, Settings, TokenSigner};
+use tollgate::settings::{Data, GoogleAccounts, Settings, TokenSigner};
 use tollgate::store::{Cursor, Filter, Pat, Row, Store, User};
 use tollgate::{clock, keys, pats};
 use tonic::transport::Channel;
@@ -38,6 +38,7 @@ pub(crate) struct Place {
     pub(crate) identity: Option<PathBuf>,
     pub(crate) token_signer: Option<TokenSigner>,
     pub(crate) socket: Option<PathBuf>,
+    pub(crate) google: GoogleAccounts,
 }
 
 impl Place {
@@ -46,8 +47,15 @@ impl Place {
         let data = Data::new(directory.path().join("data"));
         data.create()?;
         keys::init(&data)?;
-        let place =
-            Self { data, directory, siem: None, identity: None, token_signer: None, socket: None };
+        let place = Self {
+            data,
+            directory,
+            siem: None,
+            identity: None,
+            token_signer: None,
+            socket: None,
+            google: GoogleAccounts::default(),
+        };
         place.publish(POLICY)?;
         Ok(place)
     }
@@ -81,6 +89,7 @@ impl Place {
             siem: self.siem.clone(),
             identity: self.identity.clone(),
             token_signer: self.token_signer.clone(),
+            google: self.google.clone(),
             operator_socket: self.socket.clone(),
             operator_socket_mode: 0o666,
         }

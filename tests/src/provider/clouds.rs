@@ -38,6 +38,8 @@ pub enum Kind {
     Vertex,
     /// Microsoft Foundry.
     Foundry,
+    /// The Messages API as it is, for what has nothing to do with words.
+    Messages,
 }
 
 /// What it knows its customer by.
@@ -47,6 +49,8 @@ pub enum Credential {
     Header(&'static str, String),
     /// A signature with these keys.
     Signature(sigv4::Keys),
+    /// Any of these: they rotate.
+    Any(Vec<Credential>),
 }
 
 /// A customer of a cloud.
@@ -255,6 +259,7 @@ fn account_headers(kind: Kind) -> &'static [&'static str] {
             &["x-amzn-requestid", "x-amzn-bedrock-invocation-latency"]
         }
         Kind::Vertex => &["x-vertex-ai-internal-prediction-backend"],
+        Kind::Messages => &[],
         Kind::Foundry => &["apim-request-id", "x-ms-region", "azureml-model-session"],
     }
 }

@@ -1,6 +1,7 @@
 //! Providers behind lanes: the shipped templates, under other names.
 
 use crate::provider::Provider;
+use crate::provider::clouds::Cloud;
 use crate::world::certificates::{self, Authority};
 use crate::world::processes::repository;
 use anyhow::{Context, Result};
@@ -8,7 +9,11 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-/// A lane to a stand-in of its own, which speaks the Messages API.
+pub mod shipped;
+
+use shipped::Shipped;
+
+/// A lane to a stand-in of its own: one that speaks the Messages API, unless it is a shipped one.
 #[derive(Debug, Clone)]
 pub struct Lane {
     /// Its name, and its provider's in scripts.
@@ -19,6 +24,8 @@ pub struct Lane {
     pub ejects: bool,
     /// More members of the lane's configuration, each with a comma before it.
     pub more: String,
+    /// Another template than `anthropic`, with a stand-in for its provider; name and region are its own.
+    pub shipped: Option<Shipped>,
 }
 
 /// A lane and the provider behind it.
@@ -27,13 +34,45 @@ pub struct Behind {
     /// The lane's name.
     pub name: &'static str,
     /// The provider.
-    pub provider: Provider,
+    pub stand_in: StandIn,
+}
+
+/// Who stands in for a provider.
+#[derive(Debug)]
+pub enum StandIn {
+    /// One of the Messages API.
+    Messages(Provider),
+    /// A cloud.
+    Cloud(Cloud),
+}
+
+impl StandIn {
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Messages(provider) => provider.address.port(),
+            Self::Cloud(cloud) => cloud.address.port(),
+        }
+    }
+
+    /// What must never have arrived, and did.
+    pub fn violations(&self) -> Vec<String> {
+        match self {
+            Self::Messages(provider) => provider.violations(),
+            Self::Cloud(cloud) => cloud.violations(),
+        }
+    }
 }
 
 impl Lane {
     /// One of this name.
     pub fn new(name: &'static str, region: &'static str) -> Self {
-        Self { name, region, ejects: false, more: String::new() }
+        Self { name, region, ejects: false, more: String::new(), shipped: None }
+    }
+
+    /// One of a shipped template.
+    pub fn shipped(shipped: Shipped) -> Self {
+        Self { shipped: Some(shipped.clone()), ..Self::new(shipped.folder, "us") }
     }
 
     /// The provider's host.
@@ -48,16 +87,23 @@ impl Lane {
 
     /// Starts the provider.
     pub async fn start(&self, authority: &Authority) -> Result<Behind> {
+        if let Some(shipped) = &self.shipped {
+            let stand_in = StandIn::Cloud(shipped.start(authority).await?);
+            return Ok(Behind { name: self.name, stand_in });
+        }
         let certificate = authority.certify(&[&self.host()])?;
         let tls = certificates::server(certificate.cert.as_bytes(), certificate.key.as_bytes())?;
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let (host, key) = (self.host(), self.key());
         let provider = Provider::start_as(self.name, &host, listen, &key, Some(tls)).await?;
 
-        Ok(Behind { name: self.name, provider })
+        Ok(Behind { name: self.name, stand_in: StandIn::Messages(provider) })
     }
 
     fn listener(&self) -> Result<String> {
+        if let Some(shipped) = &self.shipped {
+            return shipped.listener();
+        }
         let from =
             r#""name": "anthropic", "provider": "anthropic", "region": "us", "zones": ["us"]"#;
         let Self { name, region, more, .. } = self;
@@ -73,14 +119,14 @@ impl Lane {
     }
 
     fn clusters(&self, port: u16, shipped: &str) -> Result<String> {
+        if let Some(template) = &self.shipped {
+            return Ok(format!("\n{}\n", template.clusters(port, self.ejects)?));
+        }
         let Self { name, region, .. } = self;
         let lane = template("clusters.yaml")?
             .replace("lane_anthropic", &format!("lane_{name}"))
             .replace("region: us, zones: [us]", &format!("region: {region}, zones: [{region}]"));
-        let lane = match (self.ejects, lane.find("  # A lane's own listener is always there")) {
-            (false, Some(outliers)) => lane.get(..outliers).unwrap_or_default().to_owned(),
-            _ => lane,
-        };
+        let lane = if self.ejects { lane } else { unejected(&lane) };
         let start = shipped.find("- \"@type\"").context("a first cluster")?;
         let end = shipped.find("\n# The sidecar's").context("a second cluster")?;
         let own = shipped.get(start..end).context("a cluster")?;
@@ -99,13 +145,27 @@ impl Lane {
         Ok(format!("\n{lane}\n{own}\n"))
     }
 
-    fn secret(&self) -> Result<String> {
+    fn write_secrets(&self, run: &Path) -> Result<()> {
+        if let Some(shipped) = &self.shipped {
+            return shipped.write_secrets(run);
+        }
         let shipped = fs::read_to_string(repository().join("envoy/secrets/anthropic.yaml"))?;
 
-        Ok(shipped
+        let text = shipped
             .replace("name: anthropic", &format!("name: {}", self.name))
-            .replace("ANTHROPIC_API_KEY", &self.key()))
+            .replace("ANTHROPIC_API_KEY", &self.key());
+
+        Ok(fs::write(run.join(format!("secrets/{}.yaml", self.name)), text)?)
     }
+}
+
+/// A lane's clusters without what ejects it: the comment and the line.
+fn unejected(clusters: &str) -> String {
+    let kept = |line: &&str| {
+        !line.starts_with("  # A lane's own listener") && !line.starts_with("  outlier_detection:")
+    };
+
+    clusters.lines().filter(kept).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn template(file: &str) -> Result<String> {
@@ -122,8 +182,8 @@ pub fn append(run: &Path, lanes: &[Lane], behind: &[Behind]) -> Result<()> {
         (String::from("resources:\n"), fs::read_to_string(run.join("clusters.yaml"))?);
     for (lane, behind) in lanes.iter().zip(behind) {
         listeners.push_str(&lane.listener()?);
-        clusters.push_str(&lane.clusters(behind.provider.address.port(), &shipped)?);
-        fs::write(run.join(format!("secrets/{}.yaml", lane.name)), lane.secret()?)?;
+        clusters.push_str(&lane.clusters(behind.stand_in.port(), &shipped)?);
+        lane.write_secrets(run)?;
     }
     let members: Vec<_> = lanes.iter().map(|lane| format!("lane_{}", lane.name)).collect();
     let zones: Vec<_> = lanes.iter().map(|lane| lane.region).collect();

@@ -76,7 +76,7 @@ pub struct Setup {
     pub lanes: Vec<Lane>,
     /// More files in the world's directory, by their paths there.
     pub files: Vec<(&'static str, String)>,
-    /// More arguments of `tollgate serve`.
+    /// More words of `tollgate serve`, which runs in the world's directory.
     pub serve: Vec<String>,
     /// `identity.yaml`; `GATEWAY` in it becomes the address that people reach the gateway at.
     pub identity: Option<String>,

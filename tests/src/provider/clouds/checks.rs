@@ -39,15 +39,7 @@ pub fn violations(seen: &Seen, account: &Account) -> Vec<String> {
     if seen.trailers.is_some() {
         found.push("trailers".to_owned());
     }
-    match &account.credential {
-        Credential::Header(name, value) => {
-            let values: Vec<_> = seen.headers.get_all(*name).iter().collect();
-            if values.len() != 1 || values[0].as_bytes() != value.as_bytes() {
-                found.push(format!("{} of {name}, or not the configured one", values.len()));
-            }
-        }
-        Credential::Signature(keys) => found.extend(keys.verify(seen).err()),
-    }
+    found.extend(known(seen, &account.credential).err());
     let path = seen.path.split('?').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     if !body.is_object() {
@@ -57,7 +49,7 @@ pub fn violations(seen: &Seen, account: &Account) -> Vec<String> {
         Kind::Bedrock => bedrock(path, &body, &mut found),
         Kind::Vertex => vertex(path, &body, account, &mut found),
         Kind::Mantle | Kind::Foundry => plain(path, "/anthropic", &body, &mut found),
-        Kind::Platform => plain(path, "", &body, &mut found),
+        Kind::Platform | Kind::Messages => plain(path, "", &body, &mut found),
     }
     if account.kind == Kind::Mantle
         && !body["model"].as_str().is_some_and(|model| model.starts_with("anthropic."))
@@ -68,19 +60,48 @@ pub fn violations(seen: &Seen, account: &Account) -> Vec<String> {
     found
 }
 
+/// Is it the customer?
+fn known(seen: &Seen, credential: &Credential) -> Result<(), String> {
+    match credential {
+        Credential::Header(name, value) => {
+            let values: Vec<_> = seen.headers.get_all(*name).iter().collect();
+            if values.len() == 1 && values[0].as_bytes() == value.as_bytes() {
+                return Ok(());
+            }
+            Err(format!("{} of {name}, or not the configured one", values.len()))
+        }
+        Credential::Signature(keys) => keys.verify(seen),
+        Credential::Any(all) => {
+            let mut last = Err("no credential is good".to_owned());
+            for one in all {
+                last = known(seen, one);
+                if last.is_ok() {
+                    break;
+                }
+            }
+            last
+        }
+    }
+}
+
+fn carried(credential: &Credential) -> Vec<&'static str> {
+    match credential {
+        Credential::Header(name, _) => vec![name],
+        Credential::Signature(_) => {
+            vec!["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"]
+        }
+        Credential::Any(all) => all.iter().flat_map(carried).collect(),
+    }
+}
+
 fn headers(seen: &Seen, account: &Account) -> Vec<String> {
     let mut found = Vec::new();
-    let credential: &[&str] = match &account.credential {
-        Credential::Header(name, _) => &[name],
-        Credential::Signature(_) => {
-            &["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"]
-        }
-    };
+    let credential = carried(&account.credential);
     let own: &[&str] = match account.kind {
         Kind::Bedrock => &[],
         Kind::Mantle => &["anthropic-version"],
         Kind::Platform => &["anthropic-version", "anthropic-beta", "anthropic-workspace-id"],
-        Kind::Vertex | Kind::Foundry => &["anthropic-version", "anthropic-beta"],
+        Kind::Vertex | Kind::Foundry | Kind::Messages => &["anthropic-version", "anthropic-beta"],
     };
     for (name, value) in &seen.headers {
         let name = name.as_str();
