@@ -55,6 +55,11 @@ pub const ROUTE_REGION: &str = "x-tollgate-region";
 pub const ROUTE_SOURCE: &str = "x-tollgate-source";
 /// Gate → route table: the policy's labels, sorted and joined by commas.
 pub const ROUTE_LABEL: &str = "x-tollgate-label";
+/// Gate → route table and the filter that keeps callers in their zone, where the policy has rules over
+/// residency: the zone.
+pub const ROUTE_RESIDENCY: &str = "x-tollgate-residency";
+/// Gate → route table, where `cost_classes` are configured: what the call is likely to cost.
+pub const ROUTE_COST_CLASS: &str = "x-tollgate-cost-class";
 /// Gate → route table, where `route_claims` asks for it: the person.
 pub const ROUTE_USER: &str = "x-tollgate-user";
 /// The same: the groups, sorted and joined by commas.
@@ -69,8 +74,6 @@ pub const ROUTE_CLIENT: &str = "x-tollgate-client";
 pub const ROUTE_COST_CENTRE: &str = "x-tollgate-cost-centre";
 /// The same: how they signed in.
 pub const ROUTE_TIER: &str = "x-tollgate-tier";
-/// The same, where the policy pins callers to zones: the caller's.
-pub const ROUTE_RESIDENCY: &str = "x-tollgate-residency";
 /// What a route header says where the fact is absent. Rate-limit descriptors are dropped when a
 /// header is missing, so every fact is always there.
 pub const ABSENT: &str = "none";

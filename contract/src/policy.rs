@@ -17,8 +17,8 @@
 //!     tools: { Bash: blocked, "mcp__*__delete_*": blocked }
 //! ```
 //!
-//! The order of rules never matters, so there is none to get wrong; it only decides which of several
-//! rules a row names. What no rule over models allows is refused. Members are in [`Document`], the
+//! The order of rules never matters but for `residency`, so there is little to get wrong; elsewhere it
+//! only decides which of several rules a row names. What no rule over models allows is refused. Members are in [`Document`], the
 //! verdict in [`Policy::judge`].
 //!
 //! All rules that allow a call are heard for what becomes of it:
@@ -33,6 +33,7 @@ mod check;
 mod document;
 mod judge;
 mod memo;
+mod residency;
 mod scan;
 pub mod servers;
 mod sign_in;
@@ -45,6 +46,7 @@ pub use document::{
     SecretRule, ServerRule, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
+pub use residency::{Pin, ResidencyRule};
 pub use scan::{FindRule, Found, Scanned};
 pub use sign_in::{SignInRule, Tier};
 pub use tools::{Declared, Place, Selection, Server, Skill, Tool, Word, Words};
@@ -103,6 +105,7 @@ pub struct Policy {
     tools: Vec<Tools>,
     servers: Vec<ServerRule>,
     sign_in: Vec<SignInRule>,
+    residency: Vec<ResidencyRule>,
     /// The rules over secrets and words.
     finds: Vec<FindRule>,
     watch: Option<scan::Watch>,

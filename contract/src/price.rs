@@ -226,6 +226,13 @@ impl RateCard {
         }
     }
 
+    /// Who has prices, as the card names them; one may come several times.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        let layers = self.negotiated.iter().chain(std::iter::once(&self.list));
+
+        layers.flat_map(|layer| &layer.lines).map(|line| line.provider.as_str())
+    }
+
     fn search(&self, provider: &str) -> Option<u64> {
         let negotiated = self.negotiated.as_ref().and_then(|layer| layer.searches.get(provider));
 

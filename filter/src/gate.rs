@@ -7,10 +7,13 @@ use crate::guard;
 use crate::host::{Host, HostError};
 use crate::record::Providers;
 use crate::settings::Settings;
-use crate::snapshot::{self, DocumentError, Documents, Snapshot};
+use crate::snapshot::{self, Bundle, DocumentError, Documents, Snapshot};
+use crate::stages::decode::Surface;
+use crate::stages::parse::Call;
 use crate::tokens::Tokens;
 use crate::trail::Trails;
 use contract::audit::{Counted, Heartbeat, Kind, Sequence};
+use contract::estimate::{Body, Lengths};
 use contract::headers::Boundary;
 use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
@@ -44,6 +47,8 @@ pub struct Gate {
     pub providers: Providers,
     /// What lanes of this worker do for calls of this gate.
     pub trails: Rc<Trails>,
+    /// How long models' answers are.
+    pub lengths: RefCell<Lengths>,
     /// How old the standing is.
     pub age: Age,
     /// How many VMs were started when this one last looked.
@@ -91,6 +96,7 @@ impl Gate {
             flood: RefCell::default(),
             providers: Providers::default(),
             trails: Rc::default(),
+            lengths: RefCell::default(),
             age: Age::default(),
             started: Cell::new(vm),
             boot,
@@ -109,6 +115,20 @@ impl Gate {
     pub fn beside(mut self, trails: Rc<Trails>) -> Self {
         self.trails = trails;
         self
+    }
+
+    /// The class of what a call is likely to cost, where there are classes.
+    pub fn cost_class(
+        &self,
+        surface: Surface,
+        call: &Call,
+        size: Body,
+        bundle: &Bundle,
+    ) -> Option<&str> {
+        let costing = self.settings.costing.as_ref()?;
+        let rates = bundle.policy.rates().unwrap_or(&self.rates);
+
+        Some(costing.class(surface, call, size, &self.lengths.borrow(), rates))
     }
 
     /// The next record's place in this VM's sequence. It is open until [`Self::close`].

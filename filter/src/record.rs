@@ -30,6 +30,13 @@ pub const PRICE_UNKNOWN: &str = "price_unknown";
 /// whole payload.
 const CUT: &str = "record_cut";
 
+/// The code of a call that was refused because its route led out of its zone. Envoy says no, not the gate:
+/// `envoy.yaml` has the same word.
+pub const OUTSIDE_ZONE: &str = "outside_zone";
+
+/// How Envoy says so: the name stands in the configuration of its filter `residency`.
+const KEPT_IN_ZONE: &str = "rbac_access_denied_matched_policy[residency]";
+
 /// Flag: of the ids of tools some are left out.
 const TOOLS_CUT: &str = "tool_uses_cut";
 
@@ -99,6 +106,11 @@ impl Ending {
     /// Did it end in order, both ways?
     pub fn clean(&self) -> bool {
         self.flags == 0 && (self.details.is_empty() || self.details == "via_upstream")
+    }
+
+    /// Did Envoy refuse it because its route led out of its zone?
+    pub fn kept_in_zone(&self) -> bool {
+        self.details == KEPT_IN_ZONE
     }
 
     /// Is it sure that the provider bills nothing? An error is not billed, nor what never reached

@@ -1,7 +1,9 @@
 //! The plugin configuration, checked: what an operator writes in `gate.yaml`.
 
 use crate::lane;
+use crate::stages::cost::Costing;
 use contract::envelope::PinnedKey;
+use contract::estimate::Class;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -16,7 +18,7 @@ enum Role {
 }
 
 /// A plugin's configuration, by its role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Plugin {
     /// The front's.
     Gate(Box<Settings>),
@@ -84,6 +86,8 @@ struct Raw {
     anonymous_rows_per_second: Option<u32>,
     #[serde(default)]
     route_claims: Vec<RouteClaim>,
+    #[serde(default)]
+    cost_classes: Option<Vec<Class>>,
 }
 
 /// As it is used.
@@ -103,6 +107,8 @@ pub struct Settings {
     pub anonymous_rows: u32,
     /// Claims that routes match on beside those that always can.
     pub route_claims: Vec<RouteClaim>,
+    /// What routes are told of what calls are likely to cost; none: nothing.
+    pub costing: Option<Costing>,
 }
 
 /// Why a configuration was refused: every fault, one a line.
@@ -146,6 +152,13 @@ impl Settings {
             100_000,
             &mut faults,
         );
+        let costing = match raw.cost_classes.map(Costing::new).transpose() {
+            Ok(costing) => costing,
+            Err(wrong) => {
+                faults.extend(wrong.into_iter().map(|fault| format!("cost_classes{fault}")));
+                None
+            }
+        };
         if !faults.is_empty() {
             return Err(SettingsError(faults));
         }
@@ -158,6 +171,7 @@ impl Settings {
             clock_skew: u64::from(clock_skew),
             anonymous_rows,
             route_claims: raw.route_claims,
+            costing,
         })
     }
 }
@@ -198,12 +212,23 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         let bad = r#"{"role":"gate","gate_cluster":"","issuer":"i","audience":"",
-            "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":301}"#;
+            "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":301,
+            "cost_classes":[{"name":"none","below":"1"},{"name":"large","below":"2"}]}"#;
 
         let SettingsError(faults) = Settings::parse(bad.as_bytes()).unwrap_err();
 
         let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
-        assert_eq!(keys, ["gate_cluster", "audience", "policy_keys[0] (k)", "clock_skew_seconds"]);
+        assert_eq!(
+            keys,
+            [
+                "gate_cluster",
+                "audience",
+                "policy_keys[0] (k)",
+                "clock_skew_seconds",
+                "cost_classes[0].name",
+                "cost_classes[1].below"
+            ]
+        );
     }
 
     #[test]

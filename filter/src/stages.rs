@@ -9,5 +9,6 @@ pub mod models;
 pub mod capabilities;
 pub mod scan;
 pub mod intend;
+pub mod cost;
 pub mod route;
 pub mod meter;

@@ -5,12 +5,13 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use std::sync::LazyLock;
 use tollgate_filter::lane::dialect::{Ask, Stream, What};
-use tollgate_filter::lane::openai::{Lane, Provider, Reader, answer, error, request};
+use tollgate_filter::lane::family::Terms;
+use tollgate_filter::lane::openai::{Provider, Reader, answer, error, request};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(|| Provider::shipped("vllm").unwrap());
-static LANE: LazyLock<Lane> = LazyLock::new(|| Lane {
+static LANE: LazyLock<Terms> = LazyLock::new(|| Terms {
     models: [("*".to_owned(), "big-1".to_owned())].into(),
-    ..Lane::default()
+    ..Terms::default()
 });
 
 /// What a stream becomes, and whether it failed.

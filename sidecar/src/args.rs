@@ -3,6 +3,7 @@
 pub mod access;
 mod audit;
 pub mod cost;
+pub mod envoy;
 mod identity;
 mod policy;
 pub mod scim;
@@ -13,6 +14,7 @@ pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
 use self::cost::CostCommand;
+use self::envoy::{EnvoyArgs, EnvoyCommand};
 use self::scim::ScimCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -102,6 +104,9 @@ pub enum Command {
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
+    /// Envoy's own files: check an edit, put it in force, see whether it still holds.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Envoy(EnvoyCommand),
     /// The audit table.
     #[command(subcommand, after_help = EXIT_CODES)]
     Audit(Box<AuditCommand>),
@@ -191,6 +196,10 @@ pub struct ServeArgs {
     /// Who may open it: anybody on this host (who they are decides what they may), or its group alone.
     #[arg(long, value_enum, default_value = "all", value_name = "WHO")]
     pub operator_socket_for: SocketFor,
+    /// Where Envoy is, so that its files are looked after: drift is told, and SIGHUP puts the edit in
+    /// ENVOY-DIR/staged in force.
+    #[command(flatten)]
+    pub envoy: EnvoyArgs,
     /// How log lines look.
     #[arg(long, default_value = "json", value_name = "FORMAT")]
     pub log: LogFormat,

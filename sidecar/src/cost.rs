@@ -22,6 +22,7 @@ pub mod report;
 pub mod focus;
 pub mod bill;
 pub mod reconcile;
+pub mod estimate;
 
 /// Runs one of the commands.
 ///
@@ -36,6 +37,7 @@ pub async fn run(
     match command {
         CostCommand::Report(args) => report(args, operator, data, screen).await,
         CostCommand::Reconcile(args) => reconcile(args, data, screen).await,
+        CostCommand::Estimate(args) => estimate::run(args, &card(data)?, screen),
     }
 }
 

@@ -103,6 +103,8 @@ pub struct Counters {
     pub policy_refused: Counter,
     /// Signing keys refused after the start.
     pub keys_refused: Counter,
+    /// 1 while Envoy's files, or what it serves, are not what was put in force.
+    pub envoy_drift: Counter,
     /// When the store last said who is stopped, Unix microseconds.
     pub standing_confirmed: Counter,
     /// What is known of tokens for providers.
@@ -187,6 +189,10 @@ impl Counters {
         let name = "tollgate_revocation_expired";
         head(&mut text, name, "gauge", "Lists of revoked certificates past their day.");
         line(&mut text, name, None, self.lists_expired.get());
+        let name = "tollgate_envoy_drift";
+        let help = "1 while Envoy's files, or what it serves, are not what was put in force.";
+        head(&mut text, name, "gauge", help);
+        line(&mut text, name, None, self.envoy_drift.get());
         let name = "tollgate_standing_age_seconds";
         head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
         line(&mut text, name, None, self.standing_age());

@@ -31,6 +31,7 @@ pub mod certificates;
 pub mod workloads;
 pub mod scim;
 pub mod directory;
+pub mod envoy;
 pub mod sessions;
 pub mod public;
 pub mod policy;

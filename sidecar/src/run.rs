@@ -25,8 +25,8 @@ use crate::sign_in::session::Sessions;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::{
-    checkpoints, commands, gate, google, holes, identity, intake, intents, operators, public,
-    remote, siem, standing,
+    checkpoints, commands, envoy, gate, google, holes, identity, intake, intents, operators,
+    public, remote, siem, standing,
 };
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -103,12 +103,13 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         google_secret,
         operator_socket,
         operator_socket_for,
+        envoy,
         log: _,
     } = wanted;
     let keys = token_signer_key.clone();
 
     Settings {
-        data,
+        data: data.with_envoy(envoy.place()),
         public: *public,
         gate: *gate,
         operators: *operators,
@@ -218,6 +219,7 @@ impl Sidecar {
         keys.follow(&settings, &store, &counters, &mut watching);
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
         watch_rows(&mut watching, data, &store, &counters);
+        envoy::watch::start(data, &store, &counters, &mut watching)?;
 
         let sign_in = SignIn {
             store: store.clone(),
@@ -299,6 +301,9 @@ fn announce(settings: &Settings, addresses: &Addresses) {
         token.ttl = settings.token_ttl.as_secs(),
         "Tollgate's sidecar serves"
     );
+    if settings.data.envoy().is_none() {
+        info!("Envoy's files are not looked after: --envoy-dir says where they are");
+    }
 }
 
 /// One sidecar for one data directory: two would read the spool twice and fight over its mark.

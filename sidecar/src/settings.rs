@@ -1,5 +1,6 @@
 //! Where things are, and what `serve` was told.
 
+use crate::envoy::place::EnvoyPlace;
 use std::fmt;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -14,6 +15,7 @@ use thiserror::Error;
 pub struct Data {
     root: PathBuf,
     postgres: Option<Postgres>,
+    envoy: Option<EnvoyPlace>,
 }
 
 /// Where the Postgres is. The addresses hold passwords: they are never shown.
@@ -34,7 +36,7 @@ impl fmt::Debug for Postgres {
 impl Data {
     /// A data directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), postgres: None }
+        Self { root: root.into(), postgres: None, envoy: None }
     }
 
     /// With the tables in Postgres, where one is given, rather than in a file.
@@ -46,6 +48,17 @@ impl Data {
     /// The Postgres, if the tables are there.
     pub fn postgres(&self) -> Option<&Postgres> {
         self.postgres.as_ref()
+    }
+
+    /// With an Envoy beside it whose files are looked after.
+    #[must_use]
+    pub fn with_envoy(self, envoy: Option<EnvoyPlace>) -> Self {
+        Self { envoy, ..self }
+    }
+
+    /// Where Envoy is, if its files are looked after.
+    pub fn envoy(&self) -> Option<&EnvoyPlace> {
+        self.envoy.as_ref()
     }
 
     /// The directory itself.

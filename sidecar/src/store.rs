@@ -24,6 +24,7 @@ mod access;
 pub mod chain;
 mod claim;
 pub mod directory;
+mod envoy;
 mod error;
 mod kinds;
 mod policy;
@@ -35,6 +36,7 @@ mod sqlite;
 pub mod writer;
 
 pub use self::claim::Claim;
+pub use self::envoy::{EnvoyChange, EnvoyWay};
 pub use self::error::StoreError;
 pub use self::kinds::{Appended, Cursor, Filter, Held, Intent, Mark, Minted, Pat, Step, User};
 pub use self::policy::{PolicyVersion, Way};

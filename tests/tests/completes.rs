@@ -41,7 +41,7 @@ fn body(script: &Script, more: &Value) -> Value {
 }
 
 async fn provider() -> Provider {
-    Provider::completing("127.0.0.1:0".parse().unwrap(), KEY, None).await.unwrap()
+    Provider::completing("openai", "127.0.0.1:0".parse().unwrap(), KEY, None).await.unwrap()
 }
 
 #[test]

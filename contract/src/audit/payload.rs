@@ -83,6 +83,9 @@ pub struct Payload<'a> {
     /// What the policy's rules found in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding<'a>>,
+    /// The zone that the policy does not let it leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Cow<'a, str>>,
     /// The labels that its route could match on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Cow<'a, str>>,

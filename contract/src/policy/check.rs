@@ -7,7 +7,7 @@ use super::document::{
 use super::memo::Memo;
 use super::scan::Watch;
 use super::tools::Words;
-use super::{Fault, Policy, Tools, servers, sign_in};
+use super::{Fault, Policy, Tools, residency, servers, sign_in};
 use crate::model;
 use crate::price::{RateCard, Sheet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +98,8 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     let servers = each(document.servers, |index, rule| server(&mut faults, index, rule));
     let rules_of_sign_in = document.sign_in.iter().enumerate();
     rules_of_sign_in.for_each(|(index, rule)| sign_in::check(&mut faults, index, rule));
+    let pins = document.residency.iter().enumerate();
+    pins.for_each(|(index, rule)| residency::check(&mut faults, index, rule));
     let (secrets, blocklists) = (document.secrets, document.blocklists);
     secrets.iter().enumerate().for_each(|(index, rule)| secret(&mut faults, index, rule));
     blocklists.iter().enumerate().for_each(|(index, list)| words(&mut faults, index, list));
@@ -126,6 +128,7 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         tools,
         servers,
         sign_in: document.sign_in,
+        residency: document.residency,
         finds: secrets
             .into_iter()
             .map(Into::into)

@@ -2,6 +2,7 @@
 //!
 //! People write it in YAML, the JSON that is made of it is what is signed and judged.
 
+use super::residency::ResidencyRule;
 use super::sign_in::SignInRule;
 use super::tools::Word;
 use super::who::Who;
@@ -37,6 +38,9 @@ pub struct Document {
     /// Which ways of signing in are accepted. From whom no rule speaks of, every one is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sign_in: Vec<SignInRule>,
+    /// Who may not leave which zone. The first that fits pins; who none fits is free.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residency: Vec<ResidencyRule>,
     /// Secrets that are looked for in what is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRule>,

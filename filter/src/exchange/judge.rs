@@ -9,9 +9,10 @@ use crate::stages::authenticate::Caller;
 use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::parse;
-use crate::stages::route::{self, Forwarded, Governed};
+use crate::stages::route::{self, Facts, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
 use crate::stages::scan::{self, Cleared};
+use contract::estimate::Body as Size;
 use contract::policy::Subject;
 use std::rc::Rc;
 
@@ -39,12 +40,18 @@ impl Exchange {
         #[cfg(feature = "trap")]
         crate::trap::on_body(&body);
         let read = read(&body, &bundle, &authorise::subject(&self.head, &caller));
+        let size = self.gate.settings.costing.as_ref().map(|_| Size::read(&body));
         drop(body);
         attempt.leave(host)?;
 
         let (cleared, asked) = read.map_err(|denied| self.denied(*denied))?;
-        let further = &self.gate.settings.route_claims;
-        let governed = route::dispatch(surface, &self.head, &caller, &cleared, further);
+        let call = cleared.permit().call();
+        let facts = Facts {
+            cost: size.and_then(|size| self.gate.cost_class(surface, call, size, &bundle)),
+            further: &self.gate.settings.route_claims,
+            pin: bundle.policy.pin(&authorise::subject(&self.head, &caller)),
+        };
+        let governed = route::dispatch(surface, &self.head, &caller, &cleared, &facts);
         let way = intend::way(&cleared);
         let (call, rule_id, noted) = cleared.into_parts();
         (self.call, self.rule_id, self.noted) = (Some(call), Some(rule_id), noted);

@@ -11,6 +11,7 @@ use crate::stages::decode::Surface;
 use crate::stages::said::Asked;
 use crate::stages::{authenticate, authorise};
 use contract::audit::{BREAK_GLASS, EVENT_ID_STATE, Event, Kind, Outcome, PROPERTY, Payload};
+use contract::policy::ResidencyRule;
 use std::borrow::Cow;
 
 impl Exchange {
@@ -133,6 +134,7 @@ impl Exchange {
             event.model = Some(Cow::Borrowed(&call.model));
             event.payload.requested_model = Some(Cow::Borrowed(&call.requested_model));
             event.payload.streamed = Some(call.stream);
+            event.payload.zone = self.pinned().map(|rule| Cow::Borrowed(&*rule.zone));
         }
 
         record::noted(&mut event, &self.noted);
@@ -142,6 +144,13 @@ impl Exchange {
         }
 
         event
+    }
+
+    /// The rule that keeps this caller in a zone, if one does.
+    fn pinned(&self) -> Option<&ResidencyRule> {
+        let (bundle, caller) = (self.bundle.as_deref()?, self.caller.as_deref()?);
+
+        bundle.policy.pin(&authorise::subject(&self.head, caller)).rule()
     }
 
     /// How long the rows of this caller are kept who has broken the glass, days.
@@ -205,12 +214,22 @@ impl Exchange {
                 served && transported
             }
         };
+        if whole && self.gate.settings.costing.is_some() {
+            self.learn(event.tokens_out);
+        }
         if let Some(bundle) = self.bundle.as_deref() {
             record::mask(&mut event, &bundle.policy);
         }
         self.close(&mut event, served && (whole || ending.client_gone), status, ending);
 
         event
+    }
+
+    /// How long an answer of this model was.
+    fn learn(&self, tokens: Option<u64>) {
+        if let (Kind::Inference, Some(call), Some(tokens)) = (self.kind(), &self.call, tokens) {
+            self.gate.lengths.borrow_mut().add(&call.model, tokens);
+        }
     }
 
     /// How it ended.
@@ -239,6 +258,12 @@ impl Exchange {
             // The sidecar says no in its own words.
             Progress::Forwarded(_) if self.call.is_none() && (400..500).contains(&status) => {
                 event.outcome = Outcome::Denied;
+            }
+            // Its route led out of its zone.
+            Progress::Forwarded(_) if ending.kept_in_zone() => {
+                event.outcome = Outcome::Denied;
+                event.rule_id = self.pinned().map(|rule| Cow::Borrowed(&*rule.id));
+                event.payload.refusal = Some(record::OUTSIDE_ZONE.into());
             }
             Progress::Forwarded(_) if served => event.outcome = Outcome::Allowed,
             Progress::Answered => event.outcome = Outcome::Allowed,

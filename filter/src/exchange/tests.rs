@@ -1,4 +1,5 @@
 use super::*;
+mod costs;
 mod floods;
 mod forms;
 mod governs;

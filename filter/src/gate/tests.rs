@@ -30,6 +30,7 @@ pub(crate) fn settings() -> Settings {
         clock_skew: 0,
         anonymous_rows: 10,
         route_claims: Vec::new(),
+        costing: None,
     }
 }
 

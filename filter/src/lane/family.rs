@@ -1,6 +1,7 @@
-//! Which translation a provider takes.
+//! Which translation a provider takes: two families, and a table in each.
 
-use super::dialect::{Ask, Failure, Outgoing, Stream, Unmappable};
+use super::dialect::{Ask, Failure, Outgoing, Stream, Unmappable, What};
+use super::{messages, openai};
 use std::collections::BTreeMap;
 
 /// What an operator says of a lane beside its provider.
@@ -13,21 +14,21 @@ pub struct Terms {
 }
 
 /// How a provider speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Family {
-    /// The Messages API as it is.
-    Messages,
+    /// The Messages API, but for a row of differences.
+    Messages(Box<(messages::Provider, messages::Lane)>),
+    /// Chat completions, but for a row of differences.
+    Completions(Box<(openai::Provider, Terms)>),
 }
 
 /// How an answer that is no error is read.
 pub enum Reader {
     /// Its bytes are the client's.
     Same,
-    /// A stream of the Messages API: its bytes are the client's, event by event.
-    Events,
-    /// A stream of another form.
+    /// A stream, event by event.
     Stream(Box<dyn Stream>),
-    /// A body of another form: [`Family::answer`] reads it, once it is whole.
+    /// A body: [`Family::answer`] reads it, once it is whole.
     Body,
 }
 
@@ -40,21 +41,42 @@ pub enum Said {
     Failure(Failure),
 }
 
+/// Providers that anybody may run: what they are told stays with whoever runs the lane.
+const OWN: [&str; 2] = ["vllm", "ollama"];
+
 impl Family {
     /// The family of a provider, by its name.
     ///
     /// # Errors
     /// Every fault of the terms.
-    pub fn of(provider: &str, _terms: Terms) -> Result<Self, Vec<String>> {
-        match provider {
-            "anthropic" => Ok(Self::Messages),
-            _ => Err(vec![format!("provider: {provider} is none of anthropic")]),
+    pub fn of(provider: &str, terms: Terms) -> Result<Self, Vec<String>> {
+        let Terms { models, params } = terms;
+        if let Some(row) = messages::Provider::shipped(provider) {
+            let lane = messages::Lane { models, params };
+            let faults = row.faults(&lane);
+            return if faults.is_empty() {
+                Ok(Self::Messages(Box::new((row, lane))))
+            } else {
+                Err(faults)
+            };
         }
+        let Some(row) = openai::Provider::shipped(provider) else {
+            let known = messages::table::TABLE.providers.iter().map(|row| row.id.to_owned());
+            let known: Vec<_> = known.chain(openai::names()).collect();
+            return Err(vec![format!("provider: {provider} is none of {}", known.join(", "))]);
+        };
+        let lane = Terms { models, params };
+        let faults = row.faults(&lane);
+
+        if faults.is_empty() { Ok(Self::Completions(Box::new((row, lane)))) } else { Err(faults) }
     }
 
     /// Is it the enterprise's own, by its nature?
     pub fn is_ones_own(&self) -> bool {
-        false
+        match self {
+            Self::Messages(_) => false,
+            Self::Completions(one) => OWN.contains(&one.0.id.as_str()),
+        }
     }
 
     /// The call in the provider's words.
@@ -62,30 +84,60 @@ impl Family {
     /// # Errors
     /// If it has none for it.
     pub fn request(&self, ask: &Ask<'_>) -> Result<Outgoing, Unmappable> {
-        let _body = ask.body;
-        Ok(Outgoing { path: "/v1/messages".into(), ..Outgoing::default() })
+        match self {
+            Self::Messages(one) => messages::request(ask, &one.0, &one.1),
+            Self::Completions(one) => openai::request(ask, &one.0, &one.1),
+        }
     }
 
     /// How an answer of this type is read that is no error. `model` is the client's name for it.
-    pub fn reader(&self, content_type: &str, _outgoing: &Outgoing, _model: &str) -> Reader {
-        if content_type.starts_with("text/event-stream") { Reader::Events } else { Reader::Same }
+    pub fn reader(&self, content_type: &str, outgoing: &Outgoing, model: &str) -> Reader {
+        let streams = ["text/event-stream", "application/vnd.amazon.eventstream"]
+            .iter()
+            .any(|kind| content_type.starts_with(kind));
+        match self {
+            Self::Messages(one) if streams => {
+                Reader::Stream(messages::stream(&one.0, &one.1, model))
+            }
+            Self::Messages(one) if one.0.passes_bodies() && !outgoing.stream => Reader::Same,
+            Self::Completions(_) if streams => Reader::Stream(Box::new(openai::Reader::new(model))),
+            Self::Messages(_) | Self::Completions(_) => Reader::Body,
+        }
     }
 
-    /// A whole answer in the Messages API's words.
+    /// A whole answer in the Messages API's words; `None` where it is that already.
     ///
     /// # Errors
     /// If it is none.
-    pub fn answer(&self, body: Vec<u8>, _model: &str) -> Result<Vec<u8>, Failure> {
-        Ok(body)
+    pub fn answer(&self, what: What, body: &[u8], model: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            Self::Messages(one) => messages::answer::body(&one.0, what, model, body),
+            Self::Completions(_) => openai::answer(body, model).map(Some),
+        }
     }
 
     /// What an error says.
-    pub fn error(&self, _status: u16, _content_type: &str, _body: &[u8]) -> Said {
-        Said::Same
+    pub fn error(&self, status: u16, content_type: &str, body: &[u8]) -> Said {
+        match self {
+            Self::Messages(one) => {
+                match messages::errors::error(&one.0, &one.1, status, content_type, body) {
+                    messages::errors::Told::Unchanged => Said::Same,
+                    messages::errors::Told::Instead(failure) => Said::Failure(failure),
+                }
+            }
+            Self::Completions(_) => Said::Failure(openai::error(status, content_type, body)),
+        }
     }
 
     /// Must a header of the provider's answer stay inside, beside those that always do?
-    pub fn withholds(&self, _name: &str) -> bool {
-        false
+    pub fn withholds(&self, name: &str) -> bool {
+        match self {
+            Self::Messages(one) => one.0.withheld(name),
+            // What an own server says of itself is nobody's business either.
+            Self::Completions(_) => !PASS.contains(&name) && !name.starts_with(':'),
+        }
     }
 }
+
+/// What of a chat completion's headers a client of the Messages API can use.
+const PASS: [&str; 5] = ["content-type", "content-length", "retry-after", "x-should-retry", "date"];

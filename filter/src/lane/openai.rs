@@ -14,16 +14,19 @@ mod usage;
 
 pub use answer::answer;
 pub use error::error;
-pub use provider::{Lane, Provider};
+pub use provider::{PARAMS, Provider, names};
 pub use request::request;
 pub use stream::Reader;
 
 use crate::lane::dialect::{Failure, kind_of};
 
+/// What went wrong: on the heap, for it is passed up from many places.
+struct Broken(Box<Failure>);
+
 /// The provider's answer is none.
 #[inline(never)]
-fn broken(message: &str) -> Failure {
-    Failure { status: 502, kind: kind_of(502), message: message.to_owned() }
+fn broken(message: &str) -> Broken {
+    Broken(Box::new(Failure { status: 502, kind: kind_of(502), message: message.to_owned() }))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ struct Raw {
 }
 
 /// As it is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The lane's name: rows tell it.
     pub name: String,

@@ -30,6 +30,8 @@ pub struct Call {
     pub stream: bool,
     /// Models that the provider is asked to call beside it, normalized.
     pub beside: Vec<String>,
+    /// The most tokens that may be answered with, where it says so. Nothing is decided on it but a route.
+    pub max_tokens: Option<u64>,
 }
 
 /// A body that was read.
@@ -73,7 +75,9 @@ pub fn request(body: &[u8]) -> Result<Request<'_>, Refusal> {
     let beside = members.beside.iter().map(|name| normal(name)).collect::<Result<_, _>>()?;
 
     let declared = declared::read(&members.declared).or(Err(Refusal::DeclarationMalformed))?;
-    let call = Call { model, requested_model: requested.into_owned(), stream, beside };
+    let max_tokens = members.max_tokens;
+    let requested_model = requested.into_owned();
+    let call = Call { model, requested_model, stream, beside, max_tokens };
 
     Ok(Request { call, declared, turn: members.turn.unwrap_or_default() })
 }
@@ -89,6 +93,7 @@ struct Found<'a> {
     stream: Option<Value<'a>>,
     turn: Option<Turn<'a>>,
     beside: Vec<Cow<'a, str>>,
+    max_tokens: Option<u64>,
     declared: declared::Raw<'a>,
     twice: bool,
 }
@@ -105,6 +110,9 @@ impl<'a> Found<'a> {
             "container" => Some(&mut self.declared.container),
             _ => None,
         };
+        if name == "max_tokens" {
+            self.max_tokens = value.parse().ok();
+        }
         let declaring = declares.is_some();
         self.twice |= match declares {
             Some(member) => member.replace(value).is_some(),
@@ -242,6 +250,7 @@ mod tests {
         assert_eq!(call.model, "claude-sonnet-4-5");
         assert_eq!(call.requested_model, "claude-sonnet-4-5-20250929");
         assert!(call.stream);
+        assert_eq!(call.max_tokens, Some(1));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::scan::Cleared;
 use crate::host::{Host, HostError, Map};
 use crate::settings::RouteClaim;
 use contract::headers;
-use contract::policy::Tier;
+use contract::policy::{Pin, Tier};
 use std::collections::BTreeSet;
 
 /// Everything that must happen before the call may leave.
@@ -29,13 +29,24 @@ pub struct Governed(Dispatch);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forwarded(());
 
+/// What routes match on beside the call and its caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Claims that are told besides.
+    pub further: &'a [RouteClaim],
+    /// Where the caller may go.
+    pub pin: Pin<'a>,
+    /// The class of what it is likely to cost, where there are classes.
+    pub cost: Option<&'a str>,
+}
+
 /// A governed call.
 pub fn dispatch(
     surface: Surface,
     head: &Head,
     caller: &Caller,
     cleared: &Cleared,
-    further: &[RouteClaim],
+    facts: &Facts<'_>,
 ) -> Governed {
     let (claims, permit) = (&caller.claims, cleared.permit());
     let surface = match surface {
@@ -52,7 +63,9 @@ pub fn dispatch(
         (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
         (headers::ROUTE_LABEL, labels(&permit.noted().labels)),
     ];
-    set.extend(further.iter().map(|claim| named(*claim, caller)));
+    set.extend(facts.further.iter().map(|claim| named(*claim, caller)));
+    set.extend(facts.cost.map(|class| (headers::ROUTE_COST_CLASS, class.to_owned())));
+    set.extend(facts.pin.fact().map(|zone| (headers::ROUTE_RESIDENCY, zone.to_owned())));
     if head.accepts_encoding {
         // A compressed answer could not be metered. Honest providers obey.
         set.push(("accept-encoding", "identity".to_owned()));

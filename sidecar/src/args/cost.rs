@@ -4,6 +4,7 @@ use crate::clock;
 use crate::cost::bill::Format;
 use crate::cost::spend::{By, Per};
 use clap::{Args as ClapArgs, Subcommand};
+use contract::estimate::Class;
 use std::path::PathBuf;
 
 /// `tollgate cost`.
@@ -13,6 +14,8 @@ pub enum CostCommand {
     Report(ReportArgs),
     /// Hold the rows against a provider's bill. Exit code 5 if they are further apart than allowed.
     Reconcile(ReconcileArgs),
+    /// What the gate expects a call to cost before it is made, step by step.
+    Estimate(EstimateArgs),
 }
 
 /// `tollgate cost report`.
@@ -61,6 +64,39 @@ pub struct ReconcileArgs {
     pub tolerance_micro: u64,
 }
 
+/// `tollgate cost estimate`.
+#[derive(Debug, ClapArgs)]
+pub struct EstimateArgs {
+    /// The model; that of the body unless said.
+    #[arg(long, required_unless_present = "body")]
+    pub model: Option<String>,
+    /// The body of the call; `-` for standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "bytes", conflicts_with = "bytes")]
+    pub body: Option<PathBuf>,
+    /// How large it is, where there is none to be read.
+    #[arg(long, value_name = "N")]
+    pub bytes: Option<u64>,
+    /// The most tokens that may be answered with; what the body says unless said.
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u64>,
+    /// The usual length of the model's answers, tokens.
+    #[arg(long, value_name = "N")]
+    pub median: Option<u64>,
+    /// A class, as in `cost_classes` of gate.yaml: small=0.01, and the last one its name alone.
+    #[arg(long = "class", value_parser = class, value_name = "NAME[=BELOW]")]
+    pub classes: Vec<Class>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap takes parsers that can fail")]
+fn class(text: &str) -> Result<Class, String> {
+    let (name, below) = match text.split_once('=') {
+        Some((name, below)) => (name, Some(below.to_owned())),
+        None => (text, None),
+    };
+
+    Ok(Class { name: name.to_owned(), below })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +119,18 @@ mod tests {
         assert_eq!(args.from, 1_793_491_200_000_000);
         assert!(parsed("tollgate cost report --by priced --from 2026-11-01").is_none(), "ours");
         assert!(parsed("tollgate cost report --by user").is_none(), "from when?");
+    }
+
+    #[test]
+    fn an_estimate_is_of_a_body_or_of_a_size() {
+        let line = "tollgate cost estimate --model m --bytes 9 --class small=0.01 --class large";
+        let Some(CostCommand::Estimate(args)) = parsed(line) else { panic!("an estimate") };
+
+        assert_eq!((args.bytes, args.classes.len()), (Some(9), 2));
+        assert!(parsed("tollgate cost estimate --body -").is_some(), "the body says its model");
+        for wrong in ["--model m", "--bytes 9", "--model m --body - --bytes 9"] {
+            assert!(parsed(&format!("tollgate cost estimate {wrong}")).is_none(), "{wrong}");
+        }
     }
 
     #[test]

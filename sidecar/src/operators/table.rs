@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use clap::Command;
 use clap::parser::ValueSource;
 use std::any::TypeId;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What a role may of an act.
@@ -115,6 +116,11 @@ pub const TABLE: &[Line] = &[
     line("policy rollback", All, [N, Y, N, N, N, N]),
     line("policy show", All, [Y, Y, N, Y, N, Y]),
     line("policy patterns", Nobody, [Y, Y, Y, Y, Y, Y]),
+    line("envoy check", All, [Y, Y, N, N, N, Y]),
+    line("envoy diff", All, [Y, Y, N, N, N, Y]),
+    line("envoy apply", All, [Y, N, N, N, N, N]),
+    line("envoy status", All, [Y, Y, N, N, N, Y]),
+    line("envoy history", All, [Y, Y, N, N, N, Y]),
     line("audit tail", Tenant, [B, B, N, Y, B, B]),
     line("audit query", Tenant, [B, B, N, Y, B, B]),
     line("audit export", Tenant, [B, B, N, Y, B, B]),
@@ -127,6 +133,7 @@ pub const TABLE: &[Line] = &[
     line("audit reader list", All, [N, Y, N, N, N, Y]),
     line("cost report", Tenant, [Y, Y, N, N, Y, Y]),
     reads("cost reconcile", All, [N, N, N, N, Y, Y]),
+    reads("cost estimate", All, [Y, Y, N, N, Y, Y]),
     line("identity check", Host, [N, N, N, N, N, N]),
     line("keys init", Host, [N, N, N, N, N, N]),
     line("keys show", All, [Y, Y, N, N, N, Y]),
@@ -220,7 +227,12 @@ pub fn names_no_file(tree: &Command, matches: &ArgMatches) -> Result<(), Failure
     }
     for arg in command.into_iter().flat_map(Command::get_arguments) {
         let id = arg.get_id().as_str();
-        if arg.get_value_parser().type_id() != TypeId::of::<PathBuf>() || !said(given, id) {
+        let kind = arg.get_value_parser().type_id();
+        // A file, a file by its name, or a listener of this host.
+        let names = kind == TypeId::of::<PathBuf>()
+            || kind == TypeId::of::<(String, PathBuf)>()
+            || kind == TypeId::of::<SocketAddr>();
+        if !names || !said(given, id) {
             continue;
         }
         let mut values = given.get_raw(id).into_iter().flatten();

@@ -39,6 +39,7 @@ pub fn explain(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Explained {
     let subject = somebody.subject();
     let declared = asks.declared();
     let mut rules = sign_in(policy, &subject);
+    rules.extend(residency(policy, &subject));
     rules.extend(models(policy, &subject, asks));
     rules.extend(tools(policy, &subject, &declared));
     rules.extend(remotes(policy, &subject, &declared.servers));
@@ -117,6 +118,20 @@ fn sign_in(policy: &Policy, subject: &Subject<'_>) -> Vec<Asked> {
         };
         let missed = missed(&rule.who, rule.unless.as_ref(), subject);
         asked("sign_in", &rule.id, missed, Said { words: vec![words], nothing: "" })
+    });
+
+    rules.collect()
+}
+
+/// The first that fits pins; what follows it is not asked.
+fn residency(policy: &Policy, subject: &Subject<'_>) -> Vec<Asked> {
+    let pinned = policy.pin(subject).rule();
+    let rules = policy.residency().iter().map(|rule| {
+        let missed = missed(&rule.who, rule.unless.as_ref(), subject);
+        let first = pinned.is_none_or(|first| first.id == rule.id);
+        let words = if first { vec![format!("keeps in {}", rule.zone)] } else { Vec::new() };
+        let said = Said { words, nothing: "one before it fits" };
+        asked("residency", &rule.id, missed, said)
     });
 
     rules.collect()

@@ -97,6 +97,7 @@ pub const POLICY: &[Member] = &[
         Shape::Any(&Shape::Struct(SIGN_IN_RULE)),
         "which ways of signing in are accepted",
     ),
+    may("residency", Shape::Any(&Shape::Struct(RESIDENCY_RULE)), "who may not leave which zone"),
     may("secrets", Shape::Any(&Shape::Struct(SECRET_RULE)), "secrets that are looked for"),
     may("blocklists", Shape::Any(&Shape::Struct(BLOCKLIST)), "words that are looked for"),
     may("patterns", Shape::Any(&Shape::Struct(PATTERN)), "patterns of secrets of your own"),
@@ -170,6 +171,10 @@ pub const SIGN_IN_RULE: &[Member] = &[
     may("bound", Shape::Truth, "must calls come over the certificate of their token?"),
     SAY,
 ];
+
+/// Who may not leave which zone.
+pub const RESIDENCY_RULE: &[Member] =
+    &[ID, ABOUT, UNLESS, must("zone", Shape::Text, "the zone, such as eu")];
 
 /// A rule over secrets.
 pub const SECRET_RULE: &[Member] = &[

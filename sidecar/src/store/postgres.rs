@@ -18,6 +18,8 @@ mod append;
 #[path = "shared/devices.rs"]
 mod devices;
 mod dialect;
+#[path = "shared/envoy.rs"]
+mod envoy;
 #[path = "shared/events.rs"]
 mod events;
 #[path = "shared/held.rs"]

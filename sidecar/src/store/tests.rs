@@ -13,6 +13,7 @@ mod chains;
 mod claims;
 mod devices;
 mod directories;
+mod envoys;
 mod lineages;
 mod measures;
 mod persons;

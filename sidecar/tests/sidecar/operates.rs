@@ -39,6 +39,7 @@ const WORDS: &[(&str, &str)] = &[
     ("audit reader remove", "somebody"),
     ("cost report", "--from 7d"),
     ("cost reconcile", "--bill - --from 2026-11-01 --to 2026-11-02"),
+    ("cost estimate", "--model claude-haiku-4-5 --body -"),
     ("keys retire", "0000"),
 ];
 

@@ -58,13 +58,16 @@ const INNER: [&str; 22] = [
 ];
 
 impl Provider {
-    /// Starts one that speaks chat completions and expects this key, as a bearer's or as `api-key`.
+    /// Starts one that speaks chat completions and expects this key, as a bearer's or as `api-key`. Scripts know it
+    /// by its name.
     pub async fn completing(
+        name: &str,
         listen: SocketAddr,
         key: &str,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
-        let notes = Notes { key: key.to_owned(), completes: true, ..Notes::default() };
+        let (name, key) = (name.to_owned(), key.to_owned());
+        let notes = Notes { name, key, completes: true, ..Notes::default() };
 
         Self::speaking(listen, notes, tls).await
     }

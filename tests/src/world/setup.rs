@@ -133,4 +133,49 @@ impl Setup {
         self.edits.push(Edit { file, from: from.to_owned(), to: to.to_owned() });
         self
     }
+
+    /// With one more cluster, for a provider on this port that speaks plain HTTP; what stands in Envoy's
+    /// upstream filters for the shipped one stands there for this one.
+    pub fn cluster(self, name: &str, metadata: &str, port: u16) -> Self {
+        let text = format!(
+            "- \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n  \
+             name: {name}\n  metadata: {{filter_metadata: {{tollgate: {metadata}}}}}\n  \
+             connect_timeout: 1s\n  \
+             load_assignment: {{cluster_name: {name}, endpoints: [{{lb_endpoints: [{{endpoint: {{address: \
+             {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}}}]}}]}}\n{}",
+            upstream()
+        );
+
+        self.clusters(&text)
+    }
+
+    /// With more clusters, as they stand in `clusters.yaml`.
+    pub fn clusters(self, text: &str) -> Self {
+        let next = "# The sidecar's public listener";
+
+        self.edit("clusters.yaml", next, &format!("{text}{next}"))
+    }
+
+    /// With one more route before all others: its members, on one line each.
+    pub fn route(self, lines: &[&str]) -> Self {
+        let first = "    - name: messages\n";
+
+        self.edit("routes.yaml", first, &format!("    - {}\n{first}", lines.join("\n      ")))
+    }
+}
+
+/// The options of the shipped cluster's upstream, without its TLS.
+pub fn upstream() -> String {
+    let shipped = include_str!("../../../envoy/clusters.yaml");
+    let filters = shipped
+        .split_once("      http_filters:\n")
+        .and_then(|(_, behind)| behind.split_once("  # One stream is one long request"))
+        .map_or("", |(filters, _)| filters);
+    let kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+    format!(
+        "  typed_extension_protocol_options:\n    {kind}:\n      \
+         \"@type\": type.googleapis.com/{kind}\n      \
+         explicit_http_config: {{http_protocol_options: {{}}}}\n      http_filters:\n{filters}"
+    )
 }

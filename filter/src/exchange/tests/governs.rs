@@ -216,3 +216,23 @@ fn models_are_listed_as_this_caller_may_use_them() {
     assert!(shipped.contains(&"claude-haiku-4-5-20251001".to_owned()), "{shipped:?}");
     assert!(!shipped.iter().any(|id| id.contains("opus")), "{shipped:?}");
 }
+
+#[test]
+fn who_is_pinned_carries_their_zone_and_the_row_knows_it() {
+    let residency = |rules: Value| {
+        let mut policy = bank();
+        policy["residency"] = rules;
+        under(policy, &token(|claims| claims.custom.region = Some("eu".into())), &body(&json!({})))
+    };
+    let zone = |host: &FakeHost| host.header(Map::Request, contract::headers::ROUTE_RESIDENCY);
+
+    let (pinned, _) = residency(json!([{"id": "gdpr", "who": {"regions": ["eu"]}, "zone": "eu"}]));
+    let (free, _) = residency(json!([{"id": "gdpr", "who": {"regions": ["ch"]}, "zone": "ch"}]));
+    let (unasked, _) = residency(json!([]));
+
+    assert_eq!(zone(&pinned).as_deref(), Some("eu"));
+    assert_eq!(zone(&free).as_deref(), Some("none"));
+    assert_eq!(zone(&unasked), None, "nobody is pinned: it costs nothing");
+    assert_eq!(row(&pinned).payload.zone.as_deref(), Some("eu"));
+    assert_eq!(row(&free).payload.zone, None);
+}

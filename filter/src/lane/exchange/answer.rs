@@ -3,16 +3,12 @@
 use super::{Exchange, Progress, Step, rest};
 use crate::host::{Body, Headers, Host, HostError, Map};
 use crate::lane::dialect::{Failure, Stream, kind_of};
-use crate::lane::events;
 use crate::lane::family::{Reader, Said};
 use crate::trail::Failed;
 use contract::refusal::ErrorType;
 
 /// Most bytes of an error that are read.
 const LARGEST_ERROR: usize = 64 * 1024;
-
-/// Most bytes of an event that are held for its end.
-const LARGEST_EVENT: usize = 1024 * 1024;
 
 /// Envoy's response flag (`CoreResponseFlag` of its `stream_info.h`): the front has left.
 const FRONT_LEFT: u64 = 1 << 14;
@@ -25,9 +21,7 @@ pub(super) enum Reading {
     Error(Told),
     /// A body, once it is whole.
     Body,
-    /// A stream of the Messages API, and the beginning of an event that has not ended.
-    Events(Vec<u8>),
-    /// A stream of another form.
+    /// A stream, event by event.
     Stream(Box<dyn Stream>),
     /// It failed on its way and the client was told: what still comes is nobody's.
     Deaf,
@@ -129,7 +123,6 @@ impl Exchange {
         self.note(|attempt| attempt.status = Some(status));
         self.reading = match self.lane.family.reader(content_type, &self.outgoing, &self.model) {
             Reader::Same => Reading::Nothing,
-            Reader::Events => Reading::Events(Vec::new()),
             Reader::Body => Reading::Body,
             Reader::Stream(stream) => {
                 host.set_header(Map::Response, "content-type", "text/event-stream")?;
@@ -194,7 +187,6 @@ impl Exchange {
                 Ok(Step::Wait)
             }
             Reading::Body => self.body_whole(host, size),
-            Reading::Events(tail) => self.events(host, tail, size, last),
             Reading::Stream(stream) => self.stream(host, stream, size, last),
         }
     }
@@ -240,39 +232,19 @@ impl Exchange {
 
     fn body_whole(&mut self, host: &impl Host, size: usize) -> Result<Step, HostError> {
         let body = host.body(Body::Response, size)?;
-        match self.lane.family.answer(body, &self.model) {
+        match self.lane.family.answer(self.what, &body, &self.model) {
             Ok(answer) => {
+                let length = answer.as_ref().map_or(body.len(), Vec::len);
                 host.set_header(Map::Response, "content-type", "application/json")?;
-                host.set_header(Map::Response, "content-length", &answer.len().to_string())?;
-                host.set_body(Body::Response, size, &answer)?;
+                host.set_header(Map::Response, "content-length", &length.to_string())?;
+                if let Some(answer) = answer {
+                    host.set_body(Body::Response, size, &answer)?;
+                }
                 self.left = true;
                 Ok(Step::Go)
             }
             Err(failure) => Ok(self.failed_early(host, &failure)),
         }
-    }
-
-    /// Whole events leave; of one that has not ended the beginning stays, or nothing could be said behind it.
-    fn events(
-        &mut self,
-        host: &impl Host,
-        mut tail: Vec<u8>,
-        size: usize,
-        last: bool,
-    ) -> Result<Step, HostError> {
-        let chunk = host.body(Body::Response, size)?;
-        let carried = !tail.is_empty();
-        tail.extend(chunk);
-        let whole =
-            if last || tail.len() > LARGEST_EVENT { tail.len() } else { events::whole(&tail) };
-        if carried || whole < tail.len() {
-            host.set_body(Body::Response, size, tail.get(..whole).unwrap_or_default())?;
-        }
-        self.left |= whole > 0 || last;
-        tail.drain(..whole.min(tail.len()));
-        self.reading = Reading::Events(tail);
-
-        Ok(if self.left { Step::Go } else { Step::Wait })
     }
 
     fn stream(

@@ -217,6 +217,11 @@ impl Provider {
             || self.row.withheld_prefix.iter().any(|prefix| name.starts_with(prefix))
     }
 
+    /// Do bodies of good answers pass as they are, whatever was asked?
+    pub fn passes_bodies(&self) -> bool {
+        self.row.count != Count::Bedrock && self.row.framing == Framing::Sse
+    }
+
     /// What a lane's configuration lacks or has too much, in words for who wrote it. To be asked
     /// when the lane starts.
     pub fn faults(&self, lane: &Lane) -> Vec<String> {

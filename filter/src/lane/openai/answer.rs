@@ -1,8 +1,8 @@
 //! A whole completion, said as a message.
 
-use super::json::{Members, Object, between, is_object, item, objects, put_joined, unquoted};
+use super::json::{self, Members, Object, between, is_object, item, objects, put_joined, unquoted};
 use super::usage::Usage;
-use super::{broken, error};
+use super::{Broken, broken, error};
 use crate::lane::dialect::Failure;
 
 /// Says a completion as a message. `model` is the client's name for the model.
@@ -10,6 +10,10 @@ use crate::lane::dialect::Failure;
 /// # Errors
 /// If the provider says in it that it failed, or it is no completion.
 pub fn answer(body: &[u8], model: &str) -> Result<Vec<u8>, Failure> {
+    said(body, model).map_err(|broken| *broken.0)
+}
+
+fn said(body: &[u8], model: &str) -> Result<Vec<u8>, Broken> {
     let body = str::from_utf8(body).ok().and_then(Object::read);
     let body = body.ok_or_else(|| broken("the provider's answer is not JSON"))?;
     if body.get("error").is_some() {
@@ -37,8 +41,8 @@ pub fn answer(body: &[u8], model: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// Writes the blocks: thinking, text, calls. Are there calls, and was it a refusal?
-fn content(message: &Object<'_>, id: &str, out: &mut Vec<u8>) -> Result<(bool, bool), Failure> {
-    out.push(b'[');
+fn content(message: &Object<'_>, id: &str, out: &mut Vec<u8>) -> Result<(bool, bool), Broken> {
+    json::put(out, "[");
     let mut ids = Ids::new(id);
     if let Some(thoughts) = thoughts(message) {
         let mut block = Members::begin(item(out));
@@ -70,7 +74,7 @@ fn content(message: &Object<'_>, id: &str, out: &mut Vec<u8>) -> Result<(bool, b
         block.raw("input", &input(given));
         block.end();
     }
-    out.push(b']');
+    json::put(out, "]");
 
     Ok((!calls.is_empty(), !refusal.is_empty()))
 }
@@ -141,7 +145,7 @@ pub(super) struct End {
 
 impl End {
     /// Reads a choice that has ended.
-    pub(super) fn of(choice: &Object<'_>, calls: bool, refused: bool) -> Result<Self, Failure> {
+    pub(super) fn of(choice: &Object<'_>, calls: bool, refused: bool) -> Result<Self, Broken> {
         let sequence = choice.quoted("stop_reason");
         let reason = match choice.word("finish_reason") {
             "" => return Err(broken("the provider's answer is not finished")),

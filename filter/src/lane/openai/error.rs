@@ -2,6 +2,7 @@
 
 mod clean;
 
+use super::Broken;
 use super::json::{Object, objects, unquoted};
 use crate::lane::dialect::{Failure, kind_of};
 use clean::clean;
@@ -65,12 +66,12 @@ pub fn error(status: u16, _content_type: &str, body: &[u8]) -> Failure {
 }
 
 /// An error that stands where an answer was expected.
-pub(super) fn told(body: &Object<'_>) -> Failure {
+pub(super) fn told(body: &Object<'_>) -> Broken {
     let said = read(body);
     let word = |(word, status): &(&str, u16)| said.words.contains(word).then_some(*status);
     let status = said.status.or_else(|| WORDS.iter().find_map(word)).unwrap_or(502);
 
-    failure(status, &said)
+    Broken(Box::new(failure(status, &said)))
 }
 
 fn read(body: &Object<'_>) -> Said {
@@ -98,6 +99,7 @@ fn read(body: &Object<'_>) -> Said {
     said
 }
 
+#[inline(never)]
 fn failure(status: u16, said: &Said) -> Failure {
     let message = clean(&said.message);
     let lower = said.message.to_ascii_lowercase();

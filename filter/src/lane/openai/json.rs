@@ -132,12 +132,18 @@ pub(super) fn between(quoted: &str) -> &str {
     quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default()
 }
 
+/// Appends text as it stands.
+#[inline(never)]
+pub(super) fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
 /// Appends a string, in quotes.
 #[inline(never)]
 pub(super) fn put_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
+    put(out, "\"");
     put_escaped(out, text);
-    out.push(b'"');
+    put(out, "\"");
 }
 
 /// Appends a string's characters, escaped (RFC 8259, §7).
@@ -146,13 +152,14 @@ pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     for byte in text.bytes() {
         match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
+            b'"' => put(out, "\\\""),
+            b'\\' => put(out, "\\\\"),
+            b'\n' => put(out, "\\n"),
+            b'\r' => put(out, "\\r"),
+            b'\t' => put(out, "\\t"),
             0..0x20 => {
                 let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-                out.extend(b"\\u00");
+                put(out, "\\u00");
                 out.extend([digit(byte >> 4), digit(byte & 15)]);
             }
             _ => out.push(byte),
@@ -163,11 +170,11 @@ pub(super) fn put_escaped(out: &mut Vec<u8>, text: &str) {
 /// Appends one string of texts that stood between quotes.
 #[inline(never)]
 pub(super) fn put_joined(out: &mut Vec<u8>, texts: &[&str]) {
-    out.push(b'"');
+    put(out, "\"");
     for text in texts {
-        out.extend_from_slice(text.as_bytes());
+        put(out, text);
     }
-    out.push(b'"');
+    put(out, "\"");
 }
 
 /// Begins another item of an array.
@@ -189,7 +196,7 @@ impl<'o> Members<'o> {
     /// Begins an object.
     #[inline(never)]
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
-        out.push(b'{');
+        put(out, "{");
         Self { out, first: true }
     }
 
@@ -197,23 +204,23 @@ impl<'o> Members<'o> {
     #[inline(never)]
     pub(super) fn name(&mut self, name: &str) -> &mut Vec<u8> {
         if !std::mem::take(&mut self.first) {
-            self.out.push(b',');
+            put(self.out, ",");
         }
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        put(self.out, "\"");
+        put(self.out, name);
+        put(self.out, "\":");
         self.out
     }
 
     /// Writes a member whose value is JSON as it stands.
     #[inline(never)]
     pub(super) fn raw(&mut self, name: &str, json: &str) {
-        self.name(name).extend_from_slice(json.as_bytes());
+        put(self.name(name), json);
     }
 
     /// Writes more of the last member's value.
     pub(super) fn more(&mut self, json: &str) {
-        self.out.extend_from_slice(json.as_bytes());
+        put(self.out, json);
     }
 
     /// Writes a member whose value is a string.
@@ -234,7 +241,7 @@ impl<'o> Members<'o> {
     /// Ends the object; what comes behind it is the caller's.
     #[inline(never)]
     pub(super) fn end(self) -> &'o mut Vec<u8> {
-        self.out.push(b'}');
+        put(self.out, "}");
         self.out
     }
 }

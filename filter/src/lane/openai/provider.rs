@@ -1,11 +1,10 @@
 //! One row of the table of differences between the providers of chat completions: `contract/data/openai.json`.
 
 use super::json::{Object, objects};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use crate::lane::family::Terms;
 
 /// How one provider's chat completions differ from another's.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is one thing that a provider understands or not"
@@ -57,6 +56,28 @@ impl Provider {
         row.map(Self::read)
     }
 
+    /// What a lane's configuration lacks or has too much, in words for who wrote it.
+    pub fn faults(&self, lane: &Terms) -> Vec<String> {
+        let id = &self.id;
+        let mut faults = Vec::new();
+        if lane.models.is_empty() {
+            faults.push(format!("models: {id} has no names of its own for the client's models"));
+        }
+        for (name, theirs) in &lane.models {
+            if name != "*" && contract::model::normalise(name).ok().as_deref() != Some(name) {
+                faults.push(format!("models.{name}: names are compared without date and prefix"));
+            }
+            if theirs.is_empty() || !theirs.bytes().all(|byte| byte.is_ascii_graphic()) {
+                faults.push(format!("models.{name}: the provider's name is empty or odd"));
+            }
+        }
+        for name in lane.params.keys().filter(|name| !PARAMS.contains(&name.as_str())) {
+            faults.push(format!("params.{name}: {id} has {}", PARAMS.join(", ")));
+        }
+
+        faults
+    }
+
     fn read(row: &Object<'_>) -> Self {
         let text = |name| row.word(name).to_owned();
         let some = |name| Some(text(name)).filter(|text| !text.is_empty());
@@ -85,6 +106,11 @@ impl Provider {
     }
 }
 
+/// The ids of all rows.
+pub fn names() -> impl Iterator<Item = String> {
+    shipped().into_iter().map(|row| row.word("id").to_owned())
+}
+
 /// The table's rows.
 pub(super) fn shipped() -> Vec<Object<'static>> {
     let text = include_str!("../../../../contract/data/openai.json");
@@ -92,20 +118,13 @@ pub(super) fn shipped() -> Vec<Object<'static>> {
     Object::read(text).and_then(|file| file.get("providers").and_then(objects)).unwrap_or_default()
 }
 
-/// What an operator says of one lane.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Lane {
-    /// The client's model, normalised ([`contract::model::normalise`]) → the provider's name for what shall answer.
-    /// `*` stands for every model that is not named.
-    pub models: BTreeMap<String, String>,
-    /// `base_path`: what stands before the provider's own path. `api_version`: the date of Azure's API; with it calls
-    /// go to the deployment's path. `reasoning_effort`: `off` for models that refuse it. `sampling`: `off` for models
-    /// that refuse `temperature`, `top_p` and `top_k`.
-    pub params: BTreeMap<String, String>,
-}
+/// What an operator may say of a lane to such a provider, beside its models: `base_path`, what stands before the
+/// provider's own path; `api_version`, the date of Azure's API, with which calls go to the deployment's path;
+/// `reasoning_effort`, `off` for models that refuse it; `sampling`, `off` for models that refuse `temperature`,
+/// `top_p` and `top_k`.
+pub const PARAMS: [&str; 4] = ["api_version", "base_path", "reasoning_effort", "sampling"];
 
-impl Lane {
+impl Terms {
     /// The provider's name for a model of the client.
     pub(super) fn model(&self, asked: &str) -> Option<&str> {
         let normal = contract::model::normalise(asked).ok()?;

@@ -9,9 +9,10 @@ mod tools;
 mod turns;
 
 use super::json::{Members, Object, between};
-use super::provider::{Lane, Provider};
+use super::provider::Provider;
 use super::table::{self, dropped};
 use crate::lane::dialect::{Ask, Outgoing, Unmappable, What, kind_of};
+use crate::lane::family::Terms;
 
 /// Headers of the Messages API that mean nothing to others.
 const REMOVE: [&str; 13] = [
@@ -53,7 +54,14 @@ const SAID: [&str; 15] = [
 ///
 /// # Errors
 /// If it has no words for something without which the answer would be another.
-pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, Unmappable> {
+pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, Unmappable> {
+    said(ask, provider, lane).map_err(|no| *no.0)
+}
+
+/// Why not: on the heap, for it is passed up from many places.
+struct No(Box<Unmappable>);
+
+fn said(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, No> {
     if ask.what == What::CountTokens {
         return Err(unmappable(501, &["this provider does not count tokens"]));
     }
@@ -61,8 +69,9 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
     let body = body.ok_or_else(|| bad("the body is not a JSON object"))?;
     let asked = body.quoted("model").ok_or_else(|| bad("model: a name is needed"))?;
     let Some(model) = lane.model(between(asked)) else {
-        let no = bad_name("model: ", between(asked), " is not served here");
-        return Err(Unmappable { status: 404, kind: kind_of(404), ..no });
+        let mut no = bad_name("model: ", between(asked), " is not served here");
+        (no.0.status, no.0.kind) = (404, kind_of(404));
+        return Err(no);
     };
     let stream = body.is_true("stream");
 
@@ -96,7 +105,7 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
 /// A translation on its way.
 struct Say<'a> {
     provider: &'a Provider,
-    lane: &'a Lane,
+    lane: &'a Terms,
     dropped: Vec<&'static str>,
 }
 
@@ -110,7 +119,7 @@ impl Say<'_> {
     }
 
     /// The members of the body that nobody else looks at.
-    fn beside(&mut self, body: &Object<'_>) -> Result<(), Unmappable> {
+    fn beside(&mut self, body: &Object<'_>) -> Result<(), No> {
         for (name, value) in body.members() {
             if matches!(value, "null" | "[]") || table::MAPPED.contains(&name) {
                 continue;
@@ -146,19 +155,19 @@ impl Say<'_> {
 }
 
 #[inline(never)]
-fn unmappable(status: u16, message: &[&str]) -> Unmappable {
-    Unmappable { status, kind: kind_of(status), message: message.concat() }
+fn unmappable(status: u16, message: &[&str]) -> No {
+    No(Box::new(Unmappable { status, kind: kind_of(status), message: message.concat() }))
 }
 
 /// What the caller can mend.
 #[inline(never)]
-fn bad(message: &str) -> Unmappable {
+fn bad(message: &str) -> No {
     unmappable(400, &[message])
 }
 
 /// What the caller can mend, with a name from outside.
 #[inline(never)]
-fn bad_name(before: &str, name: &str, behind: &str) -> Unmappable {
+fn bad_name(before: &str, name: &str, behind: &str) -> No {
     let name: String = name.chars().filter(|sign| !sign.is_control()).take(80).collect();
 
     unmappable(400, &[before, &name, behind])

@@ -9,7 +9,7 @@ mod sse;
 use super::answer::{End, calls, message_id, texts, thoughts};
 use super::json::{Members, Object};
 use super::usage::Usage;
-use super::{broken, error};
+use super::{Broken, broken, error};
 use crate::lane::dialect::{Failure, Stream};
 use blocks::Blocks;
 use sse::Lines;
@@ -43,7 +43,30 @@ impl Reader {
         }
     }
 
-    fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn read(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut rest = chunk;
+        while !rest.is_empty() && !self.done {
+            let next = self.lines.next(rest);
+            let (left, data) =
+                next.ok().ok_or_else(|| broken("an event of the provider is too large"))?;
+            rest = left;
+            if let Some(data) = data {
+                self.event(&data, out)?;
+            }
+        }
+
+        Ok(())
+    }
+
+    fn read_end(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        if let (false, Some(data)) = (self.done, self.lines.end()) {
+            self.event(&data, out)?;
+        }
+        if self.done { Ok(()) } else { self.conclude(out) }
+    }
+
+    #[inline(never)]
+    fn event(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
         match data.trim_ascii() {
             b"" => return Ok(()),
             b"[DONE]" => return self.conclude(out),
@@ -72,7 +95,7 @@ impl Reader {
         chunk: &Object<'_>,
         choice: &Object<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Broken> {
         let delta = choice.object("delta").unwrap_or_default();
         let Self { blocks, model, usage, .. } = self;
         let blocks = blocks.get_or_insert_with(|| {
@@ -102,7 +125,7 @@ impl Reader {
     }
 
     /// Ends the message.
-    fn conclude(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn conclude(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         let (Some(blocks), Some(end)) = (&mut self.blocks, &self.end) else {
             return Err(broken("the provider ended its stream before its answer"));
         };
@@ -122,25 +145,11 @@ impl Reader {
 
 impl Stream for Reader {
     fn eat(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-        let mut rest = chunk;
-        while !rest.is_empty() && !self.done {
-            let next = self.lines.next(rest);
-            let (left, data) =
-                next.ok().ok_or_else(|| broken("an event of the provider is too large"))?;
-            rest = left;
-            if let Some(data) = data {
-                self.event(&data, out)?;
-            }
-        }
-
-        Ok(())
+        self.read(chunk, out).map_err(|broken| *broken.0)
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        if let (false, Some(data)) = (self.done, self.lines.end()) {
-            self.event(&data, out)?;
-        }
-        if self.done { Ok(()) } else { self.conclude(out) }
+        self.read_end(out).map_err(|broken| *broken.0)
     }
 }
 

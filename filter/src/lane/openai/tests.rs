@@ -1,5 +1,6 @@
 use super::*;
 use crate::lane::dialect::{Ask, Outgoing, Stream, Unmappable, What};
+use crate::lane::family::Terms;
 use serde_json::{Value, json};
 
 mod bounds;
@@ -8,8 +9,10 @@ mod golden;
 mod rows;
 mod words;
 
-fn lane(params: &Value) -> Lane {
-    serde_json::from_value(json!({"models": {"*": "big-1"}, "params": params})).unwrap()
+fn lane(params: &Value) -> Terms {
+    let params = serde_json::from_value(params.clone()).unwrap();
+
+    Terms { models: [("*".to_owned(), "big-1".to_owned())].into(), params }
 }
 
 /// Says a body in a provider's words.

@@ -110,6 +110,7 @@ fn a_request_names_no_file_and_no_place_of_the_server_s() {
         "tollgate policy publish - --why x",
         "tollgate user list --json",
         "tollgate policy explain --model m",
+        "tollgate envoy apply --ticket OPS-1 --over-drift",
     ] {
         assert!(checked(good), "{good}");
     }
@@ -120,6 +121,11 @@ fn a_request_names_no_file_and_no_place_of_the_server_s() {
         "tollgate policy explain /etc/passwd --model m",
         "tollgate audit verify --key /etc/passwd",
         "tollgate audit verify --checkpoints -",
+        "tollgate envoy check --from /tmp",
+        "tollgate envoy apply --file routes.yaml=/etc/passwd",
+        "tollgate envoy status --envoy-dir /tmp",
+        "tollgate envoy status --envoy-admin 127.0.0.1:22",
+        "tollgate envoy check --envoy-bin /bin/sh",
         "tollgate --data /tmp user list",
         "tollgate user list --data /tmp",
         "tollgate user list --database postgres://x@y/z",

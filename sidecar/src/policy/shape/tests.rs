@@ -1,7 +1,7 @@
 use super::*;
 use contract::policy::{
-    Blocklist, BreakGlass, CustomPattern, Document, Offered, Rule, SecretRule, ServerRule,
-    SignInRule, StandingTerms, ToolRule, Who, Word,
+    Blocklist, BreakGlass, CustomPattern, Document, Offered, ResidencyRule, Rule, SecretRule,
+    ServerRule, SignInRule, StandingTerms, ToolRule, Who, Word,
 };
 use contract::price::{Sheet, SheetLine};
 use serde::de::DeserializeOwned;
@@ -62,6 +62,7 @@ fn the_shapes_are_those_of_the_document() {
     same::<ToolRule>(TOOL_RULE);
     same::<ServerRule>(SERVER_RULE);
     same::<SignInRule>(SIGN_IN_RULE);
+    same::<ResidencyRule>(RESIDENCY_RULE);
     same::<SecretRule>(SECRET_RULE);
     same::<Blocklist>(BLOCKLIST);
     same::<CustomPattern>(PATTERN);
@@ -99,6 +100,8 @@ fn every_member_stands_in_the_documentation() {
         RULE,
         TOOL_RULE,
         SERVER_RULE,
+        SIGN_IN_RULE,
+        RESIDENCY_RULE,
         SECRET_RULE,
         BLOCKLIST,
         PATTERN,

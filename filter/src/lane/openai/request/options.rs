@@ -1,7 +1,6 @@
 //! Bounds, sampling, how hard to think, and the form of the answer.
 
-use super::{Say, bad, bad_name};
-use crate::lane::dialect::Unmappable;
+use super::{No, Say, bad, bad_name};
 use crate::lane::openai::json::{Members, Object, count};
 use crate::lane::openai::table::dropped;
 
@@ -14,7 +13,7 @@ impl Say<'_> {
         &mut self,
         body: &Object<'_>,
         members: &mut Members<'_>,
-    ) -> Result<(), Unmappable> {
+    ) -> Result<(), No> {
         if let Some(most) = body.get("max_tokens") {
             members.raw(&self.provider.limit, most);
         }
@@ -87,7 +86,7 @@ impl Say<'_> {
         }
     }
 
-    fn form(&mut self, form: &Object<'_>, members: &mut Members<'_>) -> Result<(), Unmappable> {
+    fn form(&mut self, form: &Object<'_>, members: &mut Members<'_>) -> Result<(), No> {
         if form.word("type") != "json_schema" {
             return Err(bad("output_config.format: only json_schema is known"));
         }

@@ -1,8 +1,7 @@
 //! What a user's message is made of.
 
-use super::{Say, bad, bad_name};
-use crate::lane::dialect::Unmappable;
-use crate::lane::openai::json::{Members, Object, between, item, put_escaped, put_joined};
+use super::{No, Say, bad, bad_name};
+use crate::lane::openai::json::{self, Members, Object, between, item, put_escaped, put_joined};
 
 /// One part. Texts stand as they do between their quotes.
 pub(super) enum Part<'a> {
@@ -27,7 +26,7 @@ impl Say<'_> {
         &mut self,
         block: &Object<'a>,
         parts: &mut Vec<Part<'a>>,
-    ) -> Result<(), Unmappable> {
+    ) -> Result<(), No> {
         self.beside_block(block);
         match block.word("type") {
             "text" => parts.push(Part::Text(text(block)?)),
@@ -39,7 +38,7 @@ impl Say<'_> {
         Ok(())
     }
 
-    fn image<'a>(&self, block: &Object<'a>) -> Result<Part<'a>, Unmappable> {
+    fn image<'a>(&self, block: &Object<'a>) -> Result<Part<'a>, No> {
         let source = source(block)?;
         match source.word("type") {
             "base64" => Ok(Part::Image {
@@ -52,11 +51,7 @@ impl Say<'_> {
         }
     }
 
-    fn document<'a>(
-        &mut self,
-        block: &Object<'a>,
-        parts: &mut Vec<Part<'a>>,
-    ) -> Result<(), Unmappable> {
+    fn document<'a>(&mut self, block: &Object<'a>, parts: &mut Vec<Part<'a>>) -> Result<(), No> {
         let source = source(block)?;
         let title = block.quoted("title").map(between).filter(|title| !title.is_empty());
         let context = block.quoted("context").map(between).filter(|context| !context.is_empty());
@@ -94,53 +89,53 @@ impl Say<'_> {
 }
 
 /// A text block's text.
-pub(super) fn text<'a>(block: &Object<'a>) -> Result<&'a str, Unmappable> {
+pub(super) fn text<'a>(block: &Object<'a>) -> Result<&'a str, No> {
     member(block, "text")
 }
 
 /// A string that a block must have.
 #[inline(never)]
-pub(super) fn member<'a>(block: &Object<'a>, name: &str) -> Result<&'a str, Unmappable> {
+pub(super) fn member<'a>(block: &Object<'a>, name: &str) -> Result<&'a str, No> {
     block.quoted(name).map(between).ok_or_else(|| bad_name("messages: ", name, " is not a string"))
 }
 
 /// A kind of block that has no words.
-pub(super) fn unknown(kind: &str) -> Unmappable {
+pub(super) fn unknown(kind: &str) -> No {
     bad_name("messages: this provider has no blocks of type ", kind, "")
 }
 
-fn source<'a>(block: &Object<'a>) -> Result<Object<'a>, Unmappable> {
+fn source<'a>(block: &Object<'a>) -> Result<Object<'a>, No> {
     block.object("source").ok_or_else(|| bad("messages: a block has no source"))
 }
 
-fn no_source(what: &str, kind: &str) -> Unmappable {
+fn no_source(what: &str, kind: &str) -> No {
     bad_name(what, kind, " is no source that this provider knows")
 }
 
 /// Writes parts as a message's content: a string where all of them are text, as every server takes it.
 pub(super) fn put(out: &mut Vec<u8>, parts: &[Part<'_>]) {
     if parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Note(_))) {
-        out.push(b'"');
+        json::put(out, "\"");
         put_texts(out, parts);
-        out.push(b'"');
+        json::put(out, "\"");
         return;
     }
-    out.push(b'[');
+    json::put(out, "[");
     for part in parts {
         put_part(item(out), part);
     }
-    out.push(b']');
+    json::put(out, "]");
 }
 
 fn put_texts(out: &mut Vec<u8>, parts: &[Part<'_>]) {
     let mut first = true;
     for part in parts {
         if !std::mem::take(&mut first) {
-            out.extend_from_slice(b"\\n");
+            json::put(out, "\\n");
         }
         match part {
             Part::Note(note) => put_escaped(out, note),
-            Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Text(text) => json::put(out, text),
             Part::Image { .. } | Part::ImageUrl(_) | Part::File { .. } => {}
         }
     }
@@ -152,9 +147,9 @@ fn put_part(out: &mut Vec<u8>, part: &Part<'_>) {
         Part::Text(_) | Part::Note(_) => {
             members.raw("type", "\"text\"");
             let out = members.name("text");
-            out.push(b'"');
+            json::put(out, "\"");
             put_texts(out, std::slice::from_ref(part));
-            out.push(b'"');
+            json::put(out, "\"");
         }
         Part::Image { media, data } => {
             members.raw("type", "\"image_url\"");

@@ -1,8 +1,7 @@
 //! Tools, and which of them may be called.
 
-use super::{Say, bad, bad_name};
-use crate::lane::dialect::Unmappable;
-use crate::lane::openai::json::{Members, Object, between, item, objects};
+use super::{No, Say, bad, bad_name};
+use crate::lane::openai::json::{self, Members, Object, between, item, objects};
 use crate::lane::openai::table::dropped;
 
 /// What else a tool may say of itself. Every caller here is the model, and every tool is shown at once.
@@ -11,11 +10,7 @@ const BESIDE: [&str; 4] =
 
 impl Say<'_> {
     /// Writes the tools and the choice among them.
-    pub(super) fn tools(
-        &mut self,
-        body: &Object<'_>,
-        members: &mut Members<'_>,
-    ) -> Result<(), Unmappable> {
+    pub(super) fn tools(&mut self, body: &Object<'_>, members: &mut Members<'_>) -> Result<(), No> {
         let Some(list) = body.get("tools") else { return Ok(()) };
         let tools = objects(list);
         let tools = tools.ok_or_else(|| bad("tools: a list is needed"))?;
@@ -31,13 +26,13 @@ impl Say<'_> {
         if out.len() == 1 {
             return Ok(()); // a choice among none is refused by some
         }
-        out.push(b']');
+        json::put(&mut out, "]");
         members.name("tools").append(&mut out);
 
         self.choice(&choice, how, members)
     }
 
-    fn tool(&mut self, tool: &Object<'_>, out: &mut Vec<u8>) -> Result<(), Unmappable> {
+    fn tool(&mut self, tool: &Object<'_>, out: &mut Vec<u8>) -> Result<(), No> {
         let kind = tool.word("type");
         match kind {
             "" | "custom" => {}
@@ -87,7 +82,7 @@ impl Say<'_> {
         choice: &Object<'_>,
         how: &str,
         members: &mut Members<'_>,
-    ) -> Result<(), Unmappable> {
+    ) -> Result<(), No> {
         if self.provider.tool_choice {
             let word = match how {
                 "" => "",

@@ -1,9 +1,10 @@
 //! The conversation.
 
 use super::parts::{self, Part, member, unknown};
-use super::{Say, bad, bad_name};
-use crate::lane::dialect::Unmappable;
-use crate::lane::openai::json::{Members, Object, between, item, objects, put_joined, put_string};
+use super::{No, Say, bad, bad_name};
+use crate::lane::openai::json::{
+    self, Members, Object, between, item, objects, put_joined, put_string,
+};
 use crate::lane::openai::table::dropped;
 
 /// How Claude Code's first block of a system prompt begins. Anthropic takes it off; others would read it, and it
@@ -23,12 +24,8 @@ struct Turn<'a> {
 
 impl Say<'_> {
     /// Writes all messages, instructions first.
-    pub(super) fn messages(
-        &mut self,
-        body: &Object<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Unmappable> {
-        out.push(b'[');
+    pub(super) fn messages(&mut self, body: &Object<'_>, out: &mut Vec<u8>) -> Result<(), No> {
+        json::put(out, "[");
         if let Some(system) = body.get("system") {
             self.system(system, out)?;
         }
@@ -51,12 +48,12 @@ impl Say<'_> {
         if !answers {
             return Err(bad("messages: this provider cannot go on with an assistant's turn"));
         }
-        out.push(b']');
+        json::put(out, "]");
 
         Ok(())
     }
 
-    fn system(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), Unmappable> {
+    fn system(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), No> {
         let mut parts = Vec::new();
         if content.starts_with('"') {
             parts.push(Part::Text(between(content)));
@@ -83,7 +80,7 @@ impl Say<'_> {
         Ok(())
     }
 
-    fn user(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), Unmappable> {
+    fn user(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), No> {
         if content.starts_with('"') {
             message(out, "user", &mut |members| members.raw("content", content));
             return Ok(());
@@ -111,7 +108,7 @@ impl Say<'_> {
         block: &Object<'a>,
         later: &mut Vec<Part<'a>>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Unmappable> {
+    ) -> Result<(), No> {
         self.beside_block(block);
         let id = member(block, "tool_use_id")?;
         let mut parts = Vec::new();
@@ -142,7 +139,7 @@ impl Say<'_> {
         Ok(())
     }
 
-    fn assistant(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), Unmappable> {
+    fn assistant(&mut self, content: &str, out: &mut Vec<u8>) -> Result<(), No> {
         if content.starts_with('"') {
             message(out, "assistant", &mut |members| members.raw("content", content));
             return Ok(());
@@ -178,8 +175,8 @@ impl Say<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    fn calls(&self, calls: &[Object<'_>], out: &mut Vec<u8>) -> Result<(), Unmappable> {
-        out.push(b'[');
+    fn calls(&self, calls: &[Object<'_>], out: &mut Vec<u8>) -> Result<(), No> {
+        json::put(out, "[");
         let mut extra = self.provider.call_extra.as_deref();
         for call in calls {
             let (id, name) = (member(call, "id")?, member(call, "name")?);
@@ -195,7 +192,7 @@ impl Say<'_> {
             }
             members.end();
         }
-        out.push(b']');
+        json::put(out, "]");
 
         Ok(())
     }

@@ -3,10 +3,9 @@
 //! Chat completions may stream several calls of tools at the same time. The one that is open goes out as it comes;
 //! the others are kept until it is whole, within a bound.
 
-use super::broken;
-use crate::lane::dialect::Failure;
+use super::{Broken, broken};
 use crate::lane::openai::answer::{Call, Ids};
-use crate::lane::openai::json::{Members, between, put_escaped, put_joined, unquoted};
+use crate::lane::openai::json::{Members, between, put, put_escaped, put_joined, unquoted};
 
 /// What may wait for its turn, bytes.
 const MOST_HELD: usize = 4 * 1024 * 1024;
@@ -71,7 +70,7 @@ impl Blocks {
     }
 
     /// More text.
-    pub(super) fn text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), Failure> {
+    pub(super) fn text(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), Broken> {
         if self.is_calling() {
             self.hold(text.len())?;
             self.late.extend_from_slice(text.as_bytes());
@@ -93,7 +92,7 @@ impl Blocks {
     }
 
     /// A call, or more of one.
-    pub(super) fn call(&mut self, call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+    pub(super) fn call(&mut self, call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Broken> {
         let function = call.function.as_ref();
         let name = function.and_then(|function| function.quoted("name")).map_or("", between);
         let place = self.place(call, !name.is_empty())?;
@@ -129,7 +128,7 @@ impl Blocks {
     }
 
     /// Ends what is open and says what waits.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         while self.begun < self.calls.len() {
             self.close(out);
             if !self.begin_call(out) {
@@ -148,7 +147,7 @@ impl Blocks {
     }
 
     /// The call that is meant. Some providers number calls, some only name them, and some number all of them 0.
-    fn place(&mut self, call: &Call<'_>, named: bool) -> Result<usize, Failure> {
+    fn place(&mut self, call: &Call<'_>, named: bool) -> Result<usize, Broken> {
         let with = |is: &dyn Fn(&Told) -> bool| self.calls.iter().rposition(is);
         let known = match (call.index, call.id) {
             (Some(index), id) => with(&|told| told.index == Some(index)).filter(|place| {
@@ -186,7 +185,7 @@ impl Blocks {
         self.begun < self.calls.len() || open.is_some_and(|told| !told.balance.is_whole())
     }
 
-    fn hold(&mut self, more: usize) -> Result<(), Failure> {
+    fn hold(&mut self, more: usize) -> Result<(), Broken> {
         self.held = self.held.saturating_add(more);
         if self.held > MOST_HELD {
             return Err(broken("the provider's tool calls are too large at the same time"));
@@ -303,9 +302,9 @@ impl Balance {
 /// Begins an event; [`close`] ends it.
 #[inline(never)]
 pub(super) fn event<'o>(out: &'o mut Vec<u8>, kind: &str) -> Members<'o> {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
+    put(out, "event: ");
+    put(out, kind);
+    put(out, "\ndata: ");
     let mut members = Members::begin(out);
     members.string("type", kind);
 
@@ -315,7 +314,7 @@ pub(super) fn event<'o>(out: &'o mut Vec<u8>, kind: &str) -> Members<'o> {
 /// Ends an event.
 #[inline(never)]
 pub(super) fn close(event: Members<'_>) {
-    event.end().extend_from_slice(b"\n\n");
+    put(event.end(), "\n\n");
 }
 
 /// More of the open block. `text` stands as it does between quotes.
@@ -326,9 +325,9 @@ fn delta(out: &mut Vec<u8>, index: u64, kind: &str, member: &str, text: &[u8]) {
     let mut inner = Members::begin(event.name("delta"));
     inner.string("type", kind);
     let value = inner.name(member);
-    value.push(b'"');
+    put(value, "\"");
     value.extend_from_slice(text);
-    value.push(b'"');
+    put(value, "\"");
     inner.end();
     close(event);
 }

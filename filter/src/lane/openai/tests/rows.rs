@@ -116,7 +116,7 @@ fn each_provider_has_its_path() {
 
 #[test]
 fn a_model_s_name_cannot_leave_its_place_in_the_path() {
-    let lane = Lane {
+    let lane = Terms {
         models: [("*".to_owned(), "../a b?c#d".to_owned())].into(),
         params: [("api_version".to_owned(), "1&x=y".to_owned())].into(),
     };

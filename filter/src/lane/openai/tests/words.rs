@@ -28,6 +28,9 @@ fn the_document_and_the_code_name_the_same_lines() {
     assert_eq!(lines("Blocks"), sorted(table::BLOCKS));
     assert_eq!(lines("What is left out"), sorted(table::dropped::ALL));
     assert_eq!(lines("What is refused"), sorted(table::REFUSED));
+    for param in PARAMS {
+        assert!(DOCUMENT.contains(&format!("\n| {param} | ")), "{param}");
+    }
     let providers = provider::shipped();
     let providers: Vec<_> = providers.iter().map(|row| row.word("id")).collect();
     assert_eq!(lines("Providers"), sorted(providers));
@@ -72,9 +75,9 @@ fn counting_is_not_supported() {
 
 #[test]
 fn a_model_is_found_by_its_normal_name_or_by_the_star_and_else_is_not_there() {
-    let mut lane = Lane::default();
+    let mut lane = Terms::default();
     lane.models.insert("claude-sonnet-4-5".to_owned(), "gpt-5".to_owned());
-    let asked = |lane: &Lane, model: &str| {
+    let asked = |lane: &Terms, model: &str| {
         let body = question(&json!({"model": model})).to_string();
         let ask = Ask { what: What::Messages, betas: "", body: body.as_bytes() };
         request(&ask, &Provider::shipped("openai").unwrap(), lane)
