@@ -72,7 +72,9 @@ impl Lane {
 
     /// One of a shipped template.
     pub fn shipped(shipped: Shipped) -> Self {
-        Self { shipped: Some(shipped.clone()), ..Self::new(shipped.folder, "us") }
+        let name = shipped.folder;
+
+        Self { shipped: Some(shipped), ..Self::new(name, "us") }
     }
 
     /// The provider's host.
