@@ -25,11 +25,16 @@ static SUITE: Suite = Suite::new(|| {
     Setup { concurrency: 2, ..Setup::named("credentials") }.over_lanes(vec![lane], "10s")
 });
 
-fn signed(name: &'static str, file: &str, ids: &[&str]) -> Setup {
-    let mut shipped = Shipped::signed("bedrock", PLAIN, ids).unwrap();
-    if file.is_empty() {
-        shipped.secrets = vec![("aws/credentials", String::new())];
-    }
+fn signed(name: &'static str, ids: &[&str]) -> Setup {
+    let shipped = Shipped::signed("bedrock", PLAIN, ids).unwrap();
+
+    Setup::named(name).over_lanes(vec![Lane::shipped(shipped)], "10s")
+}
+
+/// With this file of keys when Envoy starts.
+fn keyed(name: &'static str, file: &str) -> Setup {
+    let mut shipped = Shipped::signed("bedrock", PLAIN, &["AKIAONE"]).unwrap();
+    shipped.secrets = vec![("aws/credentials", file.to_owned())];
 
     Setup::named(name).over_lanes(vec![Lane::shipped(shipped)], "10s")
 }
@@ -125,7 +130,7 @@ fn a_caller_s_own_credentials_do_not_get_through() {
         let seen = arrived(world, "bedrock", &script);
         assert_eq!(seen.header("x-amz-security-token"), None);
         assert_ne!(seen.header("x-amz-date"), Some("20200101T000000Z"));
-        told_nowhere(world, "canary-secret-of").await;
+        told_nowhere(world, "marked-secret-of").await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(!text.contains("AKIAONE"), "nor told the caller");
     });
@@ -133,7 +138,7 @@ fn a_caller_s_own_credentials_do_not_get_through() {
 
 #[test]
 fn keys_that_are_replaced_cut_no_stream_and_sign_the_next_call() {
-    alone(signed("credentials-rotate", "shipped", &["AKIAONE", "AKIATWO"]), async |world| {
+    alone(signed("credentials-rotate", &["AKIAONE", "AKIATWO"]), async |world| {
         let slow = Script { words: 30, pause: 100, ..Script::new() };
         let running = world.call(&slow).streamed();
         let (answer, second) = tokio::join!(running.send(world), async {
@@ -156,22 +161,36 @@ fn keys_that_are_replaced_cut_no_stream_and_sign_the_next_call() {
     });
 }
 
+/// Envoy's signer lets a call pass unsigned when it has no keys. The lane does not.
+async fn nothing_leaves(world: &World) {
+    let script = Script::new();
+    let call = world.call(&script);
+
+    let answer = call.clone().send(world).await;
+
+    assert!(answer.status >= 400, "{}", answer.text());
+    assert!(world.cloud("bedrock").all().is_empty(), "a prompt left without a signature");
+    let row = world.row_from(call.source).await;
+    assert_eq!(row.text("outcome"), "error");
+    let stats = world.admin("/stats?filter=rbac.denied").await.unwrap();
+    assert!(stats.contains("http.lane_bedrock.rbac.denied: 1\n"), "{stats}");
+}
+
 #[test]
 fn without_keys_nothing_leaves_unsigned_and_a_good_file_heals_it() {
-    alone(signed("credentials-none", "", &["AKIAONE"]), async |world| {
-        let script = Script::new();
-        let call = world.call(&script);
+    alone(keyed("credentials-none", "[default]\n"), async |world| {
+        nothing_leaves(world).await;
 
-        let answer = call.clone().send(world).await;
-
-        assert!(answer.status >= 400, "{}", answer.text());
-        assert!(world.cloud("bedrock").all().is_empty(), "a prompt left without a signature");
-        let row = world.row_from(call.source).await;
-        assert_eq!(row.text("outcome"), "error");
         let good = credentials(&keys("AKIAONE", "bedrock")).unwrap();
         world.rename_into_place("secrets/aws/credentials", &good).unwrap();
+
         until(world, 200).await;
     });
+}
+
+#[test]
+fn with_an_empty_file_nothing_leaves_unsigned() {
+    alone(keyed("credentials-empty-file", ""), nothing_leaves);
 }
 
 /// A world whose first lane gets tokens of Entra's, and that can fall back on another lane.
@@ -183,7 +202,7 @@ async fn entra(name: &'static str, life: u64, others: Vec<Lane>) -> (Setup, Toke
     let server = TokenServer::start("entra", life, Some(tls.unwrap())).await.unwrap();
     let tokens = TokenServer::tokens("entra");
     let port = server.address.port();
-    let mut shipped = Shipped::entra(PLAIN, port, "canary-client-secret", &tokens).unwrap();
+    let mut shipped = Shipped::entra(PLAIN, port, "marked-client-secret", &tokens).unwrap();
     // Of two authorities the second is the token server's.
     shipped.edits.push((
         "/etc/ssl/certs/ca-certificates.crt}\n          # Without a name to match, Envoy would hand the client's secret".to_owned(),
@@ -214,10 +233,10 @@ fn a_token_of_entra_s_is_renewed_before_it_expires() {
         let form = String::from_utf8_lossy(&asked[0]).into_owned();
         assert!(form.contains("grant_type=client_credentials"), "{form}");
         assert!(form.contains("client_id=ENTRA_CLIENT"), "{form}");
-        assert!(form.contains("client_secret=canary-client-secret"), "{form}");
+        assert!(form.contains("client_secret=marked-client-secret"), "{form}");
         assert!(form.contains("ai.azure.com"), "{form}");
-        told_nowhere(world, "canary-client-secret").await;
-        told_nowhere(world, "entra-canary-token").await;
+        told_nowhere(world, "marked-client-secret").await;
+        told_nowhere(world, "entra-marked-token").await;
     });
 }
 
@@ -291,8 +310,11 @@ fn the_sidecar_s_token_of_google_s_reaches_the_provider_and_is_replaced_under_a_
             |script| arrived(world, "vertex", script).header("authorization").unwrap().to_owned();
         assert_ne!(token(&slow), token(&last), "a new token while the stream ran");
         assert!(server.asked().len() >= 2);
-        told_nowhere(world, "google-canary-token").await;
-        told_nowhere(world, "PRIVATE KEY").await;
+        told_nowhere(world, "google-marked-token").await;
+        let file = fs::read_to_string(world.place.join("account.json")).unwrap();
+        let key = file.split("\\n").nth(1).unwrap();
+        assert!(key.len() > 60, "{}", key.len());
+        told_nowhere(world, key).await;
     });
 }
 
@@ -316,16 +338,16 @@ fn until_google_gives_a_token_nothing_leaves() {
 
 #[test]
 fn a_key_of_a_cloud_s_goes_in_its_own_header_and_an_empty_one_nowhere() {
-    let shipped = Shipped::foundry(PLAIN, "canary-foundry-key").unwrap();
+    let shipped = Shipped::foundry(PLAIN, "marked-foundry-key").unwrap();
     let setup = Setup::named("credentials-key").over_lanes(vec![Lane::shipped(shipped)], "10s");
     alone(setup, async |world| {
         let (script, _) = until(world, 200).await;
         let seen = arrived(world, "foundry", &script);
-        assert_eq!(seen.header("api-key"), Some("canary-foundry-key"));
+        assert_eq!(seen.header("api-key"), Some("marked-foundry-key"));
         assert_eq!(seen.header("authorization"), None);
 
         let text = fs::read_to_string(world.run().join("secrets/foundry.yaml")).unwrap();
-        let empty = text.replace("canary-foundry-key", "");
+        let empty = text.replace("marked-foundry-key", "");
         world.rename_into_place("secrets/foundry.yaml", &empty).unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         let before = world.cloud("foundry").all().len();
@@ -333,7 +355,7 @@ fn a_key_of_a_cloud_s_goes_in_its_own_header_and_an_empty_one_nowhere() {
 
         assert!(answer.status >= 400, "{}", answer.text());
         assert_eq!(world.cloud("foundry").all().len(), before);
-        told_nowhere(world, "canary-foundry-key").await;
+        told_nowhere(world, "marked-foundry-key").await;
     });
 }
 
@@ -351,7 +373,7 @@ fn all(server: &TokenServer) -> Setup {
         mantle,
         aws,
         Shipped::vertex(Kind::Vertex, &TokenServer::tokens("google")),
-        Shipped::foundry(Kind::Foundry, "canary-foundry-key").unwrap(),
+        Shipped::foundry(Kind::Foundry, "marked-foundry-key").unwrap(),
     ];
 
     over("credentials-all", lanes.map(Lane::shipped).to_vec(), server)
@@ -374,6 +396,6 @@ fn every_template_as_shipped_says_the_call_in_its_provider_s_words_with_its_cred
                 arrived(world, lane, &script);
             }
         }
-        told_nowhere(world, "canary-").await;
+        told_nowhere(world, "marked-").await;
     });
 }

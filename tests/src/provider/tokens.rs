@@ -108,5 +108,5 @@ impl TokenServer {
 }
 
 fn token(name: &str, nth: usize) -> String {
-    format!("{name}-canary-token-{nth}")
+    format!("{name}-marked-token-{nth}")
 }

@@ -29,7 +29,7 @@ pub struct Shipped {
 pub fn keys(id: &str, service: &str) -> Keys {
     Keys {
         id: id.to_owned(),
-        secret: format!("canary-secret-of-{id}"),
+        secret: format!("marked-secret-of-{id}"),
         region: "us-east-1".to_owned(),
         service: service.to_owned(),
         session: None,
