@@ -28,7 +28,7 @@ static SUITE: Suite = Suite::new(|| {
         Lane::completes(Completes::AZURE),
         Lane::shipped(Shipped::signed("bedrock", Kind::Bedrock, &["AKIAONE"]).unwrap()),
         Lane::shipped(Shipped::signed("mantle", Kind::Mantle, &["AKIAONE"]).unwrap()),
-        Lane::shipped(Shipped::foundry(Kind::Foundry, "canary-foundry-key").unwrap()),
+        Lane::shipped(Shipped::foundry(Kind::Foundry, "sk-foundry-e2e").unwrap()),
     ];
     let policy = json!({ "schema": "tollgate.policy/v1", "name": "e2e", "rules": [
         { "id": "everyone", "models": ["claude-*"] },
