@@ -88,7 +88,7 @@ pub struct Args {
 pub enum Command {
     /// Run the sidecar.
     #[command(after_help = EXIT_CODES)]
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// People.
     #[command(subcommand, after_help = EXIT_CODES)]
     User(UserCommand),

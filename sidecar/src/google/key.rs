@@ -147,7 +147,7 @@ impl File<'_> {
     fn pair(&self) -> Result<Arc<dyn SigningKey>, KeyError> {
         const MEMBER: &str = "private_key";
         let pem = PrivateKeyDer::from_pem_slice(self.text(MEMBER)?.as_bytes());
-        let der = pem.or_else(|_| Err(self.wrong(MEMBER, "is no private key in PEM")))?;
+        let der = pem.ok().ok_or_else(|| self.wrong(MEMBER, "is no private key in PEM"))?;
         let pair = any_supported_type(&der).or(Err(()));
         let rsa = |pair: &Arc<dyn SigningKey>| {
             pair.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).is_some()

@@ -76,12 +76,16 @@ impl Lane {
 
     /// One of a shipped template.
     pub fn shipped(shipped: Shipped) -> Self {
-        Self { shipped: Some(shipped.clone()), ..Self::new(shipped.folder, "us") }
+        let lane = Self::new(shipped.folder, "us");
+
+        Self { shipped: Some(shipped), ..lane }
     }
 
     /// One of a template for chat completions.
     pub fn completes(completes: Completes) -> Self {
-        Self { completes: Some(completes.clone()), ..Self::new(completes.folder, "us") }
+        let lane = Self::new(completes.folder, "us");
+
+        Self { completes: Some(completes), ..lane }
     }
 
     /// The provider's host.
@@ -237,9 +241,8 @@ pub fn aggregate(name: &str, members: &[String], zones: &[&str]) -> String {
 
 /// Routes to single lanes, each for one model, before all others.
 pub fn by_model(of: &[(&str, &str)]) -> String {
-    let mut routes = String::new();
-    for (model, lane) in of {
-        routes.push_str(&format!(
+    let route = |(model, lane): &(&str, &str)| {
+        format!(
             r#"    - name: to_{lane}
       match: {{prefix: /v1/messages, headers: [{{name: x-tollgate-surface, present_match: true}}, {{name: x-tollgate-model, string_match: {{exact: {model}}}}}]}}
       route: {{cluster: lane_{lane}, timeout: 0s, idle_timeout: 900s}}
@@ -252,10 +255,10 @@ pub fn by_model(of: &[(&str, &str)]) -> String {
                 header: {{key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}}
                 append_action: OVERWRITE_IF_EXISTS_OR_ADD
 "#
-        ));
-    }
+        )
+    };
 
-    routes
+    of.iter().map(route).collect()
 }
 
 /// What a route to lanes says, in the place of the shipped one's action.

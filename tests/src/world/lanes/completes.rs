@@ -24,10 +24,10 @@ pub struct Completes {
 const KEY: &str = "sk-e2e-canary-completions";
 
 impl Completes {
-    /// OpenAI's.
+    /// The one of `OpenAI`.
     pub const OPENAI: Self =
         Self { folder: "openai", host: "api.openai.com", key: Some("OPENAI_API_KEY") };
-    /// Azure's.
+    /// The one of Azure.
     pub const AZURE: Self = Self {
         folder: "azure",
         host: "AZURE_RESOURCE.openai.azure.com",
@@ -36,7 +36,7 @@ impl Completes {
 
     /// Starts the stand-in.
     pub async fn start(&self, authority: &Authority) -> Result<Provider> {
-        let certificate = authority.certify(&[&self.edited(self.host)])?;
+        let certificate = authority.certify(&[&Self::edited(self.host)])?;
         let tls = certificates::server(certificate.cert.as_bytes(), certificate.key.as_bytes())?;
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
 
@@ -51,7 +51,7 @@ impl Completes {
     /// Its clusters, the provider at this port.
     pub fn clusters(&self, port: u16, ejects: bool) -> Result<String> {
         let text = self.read("clusters.yaml")?;
-        let at = format!("{{address: {}, port_value: 443}}", self.edited(self.host));
+        let at = format!("{{address: {}, port_value: 443}}", Self::edited(self.host));
         ensure!(text.matches(&at).count() == 1, "{}: {at}", self.folder);
         let text = text
             .replace(&at, &format!("{{address: 127.0.0.1, port_value: {port}}}"))
@@ -71,10 +71,10 @@ impl Completes {
     fn read(&self, file: &str) -> Result<String> {
         let folder = repository().join("envoy/providers").join(self.folder);
 
-        Ok(self.edited(&fs::read_to_string(folder.join(file))?))
+        Ok(Self::edited(&fs::read_to_string(folder.join(file))?))
     }
 
-    fn edited(&self, text: &str) -> String {
+    fn edited(text: &str) -> String {
         text.replace("AZURE_RESOURCE", "e2e").replace("AZURE_DEPLOYMENT", "ours")
     }
 }
