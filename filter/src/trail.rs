@@ -189,7 +189,7 @@ struct Held {
 #[derive(Debug, Default)]
 pub struct Trails {
     lanes: Cell<u32>,
-    trails: RefCell<HashMap<Sequence, Rc<Trail>>>,
+    of_calls: RefCell<HashMap<Sequence, Rc<Trail>>>,
     held: RefCell<BTreeMap<u32, Held>>,
 }
 
@@ -205,19 +205,19 @@ impl Trails {
             return None;
         }
         let trail = Rc::new(Trail::default());
-        self.trails.borrow_mut().insert(sequence, Rc::clone(&trail));
+        self.of_calls.borrow_mut().insert(sequence, Rc::clone(&trail));
 
         Some(trail)
     }
 
     /// The trail of a call that came to a lane.
     pub fn of(&self, sequence: Sequence) -> Option<Rc<Trail>> {
-        self.trails.borrow().get(&sequence).cloned()
+        self.of_calls.borrow().get(&sequence).cloned()
     }
 
     /// The exchange is over.
     pub fn over(&self, sequence: Sequence) {
-        self.trails.borrow_mut().remove(&sequence);
+        self.of_calls.borrow_mut().remove(&sequence);
     }
 
     /// A piece of this stream came, `size` bytes with what is held already, and will be held until

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 /// What is known of the answer.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that may have happened to it")]
 pub struct Answer {
     /// `:status`.
     pub(crate) status: Option<u16>,

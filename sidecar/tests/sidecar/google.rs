@@ -89,11 +89,11 @@ fn token(secret: &Path) -> Fallible<String> {
     let text = fs::read_to_string(secret)?;
     let line = text.lines().find(|line| !line.starts_with('#')).ok_or("no line")?;
     let value: Value = serde_json::from_str(line)?;
-    assert_eq!(value["resources"][0]["name"], "vertex");
-    let kind = value["resources"][0]["@type"].as_str().unwrap_or_default();
+    let at = |place: &str| value.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    assert_eq!(at("/resources/0/name"), "vertex");
+    let kind = at("/resources/0/@type");
     assert!(kind.ends_with("tls.v3.Secret"), "{kind}");
-    let secret = &value["resources"][0]["generic_secret"]["secret"]["inline_string"];
-    Ok(secret.as_str().ok_or("no secret")?.to_owned())
+    Ok(at("/resources/0/generic_secret/secret/inline_string").to_owned())
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> Fallible<bool>) -> Fallible {
@@ -110,9 +110,10 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> Fallible<bool>) -> Fa
 /// Header and claims of an assertion, after its signature was verified.
 fn asserted(asked: &Asked, public: &RS256PublicKey) -> Fallible<(Value, Value)> {
     let form: BTreeMap<_, _> = form_urlencoded::parse(asked.body.as_bytes()).into_owned().collect();
-    assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    let grant = form.get("grant_type").map(String::as_str);
+    assert_eq!(grant, Some("urn:ietf:params:oauth:grant-type:jwt-bearer"));
     assert_eq!(asked.header("content-type"), "application/x-www-form-urlencoded");
-    let assertion = &form["assertion"];
+    let assertion = form.get("assertion").ok_or("no assertion")?;
     public.verify_token::<NoCustomClaims>(assertion, None)?;
     let mut parts = assertion.split('.').map(|part| BASE64.decode(part));
     let mut part = || -> Fallible<Value> {

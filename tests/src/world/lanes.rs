@@ -10,7 +10,9 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 pub mod shipped;
+pub mod completes;
 
+use completes::Completes;
 use shipped::Shipped;
 
 /// A lane to a stand-in of its own: one that speaks the Messages API, unless it is a shipped one.
@@ -26,6 +28,8 @@ pub struct Lane {
     pub more: String,
     /// Another template than `anthropic`, with a stand-in for its provider; name and region are its own.
     pub shipped: Option<Shipped>,
+    /// The same for chat completions.
+    pub completes: Option<Completes>,
 }
 
 /// A lane and the provider behind it.
@@ -67,14 +71,21 @@ impl StandIn {
 impl Lane {
     /// One of this name.
     pub fn new(name: &'static str, region: &'static str) -> Self {
-        Self { name, region, ejects: false, more: String::new(), shipped: None }
+        Self { name, region, ejects: false, more: String::new(), shipped: None, completes: None }
     }
 
     /// One of a shipped template.
     pub fn shipped(shipped: Shipped) -> Self {
-        let name = shipped.folder;
+        let lane = Self::new(shipped.folder, "us");
 
-        Self { shipped: Some(shipped), ..Self::new(name, "us") }
+        Self { shipped: Some(shipped), ..lane }
+    }
+
+    /// One of a template for chat completions.
+    pub fn completes(completes: Completes) -> Self {
+        let lane = Self::new(completes.folder, "us");
+
+        Self { completes: Some(completes), ..lane }
     }
 
     /// The provider's host.
@@ -93,6 +104,10 @@ impl Lane {
             let stand_in = StandIn::Cloud(shipped.start(authority).await?);
             return Ok(Behind { name: self.name, stand_in });
         }
+        if let Some(completes) = &self.completes {
+            let stand_in = StandIn::Messages(completes.start(authority).await?);
+            return Ok(Behind { name: self.name, stand_in });
+        }
         let certificate = authority.certify(&[&self.host()])?;
         let tls = certificates::server(certificate.cert.as_bytes(), certificate.key.as_bytes())?;
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -105,6 +120,9 @@ impl Lane {
     fn listener(&self) -> Result<String> {
         if let Some(shipped) = &self.shipped {
             return shipped.listener();
+        }
+        if let Some(completes) = &self.completes {
+            return completes.listener();
         }
         let from =
             r#""name": "anthropic", "provider": "anthropic", "region": "us", "zones": ["us"]"#;
@@ -122,6 +140,9 @@ impl Lane {
 
     fn clusters(&self, port: u16, shipped: &str) -> Result<String> {
         if let Some(template) = &self.shipped {
+            return Ok(format!("\n{}\n", template.clusters(port, self.ejects)?));
+        }
+        if let Some(template) = &self.completes {
             return Ok(format!("\n{}\n", template.clusters(port, self.ejects)?));
         }
         let Self { name, region, .. } = self;
@@ -150,6 +171,9 @@ impl Lane {
     fn write_secrets(&self, run: &Path) -> Result<()> {
         if let Some(shipped) = &self.shipped {
             return shipped.write_secrets(run);
+        }
+        if let Some(completes) = &self.completes {
+            return completes.write_secrets(run);
         }
         let shipped = fs::read_to_string(repository().join("envoy/secrets/anthropic.yaml"))?;
 
@@ -213,6 +237,28 @@ pub fn aggregate(name: &str, members: &[String], zones: &[&str]) -> String {
         zones.join(", "),
         members.join(", ")
     )
+}
+
+/// Routes to single lanes, each for one model, before all others.
+pub fn by_model(of: &[(&str, &str)]) -> String {
+    let route = |(model, lane): &(&str, &str)| {
+        format!(
+            r#"    - name: to_{lane}
+      match: {{prefix: /v1/messages, headers: [{{name: x-tollgate-surface, present_match: true}}, {{name: x-tollgate-model, string_match: {{exact: {model}}}}}]}}
+      route: {{cluster: lane_{lane}, timeout: 0s, idle_timeout: 900s}}
+      typed_per_filter_config:
+        boundary:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
+          mutations:
+            request_mutations:
+            - append:
+                header: {{key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}}
+                append_action: OVERWRITE_IF_EXISTS_OR_ADD
+"#
+        )
+    };
+
+    of.iter().map(route).collect()
 }
 
 /// What a route to lanes says, in the place of the shipped one's action.

@@ -120,6 +120,14 @@ impl Setup {
         )
     }
 
+    /// With these lanes, each for one model.
+    pub fn lanes_by_model(self, lanes: Vec<Lane>, models: &[&str]) -> Self {
+        let of: Vec<_> = models.iter().copied().zip(lanes.iter().map(|lane| lane.name)).collect();
+        let routes = format!("{}    - name: messages\n", lanes::by_model(&of));
+
+        Self { lanes, ..self }.edit("routes.yaml", "    - name: messages\n", &routes)
+    }
+
     /// With the certificates of this authority taken on the TLS front.
     pub fn devices_of(self, authority: &str) -> Self {
         let taken = "validation_context: {trusted_ca: {filename: ./tls/clients.pem}}";

@@ -103,10 +103,10 @@ impl Exchange {
 
     fn receive(&mut self, host: &impl Host, last: bool) -> Result<Step, HostError> {
         self.ended |= last;
-        let list = host.headers(Map::Response)?;
+        let headers = host.headers(Map::Response)?;
         let status =
-            list.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
-        for (name, _) in list.iter() {
+            headers.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        for (name, _) in headers.iter() {
             match str::from_utf8(name) {
                 Ok(name)
                     if self.lane.boundary.withheld(name) || self.lane.family.withholds(name) =>
@@ -116,9 +116,9 @@ impl Exchange {
                 Ok(_) | Err(_) => {}
             }
         }
-        let content_type = list.text("content-type").unwrap_or_default();
+        let content_type = headers.text("content-type").unwrap_or_default();
         if status >= 400 {
-            return self.receive_error(host, &list, status, last);
+            return self.receive_error(host, &headers, status, last);
         }
         self.note(|attempt| attempt.status = Some(status));
         self.reading = match self.lane.family.reader(content_type, &self.outgoing, &self.model) {
@@ -140,13 +140,13 @@ impl Exchange {
     fn receive_error(
         &mut self,
         host: &impl Host,
-        list: &Headers,
+        headers: &Headers,
         status: u16,
         last: bool,
     ) -> Result<Step, HostError> {
         let details = host.property(&["response", "code_details"])?;
         let by_provider = details.is_some_and(|details| details == b"via_upstream");
-        let retry_after = retry_after(list);
+        let retry_after = retry_after(headers);
         self.note(|attempt| {
             attempt.status = by_provider.then_some(status);
             if !by_provider {
@@ -156,7 +156,7 @@ impl Exchange {
         if let (true, 429 | 503 | 529, Some(seconds)) = (by_provider, status, retry_after) {
             rest::rests(host, &self.lane.settings.name, &self.outgoing.model, seconds)?;
         }
-        let content_type = list.text("content-type").unwrap_or_default().to_owned();
+        let content_type = headers.text("content-type").unwrap_or_default().to_owned();
         let told = Told { status, content_type, retry_after, by_provider };
         if last {
             // There is no body that another could be put in the place of.
