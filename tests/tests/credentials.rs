@@ -1,7 +1,6 @@
 //! Each provider gets the credential that it knows us by, in time, and nothing leaves without one.
 
 use e2e::client::answer::Answer;
-use e2e::provider::clouds::Kind;
 use e2e::provider::script::Script;
 use e2e::provider::seen::Seen;
 use e2e::provider::tokens::TokenServer;
@@ -17,23 +16,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Where the words do not matter, the Messages API as it is.
-const PLAIN: Kind = Kind::Messages;
-
 static SUITE: Suite = Suite::new(|| {
-    let lane = Lane::shipped(Shipped::signed("bedrock", PLAIN, &["AKIAONE"]).unwrap());
+    let lane = Lane::shipped(Shipped::signed("bedrock", &["AKIAONE"]).unwrap());
     Setup { concurrency: 2, ..Setup::named("credentials") }.over_lanes(vec![lane], "10s")
 });
 
 fn signed(name: &'static str, ids: &[&str]) -> Setup {
-    let shipped = Shipped::signed("bedrock", PLAIN, ids).unwrap();
+    let shipped = Shipped::signed("bedrock", ids).unwrap();
 
     Setup::named(name).over_lanes(vec![Lane::shipped(shipped)], "10s")
 }
 
 /// With this file of keys when Envoy starts.
 fn keyed(name: &'static str, file: &str) -> Setup {
-    let mut shipped = Shipped::signed("bedrock", PLAIN, &["AKIAONE"]).unwrap();
+    let mut shipped = Shipped::signed("bedrock", &["AKIAONE"]).unwrap();
     shipped.secrets = vec![("aws/credentials", file.to_owned())];
 
     Setup::named(name).over_lanes(vec![Lane::shipped(shipped)], "10s")
@@ -202,7 +198,7 @@ async fn entra(name: &'static str, life: u64, others: Vec<Lane>) -> (Setup, Toke
     let server = TokenServer::start("entra", life, Some(tls.unwrap())).await.unwrap();
     let tokens = TokenServer::tokens("entra");
     let port = server.address.port();
-    let mut shipped = Shipped::entra(PLAIN, port, "marked-client-secret", &tokens).unwrap();
+    let mut shipped = Shipped::entra(port, "marked-client-secret", &tokens).unwrap();
     // Of two authorities the second is the token server's.
     shipped.edits.push((
         "/etc/ssl/certs/ca-certificates.crt}\n          # Without a name to match, Envoy would hand the client's secret".to_owned(),
@@ -280,7 +276,7 @@ fn key_file(server: &TokenServer) -> String {
 }
 
 fn vertex(name: &'static str, server: &TokenServer) -> Setup {
-    let lane = Lane::shipped(Shipped::vertex(PLAIN, &TokenServer::tokens("google")));
+    let lane = Lane::shipped(Shipped::vertex(&TokenServer::tokens("google")));
 
     over(name, vec![lane], server)
 }
@@ -338,7 +334,7 @@ fn until_google_gives_a_token_nothing_leaves() {
 
 #[test]
 fn a_key_of_a_cloud_s_goes_in_its_own_header_and_an_empty_one_nowhere() {
-    let shipped = Shipped::foundry(PLAIN, "marked-foundry-key").unwrap();
+    let shipped = Shipped::foundry("marked-foundry-key").unwrap();
     let setup = Setup::named("credentials-key").over_lanes(vec![Lane::shipped(shipped)], "10s");
     alone(setup, async |world| {
         let (script, _) = until(world, 200).await;
@@ -361,10 +357,8 @@ fn a_key_of_a_cloud_s_goes_in_its_own_header_and_an_empty_one_nowhere() {
 
 /// All templates as they are shipped, one behind the other.
 fn all(server: &TokenServer) -> Setup {
-    let signed = |folder, kind| Shipped::signed(folder, kind, &["AKIAONE"]).unwrap();
-    let mut bedrock = signed("bedrock", Kind::Bedrock);
-    let mut mantle = signed("mantle", Kind::Mantle);
-    let aws = signed("aws", Kind::Platform);
+    let signed = |folder| Shipped::signed(folder, &["AKIAONE"]).unwrap();
+    let (mut bedrock, mut mantle, aws) = (signed("bedrock"), signed("mantle"), signed("aws"));
     // One file of keys for all three.
     bedrock.secrets.clear();
     mantle.secrets.clear();
@@ -372,8 +366,8 @@ fn all(server: &TokenServer) -> Setup {
         bedrock,
         mantle,
         aws,
-        Shipped::vertex(Kind::Vertex, &TokenServer::tokens("google")),
-        Shipped::foundry(Kind::Foundry, "marked-foundry-key").unwrap(),
+        Shipped::vertex(&TokenServer::tokens("google")),
+        Shipped::foundry("marked-foundry-key").unwrap(),
     ];
 
     over("credentials-all", lanes.map(Lane::shipped).to_vec(), server)
@@ -384,8 +378,8 @@ fn every_template_as_shipped_says_the_call_in_its_provider_s_words_with_its_cred
     let server = bare(TokenServer::start("google", 3600, None)).unwrap();
     alone(all(&server), async |world| {
         for streamed in [false, true] {
-            // Each refuses, so that all are asked.
-            let script = Script::new().status(503);
+            // Each fails, so that all are asked.
+            let script = Script::new().status(500);
             let call = world.call(&script).member("model", json!("claude-haiku-4-5"));
             let call = if streamed { call.streamed() } else { call };
 

@@ -3,7 +3,6 @@
 
 use e2e::client::Call;
 use e2e::client::answer::Answer;
-use e2e::provider::clouds::Kind;
 use e2e::provider::script::{Fault, Script, Tool, Usage};
 use e2e::suite::Suite;
 use e2e::world::World;
@@ -26,9 +25,9 @@ static SUITE: Suite = Suite::new(|| {
     let lanes = vec![
         Lane::completes(Completes::OPENAI),
         Lane::completes(Completes::AZURE),
-        Lane::shipped(Shipped::signed("bedrock", Kind::Bedrock, &["AKIAONE"]).unwrap()),
-        Lane::shipped(Shipped::signed("mantle", Kind::Mantle, &["AKIAONE"]).unwrap()),
-        Lane::shipped(Shipped::foundry(Kind::Foundry, "sk-foundry-e2e").unwrap()),
+        Lane::shipped(Shipped::signed("bedrock", &["AKIAONE"]).unwrap()),
+        Lane::shipped(Shipped::signed("mantle", &["AKIAONE"]).unwrap()),
+        Lane::shipped(Shipped::foundry("sk-foundry-e2e").unwrap()),
     ];
     let policy = json!({ "schema": "tollgate.policy/v1", "name": "e2e", "rules": [
         { "id": "everyone", "models": ["claude-*"] },

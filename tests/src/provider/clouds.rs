@@ -38,8 +38,6 @@ pub enum Kind {
     Vertex,
     /// Microsoft Foundry.
     Foundry,
-    /// The Messages API as it is, for what has nothing to do with words.
-    Messages,
 }
 
 /// What it knows its customer by.
@@ -259,7 +257,6 @@ fn account_headers(kind: Kind) -> &'static [&'static str] {
             &["x-amzn-requestid", "x-amzn-bedrock-invocation-latency"]
         }
         Kind::Vertex => &["x-vertex-ai-internal-prediction-backend"],
-        Kind::Messages => &[],
         Kind::Foundry => &["apim-request-id", "x-ms-region", "azureml-model-session"],
     }
 }

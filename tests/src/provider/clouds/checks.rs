@@ -49,7 +49,7 @@ pub fn violations(seen: &Seen, account: &Account) -> Vec<String> {
         Kind::Bedrock => bedrock(path, &body, &mut found),
         Kind::Vertex => vertex(path, &body, account, &mut found),
         Kind::Mantle | Kind::Foundry => plain(path, "/anthropic", &body, &mut found),
-        Kind::Platform | Kind::Messages => plain(path, "", &body, &mut found),
+        Kind::Platform => plain(path, "", &body, &mut found),
     }
     if account.kind == Kind::Mantle
         && !body["model"].as_str().is_some_and(|model| model.starts_with("anthropic."))
@@ -101,7 +101,7 @@ fn headers(seen: &Seen, account: &Account) -> Vec<String> {
         Kind::Bedrock => &[],
         Kind::Mantle => &["anthropic-version"],
         Kind::Platform => &["anthropic-version", "anthropic-beta", "anthropic-workspace-id"],
-        Kind::Vertex | Kind::Foundry | Kind::Messages => &["anthropic-version", "anthropic-beta"],
+        Kind::Vertex | Kind::Foundry => &["anthropic-version", "anthropic-beta"],
     };
     for (name, value) in &seen.headers {
         let name = name.as_str();

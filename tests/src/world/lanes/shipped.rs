@@ -10,6 +10,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+/// Microsoft's resource of ours.
+const FOUNDRY: &str = "e2e.services.ai.azure.com";
+
 /// A template, and what an operator writes into it.
 #[derive(Debug, Clone)]
 pub struct Shipped {
@@ -48,11 +51,15 @@ pub fn credentials(keys: &Keys) -> Result<String> {
 
 impl Shipped {
     /// One of the templates that sign, for these keys: the first of them are in the file.
-    pub fn signed(folder: &'static str, kind: Kind, ids: &[&str]) -> Result<Self> {
-        let (host, service) = match folder {
-            "bedrock" => ("bedrock-runtime.us-east-1.amazonaws.com", "bedrock"),
-            "mantle" => ("bedrock-mantle.us-east-1.api.aws", "bedrock-mantle"),
-            _ => ("aws-external-anthropic.us-east-1.api.aws", "aws-external-anthropic"),
+    pub fn signed(folder: &'static str, ids: &[&str]) -> Result<Self> {
+        let (host, service, kind) = match folder {
+            "bedrock" => ("bedrock-runtime.us-east-1.amazonaws.com", "bedrock", Kind::Bedrock),
+            "mantle" => ("bedrock-mantle.us-east-1.api.aws", "bedrock-mantle", Kind::Mantle),
+            _ => (
+                "aws-external-anthropic.us-east-1.api.aws",
+                "aws-external-anthropic",
+                Kind::Platform,
+            ),
         };
         let all: Vec<_> = ids.iter().map(|id| keys(id, service)).collect();
         let first = credentials(all.first().context("a key")?)?;
@@ -62,27 +69,27 @@ impl Shipped {
     }
 
     /// Google's, for these tokens; the sidecar writes the secret.
-    pub fn vertex(kind: Kind, tokens: &[String]) -> Self {
+    pub fn vertex(tokens: &[String]) -> Self {
         let bearer =
             |token: &String| Credential::Header("authorization", format!("Bearer {token}"));
         let any = Credential::Any(tokens.iter().map(bearer).collect());
 
-        Self::new("vertex", "us-east5-aiplatform.googleapis.com", kind, any)
+        Self::new("vertex", "us-east5-aiplatform.googleapis.com", Kind::Vertex, any)
     }
 
     /// Microsoft's, with its key.
-    pub fn foundry(kind: Kind, key: &str) -> Result<Self> {
+    pub fn foundry(key: &str) -> Result<Self> {
         let credential = Credential::Header("api-key", key.to_owned());
         let secret = secret("foundry/secrets/foundry.yaml", "FOUNDRY_API_KEY", key)?;
 
         Ok(Self {
             secrets: vec![("foundry.yaml", secret)],
-            ..Self::new("foundry", "e2e.services.ai.azure.com", kind, credential)
+            ..Self::new("foundry", FOUNDRY, Kind::Foundry, credential)
         })
     }
 
     /// The same with Entra's tokens, which a server at this port gives for this secret.
-    pub fn entra(kind: Kind, port: u16, client_secret: &str, tokens: &[String]) -> Result<Self> {
+    pub fn entra(port: u16, client_secret: &str, tokens: &[String]) -> Result<Self> {
         let bearer =
             |token: &String| Credential::Header("authorization", format!("Bearer {token}"));
         let any = Credential::Any(tokens.iter().map(bearer).collect());
@@ -94,7 +101,7 @@ impl Shipped {
             clusters: "clusters-entra.yaml",
             secrets: vec![("entra.yaml", secret)],
             edits: vec![(from, to)],
-            ..Self::new("foundry", "e2e.services.ai.azure.com", kind, any)
+            ..Self::new("foundry", FOUNDRY, Kind::Foundry, any)
         })
     }
 
@@ -117,19 +124,7 @@ impl Shipped {
 
     /// The lane's listener.
     pub fn listener(&self) -> Result<String> {
-        let mut text = self.edited(&self.read("lanes.yaml")?);
-        // What has nothing to do with words is tried with the plain ones.
-        if self.account.kind == Kind::Messages {
-            let start = text.find("{\"role\"").context("a configuration")?;
-            let end = text.get(start..).and_then(|rest| rest.find('\n')).context("its end")?;
-            let plain = format!(
-                r#"{{"role": "lane", "name": "{}", "provider": "anthropic", "region": "us", "zones": ["us"]}}"#,
-                self.folder
-            );
-            text.replace_range(start..start + end, &plain);
-        }
-
-        Ok(text)
+        Ok(self.edited(&self.read("lanes.yaml")?))
     }
 
     /// Its clusters, the provider at this port.
