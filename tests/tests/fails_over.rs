@@ -2,7 +2,7 @@
 
 use e2e::client::connection::Via;
 use e2e::provider::script::{Fault, Script};
-use e2e::suite::Suite;
+use e2e::suite::{Suite, alone};
 use e2e::world::World;
 use e2e::world::lanes::Lane;
 use e2e::world::setup::Setup;
@@ -223,5 +223,36 @@ fn sixty_four_streams_that_fall_silent_and_break_are_all_kept_awake_and_all_told
         let rows =
             world.row_of_each(&told.iter().map(|(source, _)| *source).collect::<Vec<_>>()).await;
         assert!(rows.iter().all(|row| row.text("outcome") == "error"));
+    });
+}
+
+#[test]
+fn who_is_pinned_to_a_zone_is_asked_for_in_it_alone_whoever_fails() {
+    let lanes = vec![Lane::new("first", "us"), Lane::new("second", "eu"), Lane::new("third", "us")];
+    let policy = json!({ "schema": "tollgate.policy/v1", "name": "e2e",
+        "residency": [{ "id": "gdpr", "who": { "regions": ["eu"] }, "zone": "eu" }],
+        "rules": [{ "id": "everyone", "models": ["claude-*"] }] });
+    let setup = Setup { policy, ..Setup::named("fails_over-zone") }.over_lanes(lanes, "2s");
+    alone(setup, async |world| {
+        let pinned = world.token_with(|_, claims| claims["region"] = json!("eu"));
+
+        let served = Script::new();
+        let answer = world.call(&served).bearer(&pinned).send(world).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(asked(world, &served), [0, 1, 0]);
+
+        let dead = Script::new().where_at("second", fails(503));
+        let call = world.call(&dead).bearer(&pinned);
+        let answer = call.clone().send(world).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        assert_eq!(asked(world, &dead), [0, 1, 0], "not even where nobody else is left");
+        let row = world.row_from(call.source).await;
+        let why: Vec<_> =
+            row.payload["attempts"].as_array().unwrap().iter().map(|one| &one["why"]).collect();
+        assert_eq!(why, [&json!("residency"), &Value::Null, &json!("residency")]);
+
+        let free = Script::new();
+        assert_eq!(world.call(&free).send(world).await.status, 200);
+        assert_eq!(asked(world, &free), [1, 0, 0], "who is not pinned is asked for in their order");
     });
 }

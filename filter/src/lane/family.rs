@@ -141,3 +141,64 @@ impl Family {
 
 /// What of a chat completion's headers a client of the Messages API can use.
 const PASS: [&str; 5] = ["content-type", "content-length", "retry-after", "x-should-retry", "date"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_document_names_every_provider_there_is_and_whether_it_counts_tokens() {
+        let document = include_str!("../../../docs/providers.md");
+        let table: Vec<_> = document.lines().filter(|line| line.starts_with("| `")).collect();
+        let row = |id: &str| {
+            let named = format!("`{id}`");
+            let first =
+                |line: &&&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&named));
+            *table.iter().find(first).unwrap_or_else(|| panic!("docs/providers.md lacks {id}"))
+        };
+        for provider in messages::table::TABLE.providers {
+            assert!(
+                row(provider.id).contains("| Messages | yes | yes | yes | yes |"),
+                "{}",
+                provider.id
+            );
+        }
+        for id in openai::names() {
+            assert!(row(&id).contains("| 501 |"), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_template_names_a_provider_that_takes_it() {
+        for (folder, provider) in [
+            ("anthropic", "anthropic"),
+            ("aws", "claude-platform-aws"),
+            ("azure", "azure"),
+            ("bedrock", "bedrock"),
+            ("foundry", "foundry"),
+            ("mantle", "bedrock-mantle"),
+            ("openai", "openai"),
+            ("vertex", "vertex"),
+            ("vllm", "vllm"),
+        ] {
+            let text = match folder {
+                "anthropic" => include_str!("../../../envoy/providers/anthropic/lanes.yaml"),
+                "aws" => include_str!("../../../envoy/providers/aws/lanes.yaml"),
+                "azure" => include_str!("../../../envoy/providers/azure/lanes.yaml"),
+                "bedrock" => include_str!("../../../envoy/providers/bedrock/lanes.yaml"),
+                "foundry" => include_str!("../../../envoy/providers/foundry/lanes.yaml"),
+                "mantle" => include_str!("../../../envoy/providers/mantle/lanes.yaml"),
+                "openai" => include_str!("../../../envoy/providers/openai/lanes.yaml"),
+                "vertex" => include_str!("../../../envoy/providers/vertex/lanes.yaml"),
+                _ => include_str!("../../../envoy/providers/vllm/lanes.yaml"),
+            };
+            let json =
+                text.lines().find(|line| line.trim_start().starts_with("{\"role\"")).unwrap();
+            let settings = crate::lane::Settings::parse(json.trim().as_bytes()).unwrap();
+
+            assert_eq!(settings.provider, provider, "{folder}");
+        }
+    }
+}
