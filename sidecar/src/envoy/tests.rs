@@ -206,7 +206,7 @@ fn what_cuts_streams_and_what_leaves_rows_without_a_provider_is_warned_of() {
         &[
             (
                 "clusters.yaml",
-                "  metadata: {filter_metadata: {tollgate: {provider: anthropic, region: us}}}",
+                "  metadata: {filter_metadata: {tollgate: {provider: anthropic, region: us, zones: [us]}}}",
                 "  metadata: {}",
             ),
             ("routes.yaml", "        timeout: 0s #", "        #"),

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Most nodes of a document, those that aliases stand for included. 10,000 rules have 200,000.
 const MOST_NODES: usize = 500_000;
 
-/// Deepest nesting. A policy has six levels.
-const DEEPEST: usize = 32;
+/// Deepest nesting. A policy has six levels; expressions in Envoy's files have over forty.
+const DEEPEST: usize = 64;
 
 /// A place in a file. Both count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
