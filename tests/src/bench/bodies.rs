@@ -92,6 +92,11 @@ pub fn body(bytes: usize, stream: bool) -> Bytes {
         let text = value.to_string();
         let missing = bytes.saturating_sub(text.len() + 200);
         if missing < 256 {
+            // A client speaks last: a provider of chat completions cannot go on with an assistant's turn.
+            if turn % 2 == 1 {
+                push(&mut value, turn, "ok 1 - it compiles");
+            }
+            let text = value.to_string();
             // The model comes first, as with the SDK; a map of serde_json's is sorted.
             let rest = text.trim_start_matches('{');
             return Bytes::from(format!(
