@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bodies;
 mod capabilities;
 mod full;
+pub mod lanes;
 pub mod load;
 pub mod machine;
 pub mod report;
@@ -58,6 +59,18 @@ pub struct Arguments {
     /// Only the standing; writes no file.
     #[arg(long)]
     only_revoke: bool,
+    /// Only the lanes; writes no file.
+    #[arg(long)]
+    only_lanes: bool,
+}
+
+impl Arguments {
+    /// The sizes that are wanted.
+    fn sizes(&self) -> Vec<Size> {
+        let wanted = |size: &Size| self.sizes.iter().any(|name| name == size.name());
+
+        Size::ALL.into_iter().filter(wanted).collect()
+    }
 }
 
 /// The two that are compared.
@@ -112,7 +125,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
-    if arguments.only_revoke || arguments.only_audit {
+    if arguments.only_revoke || arguments.only_audit || arguments.only_lanes {
         return one_section(&arguments, report).await;
     }
     if arguments.against.is_none() {
@@ -126,8 +139,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     };
     memory(&mut pair, &mut report, &arguments.module).await?;
     pair.arrange(&mut report)?;
-    let wanted = |size: &Size| arguments.sizes.iter().any(|name| name == size.name());
-    let sizes: Vec<Size> = Size::ALL.into_iter().filter(wanted).collect();
+    let sizes = arguments.sizes();
     for size in &sizes {
         tokio::task::block_in_place(|| {
             throughput(&mut pair, *size, &arguments, &mut report)?;
@@ -148,6 +160,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     tokio::task::block_in_place(|| audit::before::before(&mut pair.gate, &mut report))?;
     drop(pair);
     if arguments.against.is_none() {
+        lanes::lanes(&arguments, &mut report, address).await?;
         revoke::revoke(&mut report, address).await?;
     }
     report.note(format!(
@@ -165,7 +178,9 @@ async fn one_section(arguments: &Arguments, mut report: Report) -> Result<()> {
         audit::stores(&mut report).await?;
     }
     let address = upstream::start()?;
-    if arguments.only_revoke {
+    if arguments.only_lanes {
+        lanes::lanes(arguments, &mut report, address).await?;
+    } else if arguments.only_revoke {
         revoke::revoke(&mut report, address).await?;
     } else {
         let mut gate = Side::start(Some("tollgate_filter"), address).await?;

@@ -66,6 +66,14 @@ const LINES: [&str; 24] = [
     "Project plans are due on Friday; falcon-like speed is not needed, but please keep the heron calm.\n",
 ];
 
+/// The model that [`body`] asks for.
+const MODEL: &str = "claude-sonnet-4-5-20250929";
+
+/// A body that asks for another model.
+pub fn of_model(model: &str, body: &[u8]) -> Bytes {
+    Bytes::from(String::from_utf8_lossy(body).replacen(MODEL, model, 1))
+}
+
 /// A body of about this many bytes.
 pub fn body(bytes: usize, stream: bool) -> Bytes {
     let mut value = json!({
@@ -84,10 +92,15 @@ pub fn body(bytes: usize, stream: bool) -> Bytes {
         let text = value.to_string();
         let missing = bytes.saturating_sub(text.len() + 200);
         if missing < 256 {
+            // A client speaks last: a provider of chat completions cannot go on with an assistant's turn.
+            if turn % 2 == 1 {
+                push(&mut value, turn, "ok 1 - it compiles");
+            }
+            let text = value.to_string();
             // The model comes first, as with the SDK; a map of serde_json's is sorted.
             let rest = text.trim_start_matches('{');
             return Bytes::from(format!(
-                r#"{{"model":"claude-sonnet-4-5-20250929","max_tokens":32000,"stream":{stream},{rest}"#
+                r#"{{"model":"{MODEL}","max_tokens":32000,"stream":{stream},{rest}"#
             ));
         }
         let text = lines(missing.min(largest), turn);

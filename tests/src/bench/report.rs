@@ -15,7 +15,7 @@ enum Target {
 }
 
 /// The names and targets of design.md §8, as far as there is something to measure.
-const TARGETS: [(&str, &str, Target); 30] = [
+const TARGETS: [(&str, &str, Target); 35] = [
     ("gate.1k.rps_ratio", "", Target::AtLeast(0.65)),
     ("gate.75k.rps_ratio", "", Target::AtLeast(0.70)),
     ("gate.1m.rps_ratio", "", Target::None),
@@ -27,6 +27,11 @@ const TARGETS: [(&str, &str, Target); 30] = [
     ("gate.75k.full.added_p50", "ms", Target::AtMost(0.3)),
     ("gate.1m.full.added_p50", "ms", Target::AtMost(3.0)),
     ("stream.first_token_added", "ms", Target::AtMost(0.1)),
+    ("lane.rps_ratio", "", Target::AtLeast(0.55)),
+    ("lane.75k.rps_ratio", "", Target::None),
+    ("lane.openai.rps_ratio", "", Target::AtLeast(0.4)),
+    ("lane.openai.75k.rps_ratio", "", Target::None),
+    ("lane.first_token_added", "ms", Target::None),
     ("filter.mb", "MB", Target::AtMost(1.5)),
     ("vm.mb", "MB", Target::AtMost(16.0)),
     ("vm.after_20m.mb", "MB", Target::AtMost(64.0)),

@@ -4,6 +4,8 @@ use super::bodies::{self, Size};
 use super::load::Caller;
 use super::machine;
 use crate::world::World;
+use crate::world::lanes::Lane;
+use crate::world::lanes::completes::Completes;
 use crate::world::processes::{built, repository};
 use crate::world::setup::Setup;
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +17,12 @@ use std::time::{Duration, Instant};
 
 /// What the side without a gate is told, because its routes ask for it and no gate says it.
 const SURFACE: &str = "x-tollgate-surface: messages\r\n";
+
+/// A model of the policy that the route to the lane of the Messages API is for.
+pub const MESSAGES: &str = "claude-haiku-4-5";
+
+/// The same for the lane of chat completions.
+pub const OPENAI: &str = "claude-sonnet-4-6";
 
 /// A gateway under load.
 #[derive(Debug)]
@@ -44,6 +52,27 @@ impl Side {
                 "    routes:\n    - {match: {path: /readyz}, direct_response: {status: 200}}\n";
             setup = setup.edit("envoy.yaml", &gate, "").edit("routes.yaml", "    routes:\n", ready);
         }
+        Self::of(setup, gated, upstream).await
+    }
+
+    /// Starts one that has, besides the direct way, a lane for [`MESSAGES`] and one for [`OPENAI`].
+    pub async fn over_lanes(module: &'static str, upstream: SocketAddr) -> Result<Self> {
+        // As shipped: a lane that fails three times is left alone.
+        let lanes = [Lane::new("messages", "us"), Lane::completes(Completes::OPENAI)]
+            .map(|lane| Lane { ejects: true, ..lane });
+        let models = [MESSAGES, OPENAI];
+        let setup =
+            Setup { module, ..Setup::named("bench-lanes") }.lanes_by_model(lanes.to_vec(), &models);
+        let mut side = Self::of(setup, true, upstream).await?;
+        for model in models {
+            let request = side.asking(model, Size::Small, false);
+            side.until(&request)?;
+        }
+
+        Ok(side)
+    }
+
+    async fn of(setup: Setup, gated: bool, upstream: SocketAddr) -> Result<Self> {
         let world = World::start(setup).await?;
         towards(&world, upstream, None)?;
         let token = world.token();
@@ -70,6 +99,14 @@ impl Side {
         found.map_or(&self.streamed, |(_, request)| request)
     }
 
+    /// Its request of this size for another model.
+    pub fn asking(&self, model: &str, size: Size, stream: bool) -> Bytes {
+        let further = if self.gated { "" } else { SURFACE };
+        let body = bodies::of_model(model, &bodies::body(size.bytes(), stream));
+
+        bodies::request(&self.token, &body, further)
+    }
+
     /// Envoy's process id.
     pub fn envoy(&self) -> Result<u32> {
         self.world.envoy_pid().context("Envoy has ended")
@@ -78,10 +115,15 @@ impl Side {
     /// The new cluster is there within a moment. What the old one answers is counted as sent.
     fn until_it_answers(&mut self) -> Result<()> {
         let request = self.request(Size::Small).clone();
+
+        self.until(&request)
+    }
+
+    fn until(&mut self, request: &Bytes) -> Result<()> {
         let end = Instant::now() + Duration::from_secs(10);
         loop {
             self.sent += 1;
-            match Caller::new(self.address())?.call(&request) {
+            match Caller::new(self.address())?.call(request) {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > end => {
                     return Err(error.context(self.world.logs()));
@@ -152,16 +194,14 @@ impl Side {
     }
 }
 
-/// Sends the provider's calls to an upstream without TLS, and the gate's own line by another address
-/// if one is given, as an operator would: by a new file.
+/// Sends the calls to the provider, and to those behind lanes, to an upstream without TLS, and the gate's own
+/// line by another address if one is given, as an operator would: by a new file.
 pub fn towards(world: &World, upstream: SocketAddr, gate: Option<SocketAddr>) -> Result<()> {
-    let text = fs::read_to_string(world.run().join("clusters.yaml"))?;
-    let text = text.replacen(&block(&text, "transport_socket:")?, "", 1);
-    let plain = "      explicit_http_config: {http_protocol_options: {}}\n";
-    let text = text.replacen(&block(&text, "auto_config:")?, plain, 1);
-    let from = format!("port_value: {}}}", world.ports.provider.port());
-    ensure!(text.contains(&from), "clusters.yaml names no provider");
-    let mut text = text.replacen(&from, &format!("port_value: {}}}", upstream.port()), 1);
+    let mut text = fs::read_to_string(world.run().join("clusters.yaml"))?;
+    let lanes = world.lanes.iter().map(|lane| lane.stand_in.port());
+    for from in std::iter::once(world.ports.provider.port()).chain(lanes) {
+        text = plainly(&text, from, upstream)?;
+    }
     if let Some(gate) = gate {
         let from = format!("port_value: {}}}", world.ports.gate.port());
         ensure!(text.contains(&from), "clusters.yaml names no gate listener");
@@ -169,6 +209,22 @@ pub fn towards(world: &World, upstream: SocketAddr, gate: Option<SocketAddr>) ->
     }
 
     world.rename_into_place("clusters.yaml", &text)
+}
+
+/// The clusters, of which the one that leads to this port leads to an upstream without TLS.
+fn plainly(text: &str, from: u16, upstream: SocketAddr) -> Result<String> {
+    const BEGINS: &str = "\n- \"@type\": ";
+    let from = format!("port_value: {from}}}");
+    let mut clusters: Vec<_> = text.split(BEGINS).map(str::to_owned).collect();
+    let cluster = clusters.iter_mut().find(|cluster| cluster.contains(&from));
+    let cluster = cluster.context("clusters.yaml names no provider")?;
+    let plain = "      explicit_http_config: {http_protocol_options: {}}\n";
+    *cluster = cluster
+        .replacen(&block(cluster, "transport_socket:")?, "", 1)
+        .replacen(&block(cluster, "auto_config:")?, plain, 1)
+        .replacen(&from, &format!("port_value: {}}}", upstream.port()), 1);
+
+    Ok(clusters.join(BEGINS))
 }
 
 /// The first block of YAML that begins so: its line, and all that is indented more.

@@ -48,7 +48,8 @@ pub fn start() -> Result<SocketAddr> {
 
 async fn serve(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
-    let json = json();
+    let message = message();
+    let (completion, message) = (answer(&completion(message.len())), answer(&message));
     let mut buffer = vec![0; 256 * 1024];
     let mut filled = 0;
     loop {
@@ -72,6 +73,7 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
             filled += count;
             missing = missing.saturating_sub(count);
         }
+        let completes = buffer.starts_with(b"POST /v1/chat/completions");
         let looked = &buffer[head.end..filled.min(head.end + LOOKS)];
         let streams = wire::find(looked, b"\"stream\":true").is_some();
         while missing > 0 {
@@ -79,22 +81,46 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
             anyhow::ensure!(count > 0, "a request that ends too early");
             missing = missing.saturating_sub(count);
         }
+        let json = if completes { &completion } else { &message };
         filled = 0; // nobody sends the next request before the answer
-        if streams { events(&mut stream).await? } else { stream.write_all(&json).await? }
+        if streams { events(&mut stream).await? } else { stream.write_all(json).await? }
     }
 }
 
-fn json() -> Vec<u8> {
-    let text = "The test failed because the map has no such key. I added it. ".repeat(8);
-    let body = serde_json::json!({
+/// What is said, again and again.
+const TEXT: &str = "The test failed because the map has no such key. I added it. ";
+
+fn message() -> String {
+    let text = TEXT.repeat(8);
+
+    serde_json::json!({
         "id": "msg_01bench", "type": "message", "role": "assistant",
         "model": "claude-sonnet-4-5-20250929", "content": [{ "type": "text", "text": text }],
         "stop_reason": "end_turn", "stop_sequence": null,
         "usage": { "input_tokens": 321, "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 18000, "output_tokens": 123, "service_tier": "standard" },
     })
-    .to_string();
+    .to_string()
+}
 
+/// A chat completion of this many bytes.
+fn completion(bytes: usize) -> String {
+    let of = |text: &str| {
+        serde_json::json!({
+            "id": "chatcmpl-bench", "object": "chat.completion", "created": 1_764_000_000,
+            "model": "gpt-5.1", "choices": [{ "index": 0, "finish_reason": "stop",
+                "message": { "role": "assistant", "content": text, "refusal": null } }],
+            "usage": { "prompt_tokens": 18321, "completion_tokens": 123, "total_tokens": 18444,
+                "prompt_tokens_details": { "cached_tokens": 18000 } },
+        })
+        .to_string()
+    };
+    let text = TEXT.chars().cycle().take(bytes.saturating_sub(of("").len()));
+
+    of(&text.collect::<String>())
+}
+
+fn answer(body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_bench\r\n\
          anthropic-organization-id: 0c1f\r\nanthropic-ratelimit-requests-limit: 4000\r\n\
