@@ -42,7 +42,7 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ),
     ("lanes.yaml", "resources: []", "resources: [", "is no YAML"),
     ("gate.yaml", "tollgate_filter.wasm", "gone.wasm", "gone.wasm"),
-    ("gate.yaml", "\"role\": \"gate\"", "\"role\": \"gat\"", "the gate does not start"),
+    ("gate.yaml", "\"role\": \"gate\"", "\"role\": \"gat\"", "this plugin does not start"),
     (
         "secrets/anthropic.yaml",
         "inline_string: \"",
