@@ -4,6 +4,7 @@ mod floods;
 mod forms;
 mod governs;
 mod intends;
+mod lanes;
 mod said;
 mod stands;
 use crate::counters::Counter;
