@@ -176,8 +176,9 @@ fn an_error_passes_as_it_was_said_and_is_kept_for_where_nobody_serves() {
     answers(&host, "429", "application/json");
 
     assert_eq!(exchange.response_headers(&host, false), Step::Wait);
-    assert_eq!(piece(&host, &mut exchange, br#"{"type":"#, false), b"");
-    assert_eq!(piece(&host, &mut exchange, br#""error"}"#, true), br#"{"type":"error"}"#);
+    let said = br#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}"#;
+    assert_eq!(piece(&host, &mut exchange, &said[..20], false), b"");
+    assert_eq!(piece(&host, &mut exchange, &said[20..], true), said);
 
     assert_eq!(host.header(Map::Response, "anthropic-organization-id"), None);
     trail.begin(&Rc::default(), 0);
@@ -203,8 +204,8 @@ fn an_error_without_a_body_gets_one() {
     assert_eq!(exchange.response_headers(&host, true), Step::Wait);
 
     let reply = host.replies.borrow()[0].clone();
-    assert_eq!(reply.status, 503);
-    assert!(reply.body.contains(r#""type":"api_error""#), "{}", reply.body);
+    assert_eq!(reply.status, 529, "for which clients wait longer");
+    assert!(reply.body.contains(r#""type":"overloaded_error""#), "{}", reply.body);
 }
 
 /// Fails each host call of a call in turn: whatever fails before it was sent, it is not; whatever fails behind that,
