@@ -13,6 +13,7 @@
 
 pub mod headers;
 pub mod claims;
+pub mod mcp;
 pub mod model;
 pub mod policy;
 pub mod scan;

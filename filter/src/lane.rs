@@ -13,7 +13,7 @@ pub mod events;
 pub mod messages;
 pub mod openai;
 pub mod eventstream;
-mod edit;
+pub(crate) mod edit;
 
 use crate::trail::{Facts, Trails};
 use contract::headers::Boundary;
