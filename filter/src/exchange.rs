@@ -316,8 +316,8 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(sequence) = self.sequence {
             self.gate.close(sequence);
-            if let Some(trail) = &self.trail {
-                self.gate.trails.closes(self.stream, trail);
+            if self.trail.is_some() {
+                self.gate.trails.closes(self.stream);
                 self.gate.trails.over(sequence);
             }
         }

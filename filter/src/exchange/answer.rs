@@ -36,6 +36,8 @@ pub struct Answer {
     pub(super) trailers_passed: bool,
     /// What the client gets instead of its body.
     pub(super) instead: Option<Vec<u8>>,
+    /// Bytes of its body that are held until it is whole.
+    pub(super) kept: usize,
     /// Is each piece held for a moment, so that something can be said behind it?
     pub(super) in_pieces: bool,
 }
@@ -116,6 +118,7 @@ impl Exchange {
     pub fn response_trailers(&mut self, host: &impl Host) {
         self.answer.ended = true;
         self.relay_ends(host);
+        self.ends_with_trailers(host);
         if let Err(error) = drop_trailers(host, Map::ResponseTrailers) {
             log::error!("{error}: an answer's trailers passed");
             self.answer.trailers_passed = true;

@@ -221,13 +221,13 @@ fn a_result_that_is_open_goes_on_as_it_is_and_stands_in_the_row() {
 fn a_secret_in_a_result_does_not_come_in() {
     let mut watched = policy();
     watched["secrets"] = json!([{"id": "keys", "patterns": ["*"], "action": "deny", "severity": "high"}]);
-    let key = ["ghp_", "0123456789abcdefghijABCDEFGHIJ012345"].concat();
+    let key = format!("ghp_{}", "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF2hJ5".get(..36).unwrap());
     let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": key}]}}).to_string();
     for (headers, text) in [(JSON, answer.clone()), (STREAM, format!("data: {answer}\n\n"))] {
         let Round { host, got, .. } = round(watched.clone(), &call("list_a"), &headers, &text, 20);
         assert!(!got.contains("ghp_") && got.contains("secret_found"), "{got}");
         let record = host.record().unwrap();
-        assert!(!record.contains("ghp_0"), "nor into the row: {record}");
+        assert!(!record.contains("ghp_aB"), "nor into the row: {record}");
         let row = row(&host);
         assert_eq!((row.outcome, row.rule_id.as_deref()), (Outcome::Denied, Some("keys")));
         assert_eq!(row.payload.refusal.as_deref(), Some("secret_found"));
@@ -321,7 +321,9 @@ fn a_tool_whose_description_changed_is_withheld_and_cannot_be_called_until_it_is
         host.replies.borrow_mut().clear();
         host.maps.replace(posts(&call("list_a"), &[]).maps.take());
         host.bodies.borrow_mut().insert(Body::Request, call("list_a").to_string().into_bytes());
-        matches!(asks(&host, &mut exchange), Verdict::Forward(_))
+        let forwarded = matches!(asks(&host, &mut exchange), Verdict::Forward(_));
+        exchange.finished(&host);
+        forwarded
     };
 
     assert_eq!((fetch("good"), calls()), (1, true));
