@@ -34,7 +34,8 @@ impl Key {
     fn mac(&self, caller: &Caller, server: &str, id: &str) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
         // No part can have a zero byte: claims were checked to be plain, and so is the id.
-        for part in [&caller.issuer, &caller.subject, &caller.claims.tenant_id, server, id] {
+        let Caller { issuer, subject, user_id, claims, .. } = caller;
+        for part in [issuer, subject, user_id, &claims.tenant_id, server, id] {
             mac.update(part.as_bytes());
             mac.update(&[0]);
         }

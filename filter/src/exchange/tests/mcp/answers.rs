@@ -303,6 +303,7 @@ fn a_tool_whose_description_changed_is_withheld_and_cannot_be_called_until_it_is
     gate.take(Document::Sessions, KEY).unwrap();
     let fetch = |text: &str| {
         let mut exchange = Exchange::new(Rc::clone(&gate));
+        host.replies.borrow_mut().clear();
         host.maps.replace(posts(&lists(), &[]).maps.take());
         host.bodies.borrow_mut().insert(Body::Request, lists().to_string().into_bytes());
         assert!(matches!(asks(&host, &mut exchange), Verdict::Forward(_)));
