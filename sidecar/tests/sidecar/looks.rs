@@ -287,10 +287,9 @@ fn calls_of_servers() -> Vec<Event<'static>> {
 /// The SQL that the page prints under this comment.
 fn printed(comment: &str) -> Fallible<&'static str> {
     let page = include_str!("../../../docs/audit.md");
-    let behind = page.split(comment).nth(1).and_then(|rest| rest.split_once("SELECT"));
-    let (before, _) = behind.ok_or("not on the page")?;
-    let start = page.find(comment).ok_or("gone")? + comment.len() + before.len();
-    page[start..].split(';').next().ok_or_else(|| "without an end".into())
+    let (_, behind) = page.split_once(comment).ok_or("not on the page")?;
+    let sql = behind.find("SELECT").and_then(|start| behind.get(start..)).ok_or("no SQL")?;
+    Ok(sql.split_once(';').ok_or("without an end")?.0)
 }
 
 async fn the_servers_an_agent_reached_are_told(place: Place) -> Fallible {
