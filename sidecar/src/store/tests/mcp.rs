@@ -222,7 +222,9 @@ both! {
     async fn a_call_of_a_server_is_no_agent_s_first(bench: Bench) {
         let store = &bench.store;
         store.append(&[model("a", 1, &[("t1", "Task", "{}")])], None).await.unwrap();
-        let call = Event { agent_id: Some("helper".into()), ..mcp("x", 2, "git", "push", "{}") };
+        let mut call = mcp("x", 2, "git", "push", "{}");
+        (call.agent_id, call.session_id) = (Some("helper".into()), Some("s".into()));
+        call.payload.token_session_id = Some("token".into());
         let mut first = model("b", 3, &[]);
         first.agent_id = Some("helper".into());
         store.append(&[call, first], None).await.unwrap();
