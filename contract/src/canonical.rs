@@ -6,6 +6,8 @@
 //! of IEEE 754.
 
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 #[cfg(test)]
@@ -68,6 +70,27 @@ struct Member {
     name: String,
     at: Range<usize>,
 }
+
+impl Ord for Member {
+    #[inline(never)]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.encode_utf16().cmp(other.name.encode_utf16())
+    }
+}
+
+impl PartialOrd for Member {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Member {}
 
 impl<'j> Writer<'j> {
     /// The next byte that is no white space.
@@ -186,15 +209,13 @@ impl<'j> Writer<'j> {
 
     /// Brings the members that stand from `start` on in their order: by the UTF-16 code units of
     /// their names (RFC 8785, section 3.2.3).
-    fn order(&mut self, start: usize, mut members: Vec<Member>) -> Result<(), CanonicalError> {
-        let order =
-            |one: &Member, other: &Member| one.name.encode_utf16().cmp(other.name.encode_utf16());
-        let ordered = members.is_sorted_by(|one, other| order(one, other).is_lt());
-        if ordered {
+    fn order(&mut self, start: usize, members: Vec<Member>) -> Result<(), CanonicalError> {
+        if members.is_sorted_by(|one, other| one < other) {
             return Ok(());
         }
-        members.sort_unstable_by(order);
-        if members.windows(2).any(|two| matches!(two, [one, other] if one.name == other.name)) {
+        // A heap: the slices' own sort would be the larger half of this module's code.
+        let members = BinaryHeap::from(members).into_sorted_vec();
+        if members.windows(2).any(|two| matches!(two, [one, other] if one == other)) {
             return Err(CanonicalError::Twice);
         }
         let mut sorted = Vec::with_capacity(self.out.len().saturating_sub(start));

@@ -38,7 +38,9 @@ pub mod writer;
 pub use self::claim::Claim;
 pub use self::envoy::{EnvoyChange, EnvoyWay};
 pub use self::error::StoreError;
-pub use self::kinds::{Appended, Cursor, Filter, Held, Intent, Mark, Minted, Pat, Step, User};
+pub use self::kinds::{
+    Appended, Called, Cursor, Filter, Held, Intent, Mark, Minted, Pat, Step, User,
+};
 pub use self::policy::{PolicyVersion, Way};
 pub use self::row::Row;
 

@@ -117,13 +117,16 @@ impl Meter {
                     raise(flags, flag);
                 }
             }),
-            Form::Stream(lines) => lines.eat(chunk, &mut |event| match usage.take_event(&event) {
-                Ok(Seen::End) => *ended = true,
-                Ok(Seen::Failure) => raise(flags, flags::PROVIDER_ERROR),
-                Ok(Seen::Block) => blocks.start(event.data, event.too_large),
-                Ok(Seen::Text) => blocks.delta(event.data, event.too_large),
-                Ok(Seen::More) => {}
-                Err(flag) => raise(flags, flag),
+            Form::Stream(lines) => lines.eat(chunk, &mut |event| {
+                match usage.take_event(&event) {
+                    Ok(Seen::End) => *ended = true,
+                    Ok(Seen::Failure) => raise(flags, flags::PROVIDER_ERROR),
+                    Ok(Seen::Block) => blocks.start(event.data, event.too_large),
+                    Ok(Seen::Text) => blocks.delta(event.data, event.too_large),
+                    Ok(Seen::More) => {}
+                    Err(flag) => raise(flags, flag),
+                }
+                blocks.wants_deltas()
             }),
             Form::None => {}
         }

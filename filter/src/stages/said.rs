@@ -8,6 +8,7 @@ mod answered;
 mod asked;
 mod clip;
 mod elements;
+mod input;
 mod json;
 
 pub use answered::{Answered, Blocks};

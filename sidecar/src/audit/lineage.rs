@@ -1,16 +1,20 @@
 //! `tollgate audit lineage` and `tollgate audit who`: what followed from what, and what somebody did.
 
+mod deed;
+
 use super::{MOST_AT_ONCE, Rows};
 use crate::args::FilterArgs;
 use crate::failure::Failure;
 use crate::screen::{Screen, shown};
-use crate::store::{Row, Step};
-use serde::Serialize;
+use crate::store::{Called, Step};
+use deed::{Deed, HEAD, cells};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write;
 
 /// Most steps of a tree.
 const STEPS: u32 = 10_000;
+
+/// The method that calls a tool.
+const TOOL_CALL: &str = "tools/call";
 
 /// Most rows that `who` looks at.
 const ROWS: u32 = 100_000;
@@ -68,7 +72,10 @@ fn tree(trace: &str, steps: &[Step]) -> String {
 
 fn line(step: &Step, whose: &str) -> String {
     let mut text = format!("{} {} ", time(&step.occurred_at), step.kind);
-    text.push_str(&shown(step.model.as_deref().unwrap_or_default()));
+    match &step.called {
+        Some(called) => text.push_str(&called_as(called)),
+        None => text.push_str(&shown(step.model.as_deref().unwrap_or_default())),
+    }
     // Anybody may claim a trace; only a link is proof.
     if step.user_id != whose {
         text.extend([" by ", &shown(&step.user_id)]);
@@ -79,10 +86,14 @@ fn line(step: &Step, whose: &str) -> String {
     if let (Some(read), Some(written)) = (step.tokens_in, step.tokens_out) {
         text.extend(["  ", &read.to_string(), "/", &written.to_string(), " tokens"]);
     }
-    text.extend(["  ", &cost(step.cost_micro), "  ", &step.outcome]);
+    if step.called.is_none() {
+        text.extend(["  ", &cost(step.cost_micro)]);
+    }
+    text.extend(["  ", &step.outcome]);
     if let Some(rule) = &step.rule_id {
         text.extend([" (", &shown(rule), ")"]);
     }
+    text.push_str(&step.called.as_ref().map(noted).unwrap_or_default());
     if let Some(version) = &step.bundle_ver {
         text.extend(["  policy ", &shown(version)]);
         if let Some(minted) = step.policy_ver.as_ref().filter(|minted| *minted != version) {
@@ -95,6 +106,32 @@ fn line(step: &Step, whose: &str) -> String {
     }
 
     text.extend(["  ", &step.event_id]);
+    text
+}
+
+/// A server and what was called there: the tool, or the method and what it names.
+fn called_as(called: &Called) -> String {
+    let Called { server, method, name, .. } = called;
+    let words = [&**server, if method == TOOL_CALL { "" } else { method }, name];
+    let words = words.iter().filter(|word| !word.is_empty()).map(|word| shown(word));
+
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// What a reader should know of its answer.
+fn noted(called: &Called) -> String {
+    let mut text = String::new();
+    if called.failed {
+        text.push_str("  the tool failed");
+    }
+    if called.hidden > 0 {
+        text.extend(["  ", &called.hidden.to_string(), " hidden"]);
+    }
+    if !called.withheld.is_empty() {
+        let tools: Vec<String> = called.withheld.iter().map(|tool| shown(tool)).collect();
+        text.extend(["  withheld: ", &tools.join(", ")]);
+    }
+
     text
 }
 
@@ -117,7 +154,8 @@ fn dollars(micro: i64) -> String {
 fn total(steps: &[Step]) -> String {
     let sum =
         |of: fn(&Step) -> Option<i64>| steps.iter().filter_map(of).fold(0_i64, i64::saturating_add);
-    let unpriced = steps.iter().filter(|step| step.cost_micro.is_none()).count();
+    let priced = |step: &&Step| step.called.is_none() && step.cost_micro.is_none();
+    let unpriced = steps.iter().filter(priced).count();
     let mut text = format!(
         "{} steps, {}/{} tokens, {}",
         steps.len(),
@@ -132,73 +170,6 @@ fn total(steps: &[Step]) -> String {
 
     text
 }
-
-/// What somebody did, by what it belongs to.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Deed {
-    trace_id: String,
-    first: String,
-    last: String,
-    calls: u64,
-    denied: u64,
-    failed: u64,
-    clients: BTreeSet<String>,
-    agents: BTreeSet<String>,
-    models: BTreeSet<String>,
-    tools: BTreeMap<String, u64>,
-    tokens_in: i64,
-    tokens_out: i64,
-    cost_micro: i64,
-    unpriced: u64,
-}
-
-impl Deed {
-    fn add(&mut self, row: &Row) {
-        let at = row.text("occurred_at");
-        if self.first.is_empty() || at < self.first {
-            self.first.clone_from(&at);
-        }
-        self.last = self.last.clone().max(at);
-        self.calls = self.calls.saturating_add(1);
-        match &*row.text("outcome") {
-            "denied" => self.denied = self.denied.saturating_add(1),
-            "error" => self.failed = self.failed.saturating_add(1),
-            _ => {}
-        }
-        for (set, column) in [
-            (&mut self.clients, "client_id"),
-            (&mut self.agents, "agent_id"),
-            (&mut self.models, "model"),
-        ] {
-            set.extend(Some(row.text(column)).filter(|word| !word.is_empty()));
-        }
-        for tool in row
-            .get("payload")
-            .get("tool_uses")
-            .and_then(|tools| tools.as_array())
-            .into_iter()
-            .flatten()
-        {
-            if let Some(name) = tool.get("name").and_then(|name| name.as_str()) {
-                let count = self.tools.entry(name.to_owned()).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-        let number = |column| row.get(column).as_i64().unwrap_or_default();
-        self.tokens_in = self.tokens_in.saturating_add(number("tokens_in"));
-        self.tokens_out = self.tokens_out.saturating_add(number("tokens_out"));
-        match row.get("cost_micro").as_i64() {
-            Some(micro) => self.cost_micro = self.cost_micro.saturating_add(micro),
-            None if row.text("kind") == "inference" => {
-                self.unpriced = self.unpriced.saturating_add(1);
-            }
-            None => {}
-        }
-    }
-}
-
-const HEAD: [&str; 9] =
-    ["FROM", "TO", "CALLS", "DENIED", "ERRORS", "MODELS", "TOOLS", "COST", "TRACE"];
 
 /// Tells what somebody did in a time.
 ///
@@ -242,30 +213,6 @@ pub(super) async fn who(
     screen.table(&HEAD, &cells)
 }
 
-fn cells(deed: &Deed) -> Vec<String> {
-    let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
-    let tools = deed.tools.iter().fold(String::new(), |mut text, (tool, count)| {
-        let gap = if text.is_empty() { "" } else { " " };
-        if write!(text, "{gap}{tool}×{count}").is_err() {
-            text.clear();
-        }
-        text
-    });
-    let unpriced = if deed.unpriced > 0 { format!(" +{}?", deed.unpriced) } else { String::new() };
-
-    vec![
-        deed.first.get(..19).unwrap_or(&deed.first).to_owned(),
-        time(&deed.last).get(..8).unwrap_or_default().to_owned(),
-        deed.calls.to_string(),
-        deed.denied.to_string(),
-        deed.failed.to_string(),
-        list(&deed.models),
-        tools,
-        format!("{}{unpriced}", dollars(deed.cost_micro)),
-        deed.trace_id.clone(),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +234,49 @@ mod tests {
             tools: tools.iter().map(|tool| (*tool).to_owned()).collect(),
             ..Step::default()
         }
+    }
+
+    #[test]
+    fn a_call_of_a_server_shows_what_was_called_and_how_it_went() {
+        let called = |id: &str, called: Called, outcome: &str| Step {
+            kind: "mcp".into(),
+            model: None,
+            tokens_in: None,
+            tokens_out: None,
+            cost_micro: None,
+            policy_ver: None,
+            outcome: outcome.into(),
+            called: Some(Called { server: "git\u{1b}".into(), ..called }),
+            ..step(id, Some("a"), &[])
+        };
+        let tool = || Called { method: TOOL_CALL.into(), name: "push".into(), ..Called::default() };
+        let failed = Called { failed: true, ..tool() };
+        let listed = Called {
+            method: "tools/list".into(),
+            hidden: 2,
+            withheld: vec!["pull".into()],
+            ..Called::default()
+        };
+        let denied = Step { rule_id: Some("no_push".into()), ..called("d", tool(), "denied") };
+        let steps = [
+            step("a", None, &["mcp__git__push"]),
+            called("b", failed, "allowed"),
+            called("c", listed, "allowed"),
+            denied,
+        ];
+
+        let text = tree("t1", &steps);
+
+        let about = "10:00:00.123 mcp git·";
+        assert!(
+            text.ends_with(&format!(
+                "   ├─ {about} push  allowed  the tool failed  policy b1  b\n   \
+                    ├─ {about} tools/list  allowed  2 hidden  withheld: pull  policy b1  c\n   \
+                    └─ {about} push  denied (no_push)  policy b1  d\n\
+                 4 steps, 1000/20 tokens, $0.005500\n"
+            )),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the store takes and gives.
 
 use contract::audit::{self, Event};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Somebody.
@@ -183,6 +184,47 @@ pub struct Step {
     pub bundle_ver: Option<String>,
     /// The tools that its answer called.
     pub tools: Vec<String>,
+    /// What it called, where it is a call of an MCP server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+}
+
+/// What a call of an MCP server called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Called {
+    /// The server, by its id in the policy.
+    pub server: String,
+    /// JSON-RPC's method.
+    pub method: String,
+    /// The tool, the resource or the prompt; empty where the method has none.
+    pub name: String,
+    /// The tool's own word that it failed.
+    pub failed: bool,
+    /// Entries that were taken out of a list.
+    pub hidden: u32,
+    /// Tools that were kept from the client, because their pinned description has changed.
+    pub withheld: Vec<String>,
+}
+
+impl Called {
+    /// What a payload says of it; none if the row is of no such call.
+    pub fn of(payload: &audit::Payload<'_>) -> Option<Self> {
+        let text = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+        if payload.mcp.is_none() && payload.mcp_server.is_none() {
+            return None;
+        }
+        let mcp = payload.mcp.clone().unwrap_or_default();
+        let name = payload.tool.as_ref().or(mcp.name.as_ref());
+
+        Some(Self {
+            server: text(&payload.mcp_server),
+            method: text(&mcp.method),
+            name: name.map(ToString::to_string).unwrap_or_default(),
+            failed: mcp.is_error,
+            hidden: mcp.hidden,
+            withheld: mcp.withheld.iter().map(ToString::to_string).collect(),
+        })
+    }
 }
 
 /// A call that was told before it left, and has not ended.

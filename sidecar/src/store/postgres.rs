@@ -30,6 +30,8 @@ mod intents;
 mod lineage;
 #[path = "shared/links.rs"]
 mod links;
+#[path = "shared/mcp.rs"]
+mod mcp;
 #[path = "shared/moves.rs"]
 mod moves;
 #[path = "shared/people.rs"]

@@ -93,6 +93,8 @@ pub struct Link {
     pub parent_event_id: String,
     /// What that one belongs to.
     pub trace_id: Option<String>,
+    /// The `tool_use` of it that a call of an MCP server takes for its own.
+    pub takes: Option<String>,
 }
 
 /// The values of an event in the order of [`COLUMNS`].

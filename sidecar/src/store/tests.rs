@@ -15,6 +15,7 @@ mod devices;
 mod directories;
 mod envoys;
 mod lineages;
+mod mcp;
 mod measures;
 mod persons;
 mod policies;

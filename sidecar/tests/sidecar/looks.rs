@@ -3,7 +3,7 @@
 
 use crate::starts::tollgate;
 use crate::world::{Fallible, Place};
-use contract::audit::{Event, Outcome, ToolUse};
+use contract::audit::{Event, Kind, McpCall, Outcome, ToolUse};
 use serde_json::Value;
 use tollgate::clock;
 use tollgate::settings::Postgres;
@@ -221,4 +221,115 @@ async fn the_sql_of_the_handbook_runs_unchanged_and_a_reader_sees_its_tenant_alo
     assert!(asked("SELECT * FROM audit_events").is_err());
     assert_eq!(tollgate(&place, &["audit", "reader", "remove", &role])?.status.code(), Some(3));
     Ok(())
+}
+
+/// Calls of servers by an agent of Jane's, by her main loop, and by Bob with the same words.
+fn calls_of_servers() -> Vec<Event<'static>> {
+    let [first, _, bob] = <[_; 3]>::try_from(events()).unwrap_or_default();
+    let at = first.occurred_at;
+    let asks = |id: &'static str, agent: Option<&'static str>, of: &Event<'static>| {
+        let mut event =
+            Event { event_id: id.into(), agent_id: agent.map(Into::into), ..of.clone() };
+        event.payload.tool_uses = ["mcp__git__push", "mcp__wiki__find"]
+            .into_iter()
+            .map(|name| ToolUse {
+                id: format!("{id}-{name}").into(),
+                name: name.into(),
+                input_sha256: Some(id.into()),
+            })
+            .collect();
+        event
+    };
+    let calls = |id: &'static str,
+                 asked: &'static str,
+                 server: &'static str,
+                 tool: &'static str,
+                 of: &Event<'static>| {
+        let mut event = Event {
+            event_id: id.into(),
+            occurred_at: at + 1_000,
+            kind: Kind::Mcp,
+            session_id: None,
+            trace_id: Some(id.into()),
+            model: None,
+            tokens_in: None,
+            tokens_out: None,
+            cost_micro: None,
+            outcome: Outcome::Allowed,
+            rule_id: Some(format!("use_{server}").into()),
+            ..of.clone()
+        };
+        event.payload.tool_uses = Vec::new();
+        event.payload.mcp_server = Some(server.into());
+        event.payload.tool = Some(tool.into());
+        event.payload.mcp = Some(McpCall {
+            method: Some("tools/call".into()),
+            arguments_sha256: Some(asked.into()),
+            ..McpCall::default()
+        });
+        event
+    };
+    let mut denied = calls("m3", "a1", "git", "push", &first);
+    denied.outcome = Outcome::Denied;
+    denied.rule_id = Some("no_push".into());
+    vec![
+        asks("a0", None, &first),
+        asks("a1", Some("researcher"), &first),
+        asks("a2", Some("researcher"), &bob),
+        calls("m1", "a1", "wiki", "find", &first),
+        calls("m2", "a1", "wiki", "find", &first),
+        denied,
+        calls("m4", "a0", "wiki", "find", &first),
+        calls("m5", "a2", "wiki", "find", &bob),
+    ]
+}
+
+/// The SQL that the page prints under this comment.
+fn printed(comment: &str) -> Fallible<&'static str> {
+    let page = include_str!("../../../docs/audit.md");
+    let (_, behind) = page.split_once(comment).ok_or("not on the page")?;
+    let sql = behind.find("SELECT").and_then(|start| behind.get(start..)).ok_or("no SQL")?;
+    Ok(sql.split_once(';').ok_or("without an end")?.0)
+}
+
+async fn the_servers_an_agent_reached_are_told(place: Place) -> Fallible {
+    let store = Store::create(&place.data).await?;
+    store.append(&calls_of_servers(), None).await?;
+    store.close().await;
+    let sql = printed("-- What MCP servers did this agent reach")?;
+    let expected = "git|push|denied|no_push|1\nwiki|find|allowed|use_wiki|2";
+
+    if let Some(postgres) = place.data.postgres() {
+        let rest = postgres.url.split('/').nth(3).ok_or("no name")?;
+        let database = rest.split('?').next().ok_or("no name")?;
+        assert_eq!(cluster::shared()?.sql(database, sql)?.trim(), expected, "{sql}");
+    } else {
+        let url = format!("sqlite:{}", place.data.database().display());
+        let mut raw = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await?;
+        let rows: Vec<(String, String, String, String, i64)> =
+            sqlx::query_as(sql).fetch_all(&mut raw).await?;
+        let lines = rows.into_iter().map(|(server, tool, outcome, rule, calls)| {
+            format!("{server}|{tool}|{outcome}|{rule}|{calls}")
+        });
+        assert_eq!(lines.collect::<Vec<_>>().join("\n"), expected, "{sql}");
+    }
+    let tree = said(&place, &["audit", "lineage", "s1"])?;
+    let denied = tree.lines().find(|line| line.ends_with("  m3")).ok_or("not of the trace")?;
+    assert!(
+        denied.contains("mcp git push  denied (no_push)") && denied.starts_with("   "),
+        "{tree}"
+    );
+    let who = said(&place, &["audit", "who", "--user", "jane@example.com", "--from", "1h"])?;
+    assert!(who.contains("git/push×1 wiki/find×3"), "{who}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_servers_an_agent_reached_are_told_from_a_file() -> Fallible {
+    the_servers_an_agent_reached_are_told(Place::new()?).await
+}
+
+#[tokio::test]
+async fn the_servers_an_agent_reached_are_told_from_postgres() -> Fallible {
+    the_servers_an_agent_reached_are_told(on_postgres()?).await
 }

@@ -55,7 +55,7 @@ const MATTER: [&[u8]; 6] =
 const TEXT: &[u8] = b"content_block_delta";
 
 impl Lines {
-    /// Keeps events that carry text as well.
+    /// Keeps events that carry text as well, until an event says otherwise.
     pub(super) fn with_texts(&mut self) {
         self.texts = true;
     }
@@ -66,8 +66,9 @@ impl Lines {
         MATTER.contains(&name) || (self.texts && name == TEXT)
     }
 
-    /// Reads the next bytes and hands over each event that is finished in them.
-    pub(super) fn eat(&mut self, mut chunk: &[u8], found: &mut dyn FnMut(Event<'_>)) {
+    /// Reads the next bytes and hands over each event that is finished in them. Who gets one says
+    /// whether events that carry text are wanted from there on.
+    pub(super) fn eat(&mut self, mut chunk: &[u8], found: &mut dyn FnMut(Event<'_>) -> bool) {
         while let Some(first) = chunk.first() {
             if std::mem::take(&mut self.after_cr) && *first == b'\n' {
                 chunk = chunk.get(1..).unwrap_or_default();
@@ -142,7 +143,7 @@ impl Lines {
         self.too_large |= target == Target::Data && text.len() > room;
     }
 
-    fn line_ends(&mut self, found: &mut dyn FnMut(Event<'_>)) {
+    fn line_ends(&mut self, found: &mut dyn FnMut(Event<'_>) -> bool) {
         let blank = self.place == Place::Field && self.field.is_empty();
         self.place = Place::Field;
         self.field.clear();
@@ -151,7 +152,7 @@ impl Lines {
         }
         if self.has_data {
             let name = str::from_utf8(&self.name).unwrap_or_default();
-            found(Event { name, data: &self.data, too_large: self.too_large });
+            self.texts = found(Event { name, data: &self.data, too_large: self.too_large });
         }
         self.name.clear();
         self.data.clear();

@@ -2,6 +2,7 @@
 //! it makes.
 
 use super::clip::{Clip, share, text};
+use super::input::{Input, PREFIX};
 use super::{LONGEST_ID, MOST_PARTS, MOST_TOOLS};
 use contract::audit::{Part, ToolUse};
 use serde::Deserialize;
@@ -27,6 +28,9 @@ pub struct Blocks {
     /// How many bytes of text are kept; `None` for no parts at all.
     budget: Option<usize>,
     tool_uses: Vec<ToolUse<'static>>,
+    /// The input of the last of them, where it comes in deltas and is wanted; and the place of its
+    /// block. A provider sends one block after the other.
+    input: Option<(Option<u64>, Input)>,
     cut: bool,
     parts: Vec<Open>,
     omitted: u32,
@@ -46,6 +50,8 @@ pub(super) struct Block {
     pub(super) id: Vec<u8>,
     pub(super) name: Vec<u8>,
     pub(super) text: Clip,
+    /// The whole input, of a tool of an MCP server.
+    pub(super) input: Input,
     /// Of what is not kept, how much it was.
     pub(super) bytes: u64,
 }
@@ -119,9 +125,15 @@ impl Blocks {
         self.budget
     }
 
+    /// Is what deltas bring wanted at this time?
+    pub fn wants_deltas(&self) -> bool {
+        self.budget.is_some() || self.input.is_some()
+    }
+
     /// `content_block_start` of a stream. One that cannot be read is as good as one that found no
     /// place.
     pub fn start(&mut self, data: &[u8], too_large: bool) {
+        self.end_input();
         match serde_json::from_slice::<Start>(data) {
             Ok(Start { index, content_block: start }) if !too_large => {
                 let bytes = |text: Option<String>| text.unwrap_or_default().into_bytes();
@@ -132,13 +144,21 @@ impl Blocks {
                     bytes: size(&bytes(start.data)),
                     ..Block::default()
                 };
+                // Empty, as a rule: the arguments come in deltas.
+                let input = start.input.as_deref().map(RawValue::get).filter(|i| *i != "{}");
+                let input = input.unwrap_or_default().as_bytes();
                 if let Some(budget) = self.budget {
                     block.text.push(&bytes(start.text), budget);
-                    // Empty, as a rule: the arguments come in deltas.
-                    let input = start.input.as_deref().map(RawValue::get).filter(|i| *i != "{}");
-                    block.text.push(input.unwrap_or_default().as_bytes(), budget);
+                    block.text.push(input, budget);
                 }
-                self.add(index, block);
+                let mut whole = Input::default();
+                let wanted = block.is_of_server();
+                if wanted {
+                    whole.push(input);
+                }
+                if self.add(index, block) && wanted {
+                    self.input = Some((index, whole));
+                }
             }
             // The results of a search can be this large, a call of a tool begins small.
             Ok(_) | Err(_) => {
@@ -151,10 +171,20 @@ impl Blocks {
 
     /// `content_block_delta` of a stream.
     pub fn delta(&mut self, data: &[u8], too_large: bool) {
+        if !self.wants_deltas() {
+            return;
+        }
+        let read = serde_json::from_slice::<Delta>(data);
+        if let Some((place, input)) = &mut self.input {
+            match &read {
+                Ok(Delta { index, delta }) if index == place && !too_large => {
+                    input.push(delta.partial_json.as_deref().unwrap_or_default().as_bytes());
+                }
+                Ok(_) | Err(_) => input.lose(),
+            }
+        }
         let Some(budget) = self.budget else { return };
-        let Ok(Delta { index, delta }) = serde_json::from_slice::<Delta>(data) else {
-            return self.omit();
-        };
+        let Ok(Delta { index, delta }) = read else { return self.omit() };
         let open = self.parts.iter_mut().rev().find(|open| open.index == index);
         if too_large {
             return self.omit();
@@ -168,25 +198,46 @@ impl Blocks {
         self.make_room();
     }
 
-    /// A block that is whole, or has only begun.
-    pub(super) fn add(&mut self, index: Option<u64>, mut block: Block) {
+    /// A block that is whole.
+    pub(super) fn whole(&mut self, block: Block) {
+        let digest = if block.is_of_server() { block.input.digest() } else { None };
+        if self.add(None, block) {
+            self.put_digest(digest);
+        }
+    }
+
+    /// The input that came in deltas has ended.
+    fn end_input(&mut self) {
+        if let Some((_, input)) = self.input.take() {
+            self.put_digest(input.digest());
+        }
+    }
+
+    fn put_digest(&mut self, digest: Option<String>) {
+        if let Some(last) = self.tool_uses.last_mut() {
+            last.input_sha256 = digest.map(Into::into);
+        }
+    }
+
+    /// A block that is whole, or has only begun. Is it the last of the `tool_uses` now?
+    fn add(&mut self, index: Option<u64>, block: Block) -> bool {
         let kind = kind(&block.kind);
         let fits = (1..=LONGEST_ID).contains(&block.id.len()) && block.name.len() <= LONGEST_ID;
-        if kind == Kind::ToolUse {
-            if fits && self.tool_uses.len() < MOST_TOOLS {
-                let (id, name) = (text(block.id.clone()), text(block.name.clone()));
-                self.tool_uses.push(ToolUse {
-                    id: id.into(),
-                    name: name.into(),
-                    input_sha256: None,
-                });
-            } else {
-                self.cut = true;
-            }
+        let listed = kind == Kind::ToolUse && fits && self.tool_uses.len() < MOST_TOOLS;
+        self.cut |= kind == Kind::ToolUse && !listed;
+        if listed {
+            let (id, name) = (text(block.id.clone()), text(block.name.clone()));
+            self.tool_uses.push(ToolUse { id: id.into(), name: name.into(), input_sha256: None });
         }
-        if self.budget.is_none() {
-            return;
+        if self.budget.is_some() {
+            self.keep_part(index, block, kind, fits);
         }
+
+        listed
+    }
+
+    fn keep_part(&mut self, index: Option<u64>, mut block: Block, kind: Kind, fits: bool) {
+        block.input = Input::default();
         let named = matches!(kind, Kind::ToolUse | Kind::ServerToolUse);
         if kind == Kind::Other || (named && !fits) || self.parts.len() >= MOST_PARTS {
             return self.omit();
@@ -223,6 +274,7 @@ impl Blocks {
 
     /// What was read.
     pub fn finish(mut self) -> Answered {
+        self.end_input();
         let words = self.parts.iter().map(|Open { block, .. }| match kind(&block.kind) {
             Kind::ToolUse | Kind::ServerToolUse => block.id.len().saturating_add(block.name.len()),
             Kind::Text | Kind::Thinking | Kind::Other => 0,
@@ -240,8 +292,19 @@ impl Blocks {
 }
 
 impl Block {
+    /// Does it call a tool of an MCP server, as far as is known of it?
+    pub(super) fn is_of_server(&self) -> bool {
+        kind(&self.kind) == Kind::ToolUse && self.name.starts_with(PREFIX)
+    }
+
+    /// The same of one that is not read to its end: its members come in any order.
+    pub(super) fn may_be_of_server(&self) -> bool {
+        (self.kind.is_empty() || kind(&self.kind) == Kind::ToolUse)
+            && (self.name.is_empty() || self.name.starts_with(PREFIX))
+    }
+
     fn part(self) -> Part<'static> {
-        let Self { kind: word, id, name, text: said, bytes } = self;
+        let Self { kind: word, id, name, text: said, input: _, bytes } = self;
         match kind(&word) {
             Kind::Thinking => Part::Thinking { bytes },
             Kind::ToolUse | Kind::ServerToolUse => Part::ToolUse {

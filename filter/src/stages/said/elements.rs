@@ -136,9 +136,20 @@ impl Elements {
 
     /// Bytes as they stand there: arguments are kept as JSON.
     fn raw(&mut self, bytes: &[u8], blocks: &Blocks) {
-        if let (Slot::Input, true, Some(budget)) = (self.slot, self.depth > 2, blocks.budget()) {
+        if self.slot != Slot::Input || self.depth <= 2 {
+            return;
+        }
+        if let Some(budget) = blocks.budget() {
             self.input.push(bytes, budget);
         }
+        if self.block.may_be_of_server() {
+            self.block.input.push(bytes);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_block(self) -> Block {
+        self.block
     }
 
     fn hand_over(&mut self, blocks: &mut Blocks) {
@@ -148,7 +159,7 @@ impl Elements {
             block.text = input;
         }
         self.slot = Slot::Nowhere;
-        blocks.add(None, block);
+        blocks.whole(block);
     }
 }
 

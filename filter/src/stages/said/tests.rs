@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod inputs;
+
 fn ask(messages: &serde_json::Value, mode: ContentMode) -> Asked {
     let body = json!({"model": "m-1", "messages": messages}).to_string();
     asked(&parse::request(body.as_bytes()).unwrap().turn, body.as_bytes(), mode)

@@ -2,7 +2,7 @@
 
 use super::{Backend, Db, DbRow, dialect};
 use crate::store::row::{self, COLUMNS, Row, Type};
-use crate::store::{Cursor, Filter, Step, StoreError};
+use crate::store::{Called, Cursor, Filter, Step, StoreError};
 use contract::audit::Payload;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Row as _};
@@ -192,6 +192,7 @@ fn step(row: &DbRow) -> Result<Step, StoreError> {
         rule_id: row.try_get("rule_id")?,
         policy_ver: row.try_get("policy_ver")?,
         bundle_ver: row.try_get("bundle_ver")?,
+        called: Called::of(&payload),
         tools: payload.tool_uses.iter().map(|tool| tool.name.to_string()).collect(),
     })
 }

@@ -9,11 +9,12 @@
 //! Rows may come in another order than the calls, and from several sidecars: a child whose parent has
 //! no row yet waits, and the link found then stands in `audit_links`, since rows never change.
 
+use super::mcp::Inputs;
 use super::{Connection, Db};
 use crate::store::StoreError;
 use crate::store::row::Link;
 use crate::store::signed;
-use contract::audit::Event;
+use contract::audit::{Event, Kind};
 use sqlx::QueryBuilder;
 use std::collections::{HashMap, HashSet};
 
@@ -35,7 +36,13 @@ pub(super) struct Emitted {
     pub(super) trace_id: Option<String>,
     pub(super) name: String,
     pub(super) answered_at: Option<i64>,
+    pub(super) input_sha256: Option<String>,
+    pub(super) taken_by: Option<String>,
 }
+
+/// What one is read by.
+pub(super) const EMITTED: &str = "SELECT tool_use_id, event_id, occurred_at, user_id, session_id,
+    agent_id, trace_id, name, answered_at, input_sha256, taken_by FROM audit_tool_uses WHERE ";
 
 /// A call whose parent has no row yet.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -61,9 +68,9 @@ pub(super) fn starter<'a>(event: &'a Event<'static>) -> &'a str {
     event.payload.parent_agent_id.as_deref().unwrap_or_default()
 }
 
-/// Can this call have a parent, or be one?
+/// Can this call have a parent, or be one? Those of MCP servers have theirs otherwise ([`super::mcp`]).
 pub(super) fn takes_part(event: &Event<'static>) -> bool {
-    !event.user_id.is_empty() && !session(event).is_empty()
+    event.kind != Kind::Mcp && !event.user_id.is_empty() && !session(event).is_empty()
 }
 
 pub(super) fn emitted(
@@ -80,6 +87,8 @@ pub(super) fn emitted(
         trace_id: trace.map(ToOwned::to_owned),
         name: tool.name.to_string(),
         answered_at: None,
+        input_sha256: tool.input_sha256.as_deref().map(ToOwned::to_owned),
+        taken_by: None,
     })
 }
 
@@ -93,11 +102,20 @@ pub(super) async fn resolve(
     let mut order: Vec<usize> = (0..events.len()).collect();
     order.sort_by_key(|index| events.get(*index).map(|event| event.occurred_at));
     for index in order {
-        let Some(event) = events.get(index).filter(|event| takes_part(event)) else { continue };
-        let link = known.parent(event);
-        let trace = link.as_ref().and_then(|link| link.trace_id.as_deref());
-        known.add(emitted(event, trace.or(event.trace_id.as_deref())));
-        known.called(event);
+        let Some(event) = events.get(index) else { continue };
+        let link = if takes_part(event) {
+            let link = known.parent(event);
+            let trace = link.as_ref().and_then(|link| link.trace_id.as_deref());
+            let emitted: Vec<_> = emitted(event, trace.or(event.trace_id.as_deref())).collect();
+            for one in &emitted {
+                known.inputs.add(one.clone());
+            }
+            known.add(emitted);
+            known.called(event);
+            link
+        } else {
+            known.inputs.parent(event)
+        };
         if let Some(slot) = links.get_mut(index) {
             *slot = link;
         }
@@ -111,12 +129,17 @@ struct Known {
     tools: HashMap<String, Vec<Emitted>>,
     sessions: HashMap<String, Vec<Emitted>>,
     agents: HashSet<(String, String, String)>,
+    inputs: Inputs,
 }
 
 impl Known {
     async fn read(write: &mut Connection, events: &[&Event<'static>]) -> Result<Self, StoreError> {
-        let mut known =
-            Self { tools: HashMap::new(), sessions: HashMap::new(), agents: HashSet::new() };
+        let mut known = Self {
+            tools: HashMap::new(),
+            sessions: HashMap::new(),
+            agents: HashSet::new(),
+            inputs: Inputs::read(write, events).await?,
+        };
         let part = || events.iter().filter(|event| takes_part(event));
         let answered: Vec<&str> =
             part().flat_map(|event| event.payload.answers.iter().map(|id| &**id)).collect();
@@ -212,7 +235,7 @@ fn of_caller(one: &Emitted, event: &Event<'static>) -> bool {
 }
 
 pub(super) fn link(one: &Emitted) -> Link {
-    Link { parent_event_id: one.event_id.clone(), trace_id: one.trace_id.clone() }
+    Link { parent_event_id: one.event_id.clone(), trace_id: one.trace_id.clone(), takes: None }
 }
 
 /// The call whose `tool_use` started an agent at that time, if just one can have.
@@ -238,10 +261,7 @@ pub(super) async fn tool_uses(
     column: &'static str,
     values: &[&str],
 ) -> Result<Vec<Emitted>, StoreError> {
-    let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
-        "SELECT tool_use_id, event_id, occurred_at, user_id, session_id, agent_id, trace_id, name,
-             answered_at FROM audit_tool_uses WHERE ",
-    );
+    let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(EMITTED);
     among(&mut query, column, values);
 
     Ok(query.build_query_as().persistent(false).fetch_all(write).await?)

@@ -14,7 +14,7 @@ use sqlx::QueryBuilder;
 use std::collections::{BTreeMap, HashSet};
 
 /// Rows of one statement.
-const STATEMENT: usize = 500;
+pub(super) const STATEMENT: usize = 500;
 
 /// Keeps what later calls will need, and finds the children that waited for these.
 pub(super) async fn remember(
@@ -33,15 +33,17 @@ pub(super) async fn remember(
     put_answered(write, &part).await?;
     let first = put_agents(write, &part).await?;
     put_waiting(write, &part, &first).await?;
+    super::mcp::remember(write, rows).await?;
+    find_children(write, &emitted).await?;
 
-    find_children(write, &emitted).await
+    super::mcp::find_children(write, &emitted).await
 }
 
 async fn put_emitted(write: &mut Connection, emitted: &[Emitted]) -> Result<(), StoreError> {
     for chunk in emitted.chunks(STATEMENT) {
         let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
             "INSERT INTO audit_tool_uses (tool_use_id, event_id, occurred_at, user_id, session_id,
-                 agent_id, trace_id, name) ",
+                 agent_id, trace_id, name, input_sha256) ",
         );
         query.push_values(chunk, |mut row, one| {
             row.push_bind(&one.tool_use_id)
@@ -51,7 +53,8 @@ async fn put_emitted(write: &mut Connection, emitted: &[Emitted]) -> Result<(), 
                 .push_bind(&one.session_id)
                 .push_bind(&one.agent_id)
                 .push_bind(&one.trace_id)
-                .push_bind(&one.name);
+                .push_bind(&one.name)
+                .push_bind(&one.input_sha256);
         });
         query.push(" ON CONFLICT DO NOTHING");
         query.build().persistent(false).execute(&mut *write).await?;
@@ -169,7 +172,9 @@ pub(super) async fn relink_all(write: &mut Connection) -> Result<(), StoreError>
             .fetch_all(&mut *write)
             .await?;
 
-    relink(write, &sessions.iter().map(String::as_str).collect::<Vec<_>>()).await
+    relink(write, &sessions.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+
+    super::mcp::relink_all(write).await
 }
 
 async fn relink(write: &mut Connection, sessions: &[&str]) -> Result<(), StoreError> {
@@ -216,17 +221,7 @@ fn found(child: &Waiting, known: &[Emitted]) -> Option<Link> {
 }
 
 async fn put_link(write: &mut Connection, child: &Waiting, link: &Link) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO audit_links (event_id, parent_event_id, trace_id, own_trace_id, found_at)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id) DO NOTHING",
-    )
-    .bind(&child.event_id)
-    .bind(&link.parent_event_id)
-    .bind(&link.trace_id)
-    .bind(&child.trace_id)
-    .bind(signed(clock::now_micros()))
-    .execute(&mut *write)
-    .await?;
+    put_late(write, &child.event_id, child.trace_id.as_deref(), link).await?;
     sqlx::query("DELETE FROM audit_waiting WHERE event_id = $1")
         .bind(&child.event_id)
         .execute(&mut *write)
@@ -235,9 +230,31 @@ async fn put_link(write: &mut Connection, child: &Waiting, link: &Link) -> Resul
     Ok(())
 }
 
+/// Keeps a parent that was found later than its child was stored.
+pub(super) async fn put_late(
+    write: &mut Connection,
+    event_id: &str,
+    own_trace: Option<&str>,
+    link: &Link,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO audit_links (event_id, parent_event_id, trace_id, own_trace_id, found_at)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id) DO NOTHING",
+    )
+    .bind(event_id)
+    .bind(&link.parent_event_id)
+    .bind(&link.trace_id)
+    .bind(own_trace)
+    .bind(signed(clock::now_micros()))
+    .execute(write)
+    .await?;
+
+    Ok(())
+}
+
 /// Forgets what no call will ask for any more.
 pub(super) async fn forget(write: &mut Connection, before: u64) -> Result<(), StoreError> {
-    for table in ["audit_tool_uses", "audit_agents", "audit_waiting"] {
+    for table in ["audit_tool_uses", "audit_agents", "audit_waiting", "audit_waiting_mcp"] {
         sqlx::query(&format!("DELETE FROM {table} WHERE occurred_at < $1"))
             .bind(signed(before))
             .execute(&mut *write)
