@@ -6,6 +6,7 @@ use e2e::mcp::raw::Raw;
 use e2e::mcp::servers::RealServer;
 use e2e::mcp::standin::methods::{Offer, numbered};
 use e2e::mcp::standin::script::{Fault, Script, Style};
+use e2e::mcp::standin::seen::Seen;
 use e2e::mcp::standin::{Settings, Standin};
 use e2e::suite::bare;
 use http::Method;
@@ -22,7 +23,7 @@ async fn standin(settings: Settings) -> Standin {
 }
 
 fn paged(page: usize) -> Settings {
-    Settings { offer: Offer { page, ..Offer::default() }, ..Settings::default() }
+    Settings { offer: Offer { page, ..Offer::default() }, direct: true, ..Settings::default() }
 }
 
 async fn session(standin: &Standin) -> String {
@@ -195,13 +196,14 @@ fn sdks_take_the_stand_in_for_a_server_in_both_eras() {
 fn the_stand_in_passes_the_protocols_conformance_tests() {
     bare(async {
         let offer = Offer { fixtures: true, ..Offer::default() };
-        let credential = Some("Bearer canard".to_owned());
-        let settings = Settings { offer, credential, local: true, ..Settings::default() };
+        let settings = Settings { offer, direct: true, local: true, ..Settings::default() };
         let standin = standin(settings).await;
         let verdict = conformance::servers(&standin.url(), Some("canard"), None).await.unwrap();
 
         assert!(verdict.scenarios.len() >= 28, "{}", verdict.text);
         assert_eq!(verdict.failed(), Vec::<&str>::new(), "{}", verdict.text);
+        let bears = |seen: &Seen| seen.header("authorization") == Some("Bearer canard");
+        assert!(standin.all().iter().all(bears), "a request without the token");
     });
 }
 
