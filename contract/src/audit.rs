@@ -15,7 +15,7 @@ pub use self::content::{
 };
 pub use self::finding::Finding;
 pub use self::gate::{Acted, Counted, Heartbeat, SignIn};
-pub use self::payload::{Attempt, FineUsage, Payload, ToolUse};
+pub use self::payload::{Attempt, FineUsage, McpCall, Payload, ToolUse};
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -32,6 +32,7 @@
 mod check;
 mod document;
 mod judge;
+mod mcp;
 mod memo;
 mod residency;
 mod scan;
@@ -46,6 +47,7 @@ pub use document::{
     SecretRule, ServerRule, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
+pub use mcp::{APPROVALS, Also, Approvals, Condition, DeniedAs, Gateway, Listed, Mcp, Said};
 pub use residency::{Pin, ResidencyRule};
 pub use scan::{FindRule, Found, Scanned};
 pub use sign_in::{SignInRule, Tier};
@@ -104,8 +106,11 @@ pub struct Policy {
     rules: Vec<Rule>,
     tools: Vec<Tools>,
     servers: Vec<ServerRule>,
+    /// Beside each of the servers.
+    served: Vec<mcp::Served>,
     sign_in: Vec<SignInRule>,
     residency: Vec<ResidencyRule>,
+    approvals: Option<Approvals>,
     /// The rules over secrets and words.
     finds: Vec<FindRule>,
     watch: Option<scan::Watch>,
@@ -169,9 +174,14 @@ impl Policy {
         self.tools.iter().map(|tools| (&tools.rule, &tools.words))
     }
 
-    /// The remote MCP servers, their addresses in their one spelling.
+    /// The MCP servers, their addresses in their one spelling.
     pub fn servers(&self) -> &[ServerRule] {
         &self.servers
+    }
+
+    /// Who approves of calls, if anybody does.
+    pub fn approvals(&self) -> Option<&Approvals> {
+        self.approvals.as_ref()
     }
 
     /// The rules over signing in.

@@ -338,7 +338,11 @@ mod tests {
         let event = |said: usize, id: usize, other: usize| Event {
             payload: Payload {
                 requested_model: Some(long(other).into()),
-                tool_uses: vec![ToolUse { id: long(id).into(), name: "t".into() }],
+                tool_uses: vec![ToolUse {
+                    id: long(id).into(),
+                    name: "t".into(),
+                    input_sha256: None,
+                }],
                 content: Some(Content {
                     input: vec![Part::Text {
                         text: Text { text: long(said).into(), ..Text::default() },

@@ -1,5 +1,6 @@
 //! What of a row is no column: `payload`, JSON.
 
+use super::content::{is_false, is_zero};
 use super::{Content, Finding, Sequence, SignIn};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -101,6 +102,15 @@ pub struct Payload<'a> {
     /// The `tool_use` blocks that the user's messages behind the last answer answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Cow<'a, str>>,
+    /// The MCP server that was called, by its id in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_server: Option<Cow<'a, str>>,
+    /// The server's tool that was called, by the server's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Cow<'a, str>>,
+    /// What else a call of an MCP server was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpCall<'a>>,
     /// Where the record stands in its writer's sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
@@ -147,6 +157,47 @@ pub struct ToolUse<'a> {
     pub id: Cow<'a, str>,
     /// The tool.
     pub name: Cow<'a, str>,
+    /// SHA-256 of its input's [canonical form](crate::canonical), hex; only of tools of MCP servers,
+    /// whose calls are found by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_sha256: Option<Cow<'a, str>>,
+}
+
+/// A call of an MCP server: one JSON-RPC message and its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct McpCall<'a> {
+    /// JSON-RPC's method: `tools/call`, `tools/list`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
+    /// The version of MCP, as the client said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Cow<'a, str>>,
+    /// The resource's URI or the prompt's name, where it is no tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Cow<'a, str>>,
+    /// The request's body.
+    pub request_bytes: u64,
+    /// The answer's body.
+    pub answer_bytes: u64,
+    /// SHA-256 of the [canonical form](crate::canonical) of the tool's arguments, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments_sha256: Option<Cow<'a, str>>,
+    /// SHA-256 of the result as the server sent it, hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_sha256: Option<Cow<'a, str>>,
+    /// The tool's own word that it failed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_error: bool,
+    /// Entries that were taken out of a list, because the policy hides them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub hidden: u32,
+    /// Tools that were kept from the client, because their pinned description has changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Cow<'a, str>>,
+    /// The approval that let it pass, by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Cow<'a, str>>,
 }
 
 /// Usage by finer kinds than the columns have.

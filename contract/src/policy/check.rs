@@ -7,7 +7,7 @@ use super::document::{
 use super::memo::Memo;
 use super::scan::Watch;
 use super::tools::Words;
-use super::{Fault, Policy, Tools, residency, servers, sign_in};
+use super::{Fault, Policy, Tools, mcp, residency, servers, sign_in};
 use crate::model;
 use crate::price::{RateCard, Sheet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,9 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
     rules_of_sign_in.for_each(|(index, rule)| sign_in::check(&mut faults, index, rule));
     let pins = document.residency.iter().enumerate();
     pins.for_each(|(index, rule)| residency::check(&mut faults, index, rule));
+    if let Some(approvals) = &document.approvals {
+        mcp::check_approvals(&mut faults, approvals);
+    }
     let (secrets, blocklists) = (document.secrets, document.blocklists);
     secrets.iter().enumerate().for_each(|(index, rule)| secret(&mut faults, index, rule));
     blocklists.iter().enumerate().for_each(|(index, list)| words(&mut faults, index, list));
@@ -126,9 +129,14 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         name: document.name,
         rules,
         tools,
+        served: servers
+            .iter()
+            .map(|rule| rule.gateway.as_ref().map(mcp::Served::new).unwrap_or_default())
+            .collect(),
         servers,
         sign_in: document.sign_in,
         residency: document.residency,
+        approvals: document.approvals,
         finds: secrets
             .into_iter()
             .map(Into::into)
@@ -191,6 +199,8 @@ fn tool(faults: &mut Faults, index: usize, rule: ToolRule) -> Tools {
         );
     }
 
+    mcp::check_arguments(faults, &place, &rule);
+
     Tools { words: Words::new(&rule.tools), rule }
 }
 
@@ -198,9 +208,11 @@ fn server(faults: &mut Faults, index: usize, mut rule: ServerRule) -> ServerRule
     let place = format!("servers[{index}]");
     faults.rule(&place, &rule.id, false);
     match servers::normalise_pattern(&rule.url) {
+        _ if rule.url.is_empty() && rule.gateway.is_some() => {}
         Ok(url) => rule.url = url,
         Err(error) => faults.add(format!("{place}.url"), format!("{:?}: {error}", rule.url)),
     }
+    mcp::check(faults, &place, &rule);
 
     rule
 }

@@ -2,6 +2,7 @@
 //!
 //! People write it in YAML, the JSON that is made of it is what is signed and judged.
 
+use super::mcp::{Approvals, Condition, Gateway};
 use super::residency::ResidencyRule;
 use super::sign_in::SignInRule;
 use super::tools::Word;
@@ -32,7 +33,8 @@ pub struct Document {
     /// What becomes of tools that a request declares. What no rule speaks of is allowed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolRule>,
-    /// Remote MCP servers that a request may name. What no rule allows is refused.
+    /// MCP servers: those that a request may name, and those that are reached through the gate. What no rule
+    /// allows is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerRule>,
     /// Which ways of signing in are accepted. From whom no rule speaks of, every one is.
@@ -41,6 +43,9 @@ pub struct Document {
     /// Who may not leave which zone. The first that fits pins; who none fits is free.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub residency: Vec<ResidencyRule>,
+    /// Who approves of calls whose word is `approve`; absent: nobody can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// Secrets that are looked for in what is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretRule>,
@@ -153,6 +158,10 @@ pub struct ToolRule {
     /// the provider's own are `web_search`, `web_fetch`, `code_execution` and so on without their
     /// date, skills of a container are `skill:TYPE/ID`.
     pub tools: BTreeMap<String, Word>,
+    /// Of which arguments it speaks, by JSON Pointer (RFC 6901): all of these must hold. Only calls that pass the
+    /// gate have arguments; a tool that is merely declared has none, and the rule then says nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, Condition>,
     /// Words that routes can match on, where it spoke of a tool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -161,7 +170,7 @@ pub struct ToolRule {
     pub say: Option<String>,
 }
 
-/// A remote MCP server that may be named in `mcp_servers[]`.
+/// An MCP server: one that may be named in `mcp_servers[]`, by `url`, or that is reached at `/mcp/ID`, by `gateway`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerRule {
@@ -173,8 +182,12 @@ pub struct ServerRule {
     /// Whom of these it is not for; absent: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<Who>,
-    /// `https://HOST[:PORT]/PATH`, exactly; with `/*` at its end, and all below it.
+    /// `https://HOST[:PORT]/PATH`, exactly; with `/*` at its end, and all below it. Empty: no request may name it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub url: String,
+    /// What of it can be had through the gate; absent: it is not reached there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
 }
 
 /// What is done about something that was found. The greater is the stricter.

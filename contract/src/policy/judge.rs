@@ -150,7 +150,9 @@ impl Policy {
             return Ok(judgement.grant);
         }
         let concerned = |(_, tools): &(usize, &'a Tools)| {
-            concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject)
+            // What a rule says of arguments, it says of calls, not of declarations.
+            tools.rule.arguments.is_empty()
+                && concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject)
         };
         let rules: Vec<(usize, &Tools)> = self.tools.iter().enumerate().filter(concerned).collect();
         let rules = Concerned { set: memo::set(rules.iter().map(|(index, _)| *index)), rules };
@@ -267,6 +269,11 @@ impl<'a> Judgement<'a, '_> {
         rules.said(&policy.memo, name, |said| {
             for (index, word) in said {
                 if let Some(tools) = policy.tools.get(*index) {
+                    if *word == Word::Approve && policy.passes_gate(name) {
+                        // It may be declared: each call of it comes by the gate, and needs the approval there.
+                        self.note(&tools.rule.id, *word, place);
+                        continue;
+                    }
                     self.word(tools, *word, place, why)?;
                 }
             }

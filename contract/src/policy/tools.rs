@@ -241,6 +241,15 @@ impl Words {
             .or_else(|| self.by_pattern(|p| model::matches(p, name)))
     }
 
+    /// What is said of a name by whatever begins like this itself, name or pattern.
+    pub fn of_naming(&self, name: &str, beginning: &str) -> Option<Word> {
+        let exact = self.exact.get(name).filter(|_| name.starts_with(beginning));
+        let by_pattern =
+            || self.by_pattern(|p| p.starts_with(beginning) && model::matches(p, name));
+
+        exact.map(|exact| exact.word).or_else(by_pattern)
+    }
+
     /// The strictest that is said of any name that begins so, but of those that are spelled like
     /// these: names are told apart by their case where they are, so another spelling is another tool.
     pub fn of_any(&self, beginning: &str, but: &dyn Fn(&str) -> bool) -> Option<Word> {

@@ -3,6 +3,10 @@
 //! `contract::policy::Document` says the same for what is signed, but serde stops at the first fault
 //! and knows no lines. A test holds the two together.
 
+mod mcp;
+
+pub use mcp::{ALSO, APPROVALS, CONDITION, GATEWAY};
+
 /// What may stand in one place.
 #[derive(Debug, Clone, Copy)]
 pub enum Shape {
@@ -91,7 +95,8 @@ pub const POLICY: &[Member] = &[
     may("description", Shape::Text, "what it is for, in a sentence or two"),
     must("rules", Shape::List(&Shape::Struct(RULE)), "who may use which models"),
     may("tools", Shape::Any(&Shape::Struct(TOOL_RULE)), "what becomes of tools"),
-    may("servers", Shape::Any(&Shape::Struct(SERVER_RULE)), "remote MCP servers"),
+    may("servers", Shape::Any(&Shape::Struct(SERVER_RULE)), "MCP servers"),
+    may("approvals", Shape::Struct(APPROVALS), "who approves of calls whose word is approve"),
     may(
         "sign_in",
         Shape::Any(&Shape::Struct(SIGN_IN_RULE)),
@@ -146,16 +151,22 @@ pub const TOOL_RULE: &[Member] = &[
         Shape::Table(&Shape::Word(WORDS)),
         "a name (* for any run of characters): a word",
     ),
+    may(
+        "arguments",
+        Shape::Table(&Shape::Struct(CONDITION)),
+        "what the arguments must be, by JSON Pointer",
+    ),
     LABELS,
     SAY,
 ];
 
-/// A remote MCP server.
+/// An MCP server.
 pub const SERVER_RULE: &[Member] = &[
     ID,
     ABOUT,
     UNLESS,
-    must("url", Shape::Text, "https://HOST/PATH, or a folder with /* at its end"),
+    may("url", Shape::Text, "https://HOST/PATH, or a folder with /* at its end"),
+    may("gateway", Shape::Struct(GATEWAY), "what of it can be had at /mcp/ID"),
 ];
 
 /// Which ways of signing in are accepted from a cohort.

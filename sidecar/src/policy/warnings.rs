@@ -129,7 +129,10 @@ impl Warnings<'_> {
         for (index, rule) in document.servers.iter().enumerate() {
             let mut before = document.servers.iter().take(index);
             let same = before.find(|other| {
-                other.url == rule.url && other.who.is_everyone() && other.unless.is_none()
+                !rule.url.is_empty()
+                    && other.url == rule.url
+                    && other.who.is_everyone()
+                    && other.unless.is_none()
             });
             if let Some(same) = same {
                 let problem = format!("never applies: {} is the same address, for all", same.id);

@@ -37,7 +37,8 @@ fn events() -> Vec<Event<'static>> {
         ..Event::default()
     };
     let mut first = jane("e1", 1);
-    first.payload.tool_uses = vec![ToolUse { id: "t1".into(), name: "Bash".into() }];
+    first.payload.tool_uses =
+        vec![ToolUse { id: "t1".into(), name: "Bash".into(), ..ToolUse::default() }];
     let mut second = jane("e2", 2);
     second.payload.answers = vec!["t1".into()];
     second.payload.department = Some("engineering".into());

@@ -175,7 +175,11 @@ impl Blocks {
         if kind == Kind::ToolUse {
             if fits && self.tool_uses.len() < MOST_TOOLS {
                 let (id, name) = (text(block.id.clone()), text(block.name.clone()));
-                self.tool_uses.push(ToolUse { id: id.into(), name: name.into() });
+                self.tool_uses.push(ToolUse {
+                    id: id.into(),
+                    name: name.into(),
+                    input_sha256: None,
+                });
             } else {
                 self.cut = true;
             }

@@ -1,7 +1,7 @@
 use super::*;
 use contract::policy::{
-    Blocklist, BreakGlass, CustomPattern, Document, Offered, ResidencyRule, Rule, SecretRule,
-    ServerRule, SignInRule, StandingTerms, ToolRule, Who, Word,
+    Approvals, Blocklist, BreakGlass, Condition, CustomPattern, Document, Gateway, Offered,
+    ResidencyRule, Rule, SecretRule, ServerRule, SignInRule, StandingTerms, ToolRule, Who, Word,
 };
 use contract::price::{Sheet, SheetLine};
 use serde::de::DeserializeOwned;
@@ -60,7 +60,10 @@ fn the_shapes_are_those_of_the_document() {
     same::<Who>(WHO);
     same::<Rule>(RULE);
     same::<ToolRule>(TOOL_RULE);
+    same::<Condition>(CONDITION);
     same::<ServerRule>(SERVER_RULE);
+    same::<Gateway>(GATEWAY);
+    same::<Approvals>(APPROVALS);
     same::<SignInRule>(SIGN_IN_RULE);
     same::<ResidencyRule>(RESIDENCY_RULE);
     same::<SecretRule>(SECRET_RULE);
@@ -86,6 +89,7 @@ fn the_words_are_those_of_the_document() {
     words::<contract::audit::ContentMode>(CONTENT);
     words::<contract::policy::Audit>(AUDIT);
     words::<Word>(WORDS);
+    words::<contract::policy::Also>(ALSO);
     words::<contract::policy::Action>(ACTIONS);
     words::<contract::policy::Severity>(SEVERITIES);
 }
@@ -99,7 +103,10 @@ fn every_member_stands_in_the_documentation() {
         WHO,
         RULE,
         TOOL_RULE,
+        CONDITION,
         SERVER_RULE,
+        GATEWAY,
+        APPROVALS,
         SIGN_IN_RULE,
         RESIDENCY_RULE,
         SECRET_RULE,

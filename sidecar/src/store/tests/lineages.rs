@@ -8,7 +8,11 @@ fn call(id: &str, at: u64, answers: &[&str], tool_uses: &[(&str, &str)]) -> Even
     event.payload.answers = answers.iter().map(|id| (*id).to_owned().into()).collect();
     event.payload.tool_uses = tool_uses
         .iter()
-        .map(|(id, name)| ToolUse { id: (*id).to_owned().into(), name: (*name).to_owned().into() })
+        .map(|(id, name)| ToolUse {
+            id: (*id).to_owned().into(),
+            name: (*name).to_owned().into(),
+            input_sha256: None,
+        })
         .collect();
     event
 }

@@ -1,0 +1,428 @@
+//! MCP servers that are reached through the gate: who may do what with them.
+//!
+//! Everything of a server is closed until something opens it by the server's name: the server's own entry, or a
+//! rule over tools that names it (`mcp__ID__…`, `resource:ID/…`, `prompt:ID/…`). A rule that means more than this
+//! server (`*`, `mcp__*`) can only make things stricter. So what a server begins to offer tomorrow is not there
+//! until somebody has seen it.
+
+mod arguments;
+mod check;
+
+pub use arguments::Condition;
+pub(super) use check::{
+    approvals as check_approvals, arguments as check_arguments, server as check,
+};
+
+use super::document::{BreakGlass, ServerRule};
+use super::tools::{Word, Words, comparable};
+use super::who::{Subject, Who, concerns};
+use super::{Audit, Policy, Terms, Tools};
+use crate::audit::ContentMode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Longest name of a tool or a prompt, bytes (MCP 2025-11-25, "Tool Names": 1 to 128).
+const LONGEST_NAME: usize = 128;
+
+/// Longest address of a resource, bytes.
+const LONGEST_URI: usize = 2048;
+
+/// The largest result that passes unless said, bytes.
+const LARGEST_RESULT: usize = 4 * 1024 * 1024; // a page of logs, or an image of a screen
+
+/// The server of ours that approvals are asked for at: `/mcp/approvals`.
+pub const APPROVALS: &str = "approvals";
+
+/// What of a server can be had through the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// What people read; absent: the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Name of a tool (`*` for any run of characters) → word.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, Word>,
+    /// The word for tools that nothing names.
+    #[serde(default = "blocked", skip_serializing_if = "is_blocked")]
+    pub otherwise: Word,
+    /// Address of a resource, or template of addresses (`*` for any run of characters) → `allow`, `ask` or `blocked`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, Word>,
+    /// Name of a prompt (`*` for any run of characters) → `allow`, `ask` or `blocked`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prompts: BTreeMap<String, Word>,
+    /// What else is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+    /// Name of a tool → SHA-256 of its definition in canonical JSON (RFC 8785), lower-case hex. Where any stands here, a
+    /// tool that has another definition, or none here, is withheld.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, String>,
+    /// The largest result that passes, bytes; absent: 4 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_result: Option<u32>,
+    /// How a call that is denied is answered.
+    #[serde(default, skip_serializing_if = "DeniedAs::is_error")]
+    pub denied_as: DeniedAs,
+    /// What a row keeps of arguments and results; absent: `redacted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentMode>,
+    /// When a call is stored; absent: `after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+}
+
+fn blocked() -> Word {
+    Word::Blocked
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_blocked(word: &Word) -> bool {
+    *word == Word::Blocked
+}
+
+impl Default for Gateway {
+    /// Nothing is open.
+    fn default() -> Self {
+        Self {
+            title: None,
+            tools: BTreeMap::new(),
+            otherwise: Word::Blocked,
+            resources: BTreeMap::new(),
+            prompts: BTreeMap::new(),
+            also: Vec::new(),
+            pins: BTreeMap::new(),
+            largest_result: None,
+            denied_as: DeniedAs::Error,
+            content: None,
+            audit: None,
+        }
+    }
+}
+
+/// What of the protocol is closed unless a server's entry opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Also {
+    /// `completion/complete`, for prompts and resources that are open.
+    Completion,
+    /// The server may have the client's model say something: `sampling/createMessage`.
+    Sampling,
+    /// The server may ask the person: `elicitation/create`.
+    Elicitation,
+    /// The server may ask which folders the client works in: `roots/list`.
+    Roots,
+    /// The server's log: `logging/setLevel`, `notifications/message`.
+    Logging,
+    /// Calls that go on behind their answer: `tasks/…`.
+    Tasks,
+}
+
+/// How a call that is denied is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeniedAs {
+    /// As if there were no such tool (JSON-RPC error -32602).
+    #[default]
+    Error,
+    /// With a result that says why, for the model to read.
+    Result,
+}
+
+impl DeniedAs {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    fn is_error(&self) -> bool {
+        *self == Self::Error
+    }
+}
+
+/// Who approves of calls whose word is `approve`, and for how long.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// Who may. Nobody approves of their own.
+    pub approvers: Who,
+    /// How long the agent that asks is kept waiting, seconds.
+    pub wait_seconds: u32,
+    /// How long an approval can be used, once, seconds.
+    pub valid_seconds: u32,
+}
+
+/// A server's entry, ready to be asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Served {
+    tools: Words,
+    resources: Words,
+    prompts: Words,
+}
+
+impl Served {
+    pub(super) fn new(gateway: &Gateway) -> Self {
+        Self {
+            tools: Words::new(&gateway.tools),
+            resources: Words::new(&gateway.resources),
+            prompts: Words::new(&gateway.prompts),
+        }
+    }
+
+    /// Of our own server: its two tools.
+    fn approvals() -> Self {
+        let ours = ["request_approval", "check_approval"];
+        let mut tools = BTreeMap::new();
+        tools.extend(ours.map(|tool| (tool.to_owned(), Word::Allow)));
+
+        Self { tools: Words::new(&tools), ..Self::default() }
+    }
+}
+
+/// A server, for one caller.
+#[derive(Debug)]
+pub struct Mcp<'a> {
+    id: &'a str,
+    gateway: std::borrow::Cow<'a, Gateway>,
+    served: std::borrow::Cow<'a, Served>,
+    rules: Vec<&'a Tools>,
+    glass: Option<&'a BreakGlass>,
+}
+
+/// What the policy says of one thing of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The word.
+    pub word: Word,
+    /// The rule, or the server's own entry.
+    pub rule_id: &'a str,
+    /// What the rule's author has the person told.
+    pub say: Option<&'a str>,
+    /// Words for routes, sorted.
+    pub labels: BTreeSet<&'a str>,
+    /// Rules that would have denied, had the caller not broken the glass.
+    pub passed: BTreeSet<&'a str>,
+}
+
+impl Said<'_> {
+    /// May it be seen and used, after whatever the word asks for?
+    pub fn is_open(&self) -> bool {
+        self.word != Word::Blocked
+    }
+}
+
+/// What becomes of a tool in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// It is shown.
+    Shown,
+    /// This caller may not use it.
+    Hidden,
+    /// Its definition is not the one that was approved of.
+    Withheld,
+}
+
+impl Policy {
+    /// The server at `/mcp/ID`, for a caller who may reach it.
+    pub fn mcp(&self, subject: &Subject<'_>, id: &str) -> Option<Mcp<'_>> {
+        use std::borrow::Cow;
+        let rules = self.tools.iter();
+        let rules =
+            rules.filter(|tools| concerns(&tools.rule.who, tools.rule.unless.as_ref(), subject));
+        let glass = self.breaks(subject);
+        if id == APPROVALS {
+            self.approvals.as_ref()?;
+            let (gateway, served) =
+                (Cow::Owned(Gateway::default()), Cow::Owned(Served::approvals()));
+            return Some(Mcp { id: APPROVALS, gateway, served, rules: Vec::new(), glass });
+        }
+        let (server, served) = self.gateways().find(|(server, _)| server.id == id)?;
+        let gateway = server.gateway.as_ref()?;
+        if !concerns(&server.who, server.unless.as_ref(), subject) {
+            return None;
+        }
+        let (gateway, served) = (Cow::Borrowed(gateway), Cow::Borrowed(served));
+
+        Some(Mcp { id: &server.id, gateway, served, rules: rules.collect(), glass })
+    }
+
+    /// The servers that are reached through the gate, by their ids.
+    pub fn mcp_servers(&self) -> impl Iterator<Item = &ServerRule> {
+        self.gateways().map(|(server, _)| server)
+    }
+
+    fn gateways(&self) -> impl Iterator<Item = (&ServerRule, &Served)> {
+        self.servers.iter().zip(&self.served).filter(|(server, _)| server.gateway.is_some())
+    }
+
+    /// Is this the name of a tool whose every call passes the gate, as clients name it?
+    pub(super) fn passes_gate(&self, name: &str) -> bool {
+        let rest = comparable(name).strip_prefix("mcp__").map(ToOwned::to_owned);
+
+        rest.is_some_and(|rest| {
+            self.mcp_servers().any(|server| {
+                rest.strip_prefix(&*server.id).is_some_and(|tool| tool.starts_with("__"))
+            })
+        })
+    }
+}
+
+impl<'a> Mcp<'a> {
+    /// Its name.
+    pub fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// Its entry.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// What becomes of its calls.
+    pub fn terms(&self) -> Terms {
+        Terms { content: self.gateway.content, audit: self.gateway.audit.unwrap_or_default() }
+    }
+
+    /// The largest result that passes, bytes.
+    pub fn largest_result(&self) -> usize {
+        self.gateway
+            .largest_result
+            .map_or(LARGEST_RESULT, |most| usize::try_from(most).unwrap_or(usize::MAX))
+    }
+
+    /// Is this open?
+    pub fn also(&self, also: Also) -> bool {
+        self.gateway.also.contains(&also)
+    }
+
+    /// May a tool be called with these arguments?
+    pub fn calls(&self, name: &str, arguments: &Value) -> Said<'a> {
+        self.tool(name, Some(arguments))
+    }
+
+    /// May a tool be called with any arguments at all?
+    pub fn shows(&self, name: &str) -> Said<'a> {
+        self.tool(name, None)
+    }
+
+    /// What becomes of a tool in a list. Its definition is only read where definitions are pinned.
+    pub fn lists(&self, name: &str, digest: impl FnOnce() -> Option<String>) -> Listed {
+        if !self.shows(name).is_open() {
+            return Listed::Hidden;
+        }
+        let pins = &self.gateway.pins;
+        if pins.is_empty()
+            || pins.get(name).is_some_and(|pin| digest().is_some_and(|is| is == *pin))
+        {
+            Listed::Shown
+        } else {
+            Listed::Withheld
+        }
+    }
+
+    /// May a resource be read, or a template of addresses be seen?
+    pub fn resource(&self, uri: &str) -> Said<'a> {
+        if !is_plain_uri(uri) {
+            return self.closed();
+        }
+        let own = self.served.resources.of(&comparable(uri));
+
+        self.judge(own, &format!("resource:{}/", self.id), uri, Word::Blocked, None)
+    }
+
+    /// May a prompt be had?
+    pub fn prompt(&self, name: &str) -> Said<'a> {
+        if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
+            return self.closed();
+        }
+        let own = self.served.prompts.of(&comparable(name));
+
+        self.judge(own, &format!("prompt:{}/", self.id), name, Word::Blocked, None)
+    }
+
+    fn tool(&self, name: &str, arguments: Option<&Value>) -> Said<'a> {
+        // A server may take another spelling for the same name; a rule does not.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte);
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+            return self.closed();
+        }
+        let own = self.served.tools.of(&comparable(name));
+
+        self.judge(
+            own,
+            &format!("mcp__{}__", self.id),
+            name,
+            self.gateway.otherwise,
+            Some(arguments),
+        )
+    }
+
+    fn closed(&self) -> Said<'a> {
+        self.said(Word::Blocked, None)
+    }
+
+    fn said(&self, word: Word, rule: Option<&'a Tools>) -> Said<'a> {
+        Said {
+            word,
+            rule_id: rule.map_or(self.id, |tools| &tools.rule.id),
+            say: rule.and_then(|tools| tools.rule.say.as_deref()),
+            labels: BTreeSet::new(),
+            passed: BTreeSet::new(),
+        }
+    }
+
+    /// The strictest of what names the server, else `otherwise`; and then of everything else.
+    fn judge(
+        &self,
+        own: Option<Word>,
+        beginning: &str,
+        name: &str,
+        otherwise: Word,
+        arguments: Option<Option<&Value>>,
+    ) -> Said<'a> {
+        let full = comparable(&format!("{beginning}{name}")).into_owned();
+        let beginning = comparable(beginning);
+        let mut opening = own.map(|word| (word, None));
+        let mut closing: Option<(Word, Option<&'a Tools>)> = None;
+        let (mut labels, mut passed) = (BTreeSet::new(), BTreeSet::new());
+        for tools in &self.rules {
+            let Some(word) = tools.words.of(&full) else { continue };
+            if !arguments::speaks(&tools.rule.arguments, arguments.flatten(), word) {
+                continue;
+            }
+            if word > Word::Ask && self.glass.is_some_and(|glass| glass.passes(&tools.rule.id)) {
+                passed.insert(tools.rule.id.as_str());
+                continue;
+            }
+            labels.extend(tools.rule.labels.iter().map(String::as_str));
+            let named = tools.words.of_naming(&full, &beginning).is_some();
+            let side = if named { &mut opening } else { &mut closing };
+            if side.is_none_or(|(before, _)| word > before) {
+                *side = Some((word, Some(*tools)));
+            }
+        }
+        let (mut word, mut rule) = opening.unwrap_or((otherwise, None));
+        if let Some((other, by)) = closing
+            && other > word
+        {
+            (word, rule) = (other, by);
+        }
+
+        Said { labels, passed, ..self.said(word, rule) }
+    }
+}
+
+/// An address that every server reads alike: nothing in it climbs or hides a slash.
+fn is_plain_uri(uri: &str) -> bool {
+    let hidden = ["%2e", "%2f", "%5c", "%25"];
+    let lower = uri.to_ascii_lowercase();
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    let dots = |segment: &str| segment == "." || segment == "..";
+
+    !uri.is_empty()
+        && uri.len() <= LONGEST_URI
+        && !uri.contains(odd)
+        && !hidden.iter().any(|escape| lower.contains(escape))
+        && !uri.split(['/', '?', '#', ';']).any(dots)
+}
+
+#[cfg(test)]
+mod tests;
