@@ -12,6 +12,7 @@ mod full;
 pub mod lanes;
 pub mod load;
 pub mod machine;
+pub mod mcp;
 pub mod report;
 pub mod revoke;
 pub mod side;
@@ -62,6 +63,9 @@ pub struct Arguments {
     /// Only the lanes; writes no file.
     #[arg(long)]
     only_lanes: bool,
+    /// Only MCP; writes no file.
+    #[arg(long)]
+    only_mcp: bool,
 }
 
 impl Arguments {
@@ -125,7 +129,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
-    if arguments.only_revoke || arguments.only_audit || arguments.only_lanes {
+    let Arguments { only_audit, only_revoke, only_lanes, only_mcp, .. } = arguments;
+    if only_revoke || only_audit || only_lanes || only_mcp {
         return one_section(&arguments, report).await;
     }
     if arguments.against.is_none() {
@@ -161,6 +166,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     drop(pair);
     if arguments.against.is_none() {
         lanes::lanes(&arguments, &mut report, address).await?;
+        mcp::mcp(&arguments, &mut report, address).await?;
         revoke::revoke(&mut report, address).await?;
     }
     report.note(format!(
@@ -180,6 +186,8 @@ async fn one_section(arguments: &Arguments, mut report: Report) -> Result<()> {
     let address = upstream::start()?;
     if arguments.only_lanes {
         lanes::lanes(arguments, &mut report, address).await?;
+    } else if arguments.only_mcp {
+        mcp::mcp(arguments, &mut report, address).await?;
     } else if arguments.only_revoke {
         revoke::revoke(&mut report, address).await?;
     } else {
