@@ -37,6 +37,7 @@ const DRAIN: Duration = Duration::from_mins(1);
 
 /// What is measured.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a section")]
 #[command(about = "What the gate costs, beside the same Envoy without it")]
 pub struct Arguments {
     /// Rounds; each figure is their median.

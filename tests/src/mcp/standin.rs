@@ -31,6 +31,7 @@ use sessions::Sessions;
 use wire::Body;
 
 /// How a stand-in is.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing a server may be")]
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where it listens; port 0 is any.
@@ -197,9 +198,10 @@ impl Standin {
         let mut seen = Seen::read(request).await;
         let settings = &self.notes.settings;
         let never = locked(&self.notes.never).clone();
-        let violations = match settings.direct {
-            true => Vec::new(),
-            false => seen.violations(settings.credential.as_deref(), &never),
+        let violations = if settings.direct {
+            Vec::new()
+        } else {
+            seen.violations(settings.credential.as_deref(), &never)
         };
         if seen.script.is_none() {
             seen.script = locked(&self.notes.standing).get(seen.rpc()).cloned();

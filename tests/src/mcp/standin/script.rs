@@ -34,6 +34,7 @@ pub enum Fault {
 }
 
 /// How events of a stream are written.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing a server may do")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Style {

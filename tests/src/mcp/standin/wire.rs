@@ -134,6 +134,9 @@ fn compressed(bytes: &[u8]) -> Bytes {
     encoder.finish().unwrap().into()
 }
 
+/// What comes behind the last piece.
+type End = std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Broken>> + Send + Sync>>;
+
 /// The pieces, or others of the size that the script says, up to where it goes wrong.
 fn paced(pieces: &[String], script: &Script) -> Body {
     let mut left = match script.fault {
@@ -160,7 +163,6 @@ fn paced(pieces: &[String], script: &Script) -> Body {
         }
         Ok(Frame::data(piece))
     });
-    type End = std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Broken>> + Send + Sync>>;
     let end: End = match script.fault {
         Fault::ResetAfter(_) => Box::pin(stream::once(async {
             tokio::time::sleep(LEAVES).await;
