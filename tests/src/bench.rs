@@ -12,6 +12,7 @@ mod full;
 pub mod lanes;
 pub mod load;
 pub mod machine;
+pub mod mcp;
 pub mod report;
 pub mod revoke;
 pub mod side;
@@ -36,6 +37,7 @@ const DRAIN: Duration = Duration::from_mins(1);
 
 /// What is measured.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a section")]
 #[command(about = "What the gate costs, beside the same Envoy without it")]
 pub struct Arguments {
     /// Rounds; each figure is their median.
@@ -62,6 +64,9 @@ pub struct Arguments {
     /// Only the lanes; writes no file.
     #[arg(long)]
     only_lanes: bool,
+    /// Only MCP; writes no file.
+    #[arg(long)]
+    only_mcp: bool,
 }
 
 impl Arguments {
@@ -125,7 +130,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
-    if arguments.only_revoke || arguments.only_audit || arguments.only_lanes {
+    let Arguments { only_audit, only_revoke, only_lanes, only_mcp, .. } = arguments;
+    if only_revoke || only_audit || only_lanes || only_mcp {
         return one_section(&arguments, report).await;
     }
     if arguments.against.is_none() {
@@ -161,6 +167,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     drop(pair);
     if arguments.against.is_none() {
         lanes::lanes(&arguments, &mut report, address).await?;
+        mcp::mcp(&arguments, &mut report, address).await?;
         revoke::revoke(&mut report, address).await?;
     }
     report.note(format!(
@@ -180,6 +187,8 @@ async fn one_section(arguments: &Arguments, mut report: Report) -> Result<()> {
     let address = upstream::start()?;
     if arguments.only_lanes {
         lanes::lanes(arguments, &mut report, address).await?;
+    } else if arguments.only_mcp {
+        mcp::mcp(arguments, &mut report, address).await?;
     } else if arguments.only_revoke {
         revoke::revoke(&mut report, address).await?;
     } else {

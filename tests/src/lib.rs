@@ -15,3 +15,4 @@ pub mod world;
 pub mod client;
 pub mod provider;
 pub mod identity;
+pub mod mcp;

@@ -34,11 +34,16 @@ pub fn closed_loop(
     callers: usize,
     time: Duration,
 ) -> Result<Rate> {
+    closed_loops(to, &vec![request.clone(); callers], time)
+}
+
+/// A caller for each request, which sends it again when it has its answer.
+pub fn closed_loops(to: SocketAddr, requests: &[Bytes], time: Duration) -> Result<Rate> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let start = Instant::now();
-        let tasks: Vec<_> =
-            (0..callers).map(|_| tokio::spawn(caller(to, request.clone(), start + time))).collect();
+        let begin = |request: &Bytes| tokio::spawn(caller(to, request.clone(), start + time));
+        let tasks: Vec<_> = requests.iter().map(begin).collect();
         let mut count = 0;
         for task in tasks {
             count += task.await??;
@@ -108,6 +113,20 @@ impl Caller {
 
     /// Sends a request, and returns the nanoseconds until its answer was whole.
     pub fn call(&mut self, request: &[u8]) -> Result<u64> {
+        let (elapsed, answer) = self.timed(request)?;
+        accepted(answer)?;
+
+        Ok(u64::try_from(elapsed.as_nanos())?)
+    }
+
+    /// Sends a request, and returns its answer, whatever it is.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<String> {
+        let (_, answer) = self.timed(request)?;
+
+        Ok(String::from_utf8_lossy(answer).into_owned())
+    }
+
+    fn timed(&mut self, request: &[u8]) -> Result<(Duration, &[u8])> {
         let start = Instant::now();
         self.stream.write_all(request)?;
         let mut filled = 0;
@@ -116,10 +135,8 @@ impl Caller {
             filled += self.more(filled)?;
             head = head.or_else(|| Head::read(&self.buffer[..filled]));
         }
-        let elapsed = start.elapsed();
-        accepted(&self.buffer[..filled])?;
 
-        Ok(u64::try_from(elapsed.as_nanos())?)
+        Ok((start.elapsed(), &self.buffer[..filled]))
     }
 
     fn more(&mut self, filled: usize) -> Result<usize> {

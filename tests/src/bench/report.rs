@@ -15,7 +15,7 @@ enum Target {
 }
 
 /// The names and targets of design.md §8, as far as there is something to measure.
-const TARGETS: [(&str, &str, Target); 35] = [
+const TARGETS: [(&str, &str, Target); 39] = [
     ("gate.1k.rps_ratio", "", Target::AtLeast(0.65)),
     ("gate.75k.rps_ratio", "", Target::AtLeast(0.70)),
     ("gate.1m.rps_ratio", "", Target::None),
@@ -32,6 +32,10 @@ const TARGETS: [(&str, &str, Target); 35] = [
     ("lane.openai.rps_ratio", "", Target::AtLeast(0.4)),
     ("lane.openai.75k.rps_ratio", "", Target::None),
     ("lane.first_token_added", "ms", Target::None),
+    ("mcp.rps_ratio", "", Target::None),
+    ("mcp.list.rps_ratio", "", Target::None),
+    ("mcp.added_p50", "ms", Target::None),
+    ("mcp.list.added_p50", "ms", Target::None),
     ("filter.mb", "MB", Target::AtMost(1.5)),
     ("vm.mb", "MB", Target::AtMost(16.0)),
     ("vm.after_20m.mb", "MB", Target::AtMost(64.0)),

@@ -35,14 +35,26 @@ pub struct Side {
     /// A request for a stream.
     pub streamed: Bytes,
     gated: bool,
-    token: String,
+    /// Ann's token.
+    pub token: String,
 }
 
 impl Side {
     /// Starts one. `module` is the gate's; without, there is no gate.
     pub async fn start(module: Option<&'static str>, upstream: SocketAddr) -> Result<Self> {
         let gated = module.is_some();
-        let mut setup = Setup::named(if gated { "bench-gate" } else { "bench-bare" });
+        let setup = Setup::named(if gated { "bench-gate" } else { "bench-bare" });
+
+        Self::with(setup, module, upstream).await
+    }
+
+    /// The same, made from something else.
+    pub async fn with(
+        mut setup: Setup,
+        module: Option<&'static str>,
+        upstream: SocketAddr,
+    ) -> Result<Self> {
+        let gated = module.is_some();
         if let Some(module) = module {
             setup.module = module;
         } else {

@@ -1,5 +1,6 @@
 //! The cheapest provider there is: it reads a request to its end and answers what it has ready.
 
+use super::mcp;
 use super::wire::{self, Framing, Head};
 use anyhow::{Context, Result};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -50,6 +51,7 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let message = message();
     let (completion, message) = (answer(&completion(message.len())), answer(&message));
+    let tools = mcp::Answers::new();
     let mut buffer = vec![0; 256 * 1024];
     let mut filled = 0;
     loop {
@@ -76,12 +78,13 @@ async fn serve(mut stream: TcpStream) -> Result<()> {
         let completes = buffer.starts_with(b"POST /v1/chat/completions");
         let looked = &buffer[head.end..filled.min(head.end + LOOKS)];
         let streams = wire::find(looked, b"\"stream\":true").is_some();
+        let of_mcp = buffer.starts_with(b"POST /mcp").then(|| tools.to(looked));
         while missing > 0 {
             let count = stream.read(&mut buffer).await?;
             anyhow::ensure!(count > 0, "a request that ends too early");
             missing = missing.saturating_sub(count);
         }
-        let json = if completes { &completion } else { &message };
+        let json = of_mcp.unwrap_or(if completes { &completion } else { &message });
         filled = 0; // nobody sends the next request before the answer
         if streams { events(&mut stream).await? } else { stream.write_all(json).await? }
     }
