@@ -97,7 +97,7 @@ impl Protocol {
     /// # Errors
     /// Only if the shipped file is broken, which a test rules out.
     pub fn shipped() -> Result<Self, serde_json::Error> {
-        serde_json::from_str(include_str!("../data/mcp.json"))
+        serde_json::from_slice(include_bytes!("../data/mcp.json"))
     }
 
     /// The era of a version that a request says, or does not; none for one that is not known here.

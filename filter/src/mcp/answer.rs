@@ -214,7 +214,7 @@ impl View<'_> {
     /// A list without what this caller may not see.
     fn list(&self, name: &str, list: &str, told: &mut Told) -> Result<Vec<u8>, Refusal> {
         let entries: Vec<&RawValue> =
-            serde_json::from_str(list).or(Err(Refusal::McpServerFailed))?;
+            serde_json::from_slice(list.as_bytes()).or(Err(Refusal::McpServerFailed))?;
         let mut kept = Vec::with_capacity(list.len());
         kept.push(b'[');
         for entry in entries {
@@ -270,7 +270,7 @@ impl View<'_> {
     /// What a server asks for inside of a result (2026-07-28, "Multi Round-Trip Requests").
     fn inputs(&self, asks: &str) -> Result<(), Refusal> {
         let asks: std::collections::BTreeMap<String, &RawValue> =
-            serde_json::from_str(asks).or(Err(Refusal::McpServerFailed))?;
+            serde_json::from_slice(asks.as_bytes()).or(Err(Refusal::McpServerFailed))?;
         for ask in asks.values() {
             let [method] = members(ask.get(), ["method"]).or(Err(Refusal::McpServerFailed))?;
             let method = method.and_then(word).unwrap_or_default();

@@ -99,7 +99,7 @@ pub fn word(raw: &str) -> Option<Cow<'_, str>> {
     #[derive(serde::Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    serde_json::from_str::<Text<'_>>(raw).ok().map(|Text(text)| text)
+    serde_json::from_slice::<Text<'_>>(raw.as_bytes()).ok().map(|Text(text)| text)
 }
 
 /// The members of an object that have these names, as they are written.
@@ -123,7 +123,7 @@ fn search<'a>(
     names: &[&'static str],
     found: &mut [Option<&'a str>],
 ) -> Result<bool, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(json);
+    let mut reader = serde_json::Deserializer::from_slice(json.as_bytes());
     let twice = Search { names, found }.deserialize(&mut reader)?;
     reader.end()?;
 

@@ -313,7 +313,7 @@ impl<'a> Asking<'a> {
     fn subscriptions(&mut self, server: &Mcp<'a>, filter: &str) -> Result<(), Refusal> {
         let [uris] = members(filter, ["resourceSubscriptions"]).or(Err(Refusal::BodyDuplicate))?;
         let uris: Vec<String> =
-            serde_json::from_str(uris.unwrap_or("[]")).or(Err(Refusal::McpMessage))?;
+            serde_json::from_slice(uris.unwrap_or("[]").as_bytes()).or(Err(Refusal::McpMessage))?;
 
         uris.iter().try_for_each(|uri| self.resource(server, uri))
     }

@@ -27,7 +27,7 @@ pub(super) fn search<'de>(
     if !holds {
         return Ok(());
     }
-    let mut reader = serde_json::Deserializer::from_str(member);
+    let mut reader = serde_json::Deserializer::from_slice(member.as_bytes());
 
     Search { found, of_models, declares, inside: false }.deserialize(&mut reader)
 }

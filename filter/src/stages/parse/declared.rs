@@ -155,7 +155,7 @@ fn skills(container: Option<&str>) -> Result<Vec<Skill>, serde_json::Error> {
     let Some(container) = container.filter(|text| text.starts_with('{')) else {
         return Ok(Vec::new());
     };
-    let Container { skills: List(skills) } = serde_json::from_str(container)?;
+    let Container { skills: List(skills) } = serde_json::from_slice(container.as_bytes())?;
     let name = |name: Option<Name>| name.unwrap_or_default().0;
     let read = skills.into_iter().enumerate().map(|(index, skill)| Skill {
         kind: name(skill.kind),
@@ -167,7 +167,7 @@ fn skills(container: Option<&str>) -> Result<Vec<Skill>, serde_json::Error> {
 }
 
 fn list<'a, T: Deserialize<'a>>(raw: Option<&'a str>) -> Result<List<T>, serde_json::Error> {
-    Ok(raw.map(serde_json::from_str).transpose()?.unwrap_or_default())
+    Ok(raw.map(|raw| serde_json::from_slice(raw.as_bytes())).transpose()?.unwrap_or_default())
 }
 
 #[cfg(test)]

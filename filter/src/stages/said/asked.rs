@@ -57,7 +57,7 @@ pub fn asked(turn: &Turn<'_>, body: &[u8], mode: ContentMode) -> Asked {
 fn messages<'a>(turn: &Turn<'a>) -> Vec<Option<Message<'a>>> {
     let mut messages = Vec::new();
     while let Some(raw) = turn.back(messages.len()) {
-        let message: Option<Message<'a>> = serde_json::from_str(raw).ok();
+        let message: Option<Message<'a>> = serde_json::from_slice(raw.as_bytes()).ok();
         let role = message.as_ref().and_then(|message| message.role).and_then(word);
         // An answer that stands last is what the client has the model begin with.
         if !messages.is_empty() && !matches!(role.as_deref(), Some("user" | "system")) {
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     fn block(&mut self, raw: &'a str, from_user: bool) -> Option<()> {
-        let block: Block<'a> = serde_json::from_str(raw).ok()?;
+        let block: Block<'a> = serde_json::from_slice(raw.as_bytes()).ok()?;
         match word(block.kind?)?.as_str() {
             "text" => self.draft(Draft::Text(json::inside(block.text?.get())?)),
             // The answer that it stands in has its row.
@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
             self.result_text(place, text);
         } else if !content.is_empty() && content != "null" {
             each(content, |raw| {
-                let inner: Block<'a> = serde_json::from_str(raw).ok()?;
+                let inner: Block<'a> = serde_json::from_slice(raw.as_bytes()).ok()?;
                 match word(inner.kind?)?.as_str() {
                     "text" => self.result_text(place, json::inside(inner.text?.get())?),
                     kind => self.blob(kind, raw, inner.source)?,
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         }
         // Of results of a search it is an address.
         let source = source.map(RawValue::get).filter(|source| source.starts_with('{'));
-        let source = source.map(serde_json::from_str::<Source<'a>>).transpose().ok()?;
+        let source = source.map(|raw| serde_json::from_slice::<Source<'a>>(raw.as_bytes())).transpose().ok()?;
         let media_type = source.as_ref().and_then(|source| source.media_type).and_then(word);
         let data = source.and_then(|source| json::inside(source.data?.get()));
         let bytes = data.unwrap_or(raw.as_bytes());
@@ -311,5 +311,5 @@ fn each<'a>(list: &'a str, mut take: impl FnMut(&'a str) -> Option<()>) -> Optio
         }
     }
 
-    serde_json::Deserializer::from_str(list).deserialize_seq(Each(&mut take)).ok()
+    serde_json::Deserializer::from_slice(list.as_bytes()).deserialize_seq(Each(&mut take)).ok()
 }
