@@ -130,8 +130,9 @@ pub(crate) fn last(answer: &Answer) -> Fallible<Value> {
         return answer.json();
     }
     assert_eq!(answer.header("content-type"), "text/event-stream");
-    let data = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
-    Ok(serde_json::from_str(data.last().ok_or_else(|| format!("no event: {}", answer.body))?)?)
+    let mut data = answer.body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let last = data.next_back().ok_or_else(|| format!("no event: {}", answer.body))?;
+    Ok(serde_json::from_str(last)?)
 }
 
 pub(crate) fn wish() -> Value {
@@ -178,6 +179,65 @@ pub(crate) fn token_of(page: &Answer) -> Fallible<String> {
     Ok(from.1.split('"').next().unwrap_or_default().to_owned())
 }
 
+/// Bob hears of it in the channel, opens the page and approves.
+async fn bob_approves(
+    world: &World,
+    provider: &Fake,
+    channel: &Receiver,
+    session: &str,
+) -> Fallible<String> {
+    let browser = Browser::new(world);
+    let told = channel.until(|asked| !asked.is_empty()).await?;
+    let told: Value = serde_json::from_str(&told[0].body)?;
+    assert_eq!(told["event"], "asked");
+    let url = told["approval"]["url"].as_str().ok_or("no link")?.to_owned();
+    let id = url.rsplit('/').next().unwrap_or_default().to_owned();
+    assert_eq!(url, format!("http://127.0.0.1:8080/approvals/{id}"));
+    assert_eq!(world.gate_asks(session, ARGUMENTS).await?.status, 404, "nobody decided");
+    let page = browser.visit(provider, &id).await?;
+    assert_eq!(page.status, 200, "{}", page.body);
+    for part in [
+        "ann@example.com",
+        "tickets",
+        "close",
+        "The &lt;b&gt;customer&lt;/b&gt; asked for it.",
+        "&quot;id&quot;: 7",
+        "&lt;/pre&gt;&lt;script&gt;alert(1)",
+        TRACE,
+        "You are bob@example.com",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    assert!(!page.body.contains("<script"), "{}", page.body);
+    let form = token_of(&page)?;
+    let fields = [("form", &*form), ("choice", "approve"), ("note", "only this one")];
+    let done = browser.post(&format!("/approvals/{id}"), &fields, &HERE).await?;
+    assert_eq!(done.status, 200, "{}", done.body);
+    assert!(done.body.contains("Approved by bob@example.com"), "{}", done.body);
+    assert!(browser.cookies.borrow().is_empty(), "nothing is left in the browser");
+    Ok(id)
+}
+
+/// The decision's row.
+async fn the_row_tells_it(world: &World) -> Fallible {
+    let row = row_of(world, "approval approve").await?;
+    assert_eq!(row.text("user_id"), "bob@example.com");
+    assert_eq!((row.text("parent_event_id"), row.text("trace_id")), (EVENT.into(), TRACE.into()));
+    let payload = row.get("payload");
+    assert_eq!((&payload["mcp_server"], &payload["tool"]), (&json!("tickets"), &json!("close")));
+    assert_eq!(
+        (&payload["before"]["state"], &payload["after"]["state"]),
+        (&json!("open"), &json!("approved"))
+    );
+    assert_eq!(payload["after"]["digest"].as_str().map(str::len), Some(64));
+    assert_eq!(
+        (&payload["sign_in"]["tier"], &payload["sign_in"]["provider"]),
+        (&json!("session"), &json!("acme"))
+    );
+    assert!(!payload.to_string().contains("alert(1)"), "the arguments are in no row: {payload}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_person_approves_on_the_page_and_exactly_that_call_passes_once() -> Fallible {
     let provider = Fake::start().await?;
@@ -189,39 +249,8 @@ async fn a_person_approves_on_the_page_and_exactly_that_call_passes_once() -> Fa
     let world = World::start_in(with_webhooks(desk, &webhook)?).await?;
     let (token, session) = world.agent().await?;
     person(&provider, "bob", &["approvers"]);
-    let browser = Browser::new(&world);
 
-    let decides = async {
-        let told = channel.until(|asked| !asked.is_empty()).await?;
-        let told: Value = serde_json::from_str(&told[0].body)?;
-        assert_eq!(told["event"], "asked");
-        let url = told["approval"]["url"].as_str().ok_or("no link")?.to_owned();
-        let id = url.rsplit('/').next().unwrap_or_default().to_owned();
-        assert_eq!(url, format!("http://127.0.0.1:8080/approvals/{id}"));
-        assert_eq!(world.gate_asks(&session, ARGUMENTS).await?.status, 404, "nobody decided");
-        let page = browser.visit(&provider, &id).await?;
-        assert_eq!(page.status, 200, "{}", page.body);
-        for part in [
-            "ann@example.com",
-            "tickets",
-            "close",
-            "The &lt;b&gt;customer&lt;/b&gt; asked for it.",
-            "&quot;id&quot;: 7",
-            "&lt;/pre&gt;&lt;script&gt;alert(1)",
-            TRACE,
-            "You are bob@example.com",
-        ] {
-            assert!(page.body.contains(part), "{part}: {}", page.body);
-        }
-        assert!(!page.body.contains("<script"), "{}", page.body);
-        let form = token_of(&page)?;
-        let fields = [("form", &*form), ("choice", "approve"), ("note", "only this one")];
-        let done = browser.post(&format!("/approvals/{id}"), &fields, &HERE).await?;
-        assert_eq!(done.status, 200, "{}", done.body);
-        assert!(done.body.contains("Approved by bob@example.com"), "{}", done.body);
-        assert!(browser.cookies.borrow().is_empty(), "nothing is left in the browser");
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(id)
-    };
+    let decides = bob_approves(&world, &provider, &channel, &session);
     let wish = wish();
     let (result, id) = tokio::join!(world.tool(&token, "request_approval", &wish), decides);
     let (result, id) = (result?, id?);
@@ -238,26 +267,11 @@ async fn a_person_approves_on_the_page_and_exactly_that_call_passes_once() -> Fa
     assert_eq!((through.status, through.header("x-tollgate-approval")), (204, &*id));
     assert_eq!(world.gate_asks(&session, ARGUMENTS).await?.status, 404, "once");
 
-    let row = row_of(&world, "approval approve").await?;
-    assert_eq!(row.text("user_id"), "bob@example.com");
-    assert_eq!((row.text("parent_event_id"), row.text("trace_id")), (EVENT.into(), TRACE.into()));
-    let payload = row.get("payload");
-    assert_eq!((&payload["mcp_server"], &payload["tool"]), (&json!("tickets"), &json!("close")));
-    assert_eq!(
-        (&payload["before"]["state"], &payload["after"]["state"]),
-        (&json!("open"), &json!("approved"))
-    );
-    assert_eq!(payload["after"]["digest"].as_str().map(str::len), Some(64));
-    assert_eq!(
-        (&payload["sign_in"]["tier"], &payload["sign_in"]["provider"]),
-        (&json!("session"), &json!("acme"))
-    );
-    assert!(!payload.to_string().contains("alert(1)"), "the arguments are in no row: {payload}");
-
+    the_row_tells_it(&world).await?;
     let told = channel.until(|asked| asked.len() == 2).await?;
-    let decided: Value = serde_json::from_str(&told[1].body)?;
+    let then: Value = serde_json::from_str(&told[1].body)?;
     assert_eq!(
-        (&decided["event"], &decided["decision"]["by"]),
+        (&then["event"], &then["decision"]["by"]),
         (&json!("decided"), &json!("bob@example.com"))
     );
     assert!(!told[0].body.contains("alert(1)"), "no arguments in the channel: {}", told[0].body);
@@ -309,20 +323,16 @@ async fn the_query_tells_who_was_consulted(mut desk: Place, url: Option<String>)
     );
 
     let sql = consulted()?;
-    let found = match url {
-        Some(url) => {
-            let name = url.split('/').nth(3).and_then(|rest| rest.split('?').next());
-            cluster::shared()?.sql(name.ok_or("no name")?, &sql)?
-        }
-        None => {
-            let url = format!("sqlite://{}", world.place.data.database().display());
-            let mut connection =
-                <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await?;
-            let rows: Vec<(String, String, String, String)> =
-                sqlx::query_as(&sql).fetch_all(&mut connection).await?;
-            let line = |(a, b, c, d): (String, String, String, String)| [a, b, c, d].join("|");
-            rows.into_iter().map(line).collect::<Vec<_>>().join("\n")
-        }
+    let found = if let Some(url) = url {
+        let name = url.split('/').nth(3).and_then(|rest| rest.split('?').next());
+        cluster::shared()?.sql(name.ok_or("no name")?, &sql)?
+    } else {
+        let url = format!("sqlite://{}", world.place.data.database().display());
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await?;
+        let rows: Vec<(String, String, String, String)> =
+            sqlx::query_as(&sql).fetch_all(&mut connection).await?;
+        let line = |(a, b, c, d): (String, String, String, String)| [a, b, c, d].join("|");
+        rows.into_iter().map(line).collect::<Vec<_>>().join("\n")
     };
     let expected = [decision.text("user_id"), "approved".into(), "tickets".into(), "close".into()];
     assert_eq!(found.trim(), expected.join("|"), "one line: {sql}");

@@ -39,7 +39,8 @@ async fn told(shape: &str, decided: bool) -> Fallible<(Value, String)> {
     let world = World::start_in(with_webhooks(desk, &webhook)?).await?;
     let (token, _) = world.agent().await?;
     let mut wish = wish();
-    wish["reason"] = json!("<!channel> [look](https://evil.example) \u{202e}now");
+    let reason = json!("<!channel> [look](https://evil.example) \u{202e}now");
+    wish.as_object_mut().ok_or("no object")?.insert("reason".into(), reason);
     world.tool(&token, "request_approval", &wish).await?;
     let id = asked(&world).await?;
     let mut count = 1;
