@@ -108,12 +108,17 @@ impl Act {
     pub fn row(&self, tenant_id: &str) -> Event<'static> {
         let (way, session_id) = match self.operator.how() {
             How::Owner | How::Itself => (None, None),
+            How::Browser(_) => (Some("session"), None),
             How::Socket(_) => (Some("socket"), None),
             How::Token(session) => (Some("session"), Some(session.clone().into())),
         };
         let came = way.map(|way| SignIn {
             tier: way.to_owned(),
             act: "operates".to_owned(),
+            provider: match self.operator.how() {
+                How::Browser(provider) => provider.clone(),
+                _ => String::new(),
+            },
             groups: self.operator.roles().iter().map(|role| role.as_str().to_owned()).collect(),
             ..SignIn::default()
         });

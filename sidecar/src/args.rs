@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod access;
+pub mod approval;
 mod audit;
 pub mod cost;
 pub mod envoy;
@@ -13,6 +14,7 @@ pub use self::identity::{IdentityCommand, SessionCommand};
 pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
+use self::approval::ApprovalCommand;
 use self::cost::CostCommand;
 use self::envoy::{EnvoyArgs, EnvoyCommand};
 use self::scim::ScimCommand;
@@ -98,6 +100,9 @@ pub enum Command {
     /// Who may call for the time being: revoke, pause, throttle, restore, and drill.
     #[command(subcommand, after_help = EXIT_CODES)]
     Access(AccessCommand),
+    /// Calls that agents ask a person to approve.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Approval(ApprovalCommand),
     /// What directories call with, to say who there is (SCIM).
     #[command(subcommand, after_help = EXIT_CODES)]
     Scim(ScimCommand),
@@ -174,6 +179,10 @@ pub struct ServeArgs {
     /// operators. Without it: personal access tokens.
     #[arg(long, env = "TOLLGATE_IDENTITY", hide_env_values = true, value_name = "FILE")]
     pub identity: Option<PathBuf>,
+    /// Where people are told that an agent asks for approval: a YAML file that names webhooks. Without it they are not
+    /// told, and look at `tollgate approval list`.
+    #[arg(long, env = "TOLLGATE_APPROVALS", hide_env_values = true, value_name = "FILE")]
+    pub approvals: Option<PathBuf>,
     /// A command of the shell that signs tokens, for an HSM or KMS: it gets the bytes on standard input, and
     /// prints the Ed25519 signature, 64 bytes as they are, in hex or in base64, within two seconds.
     #[arg(long, value_name = "CMD", requires = "token_signer_key")]

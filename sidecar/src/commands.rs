@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
-use crate::{access, audit, cost, envoy, identity, keys, pats, policy, scim, sessions, users};
+use crate::{
+    access, approvals, audit, cost, envoy, identity, keys, pats, policy, scim, sessions, users,
+};
 
 /// Runs one. That they may has been looked at before: [`crate::operators::table`].
 ///
@@ -23,6 +25,9 @@ pub async fn run(
         Command::Pat(command) => pats::run(command, operator, data, screen).await,
         Command::Access(command) => access::run(command, operator, data, screen).await,
         Command::Scim(command) => scim::command::run(command, operator, data, screen).await,
+        Command::Approval(command) => {
+            approvals::command::run(command, operator, data, screen).await
+        }
         Command::Audit(command) => audit::run(command, operator, data, screen).await,
         Command::Cost(command) => cost::run(command, operator, data, screen).await,
         Command::Policy(command) => policy::command::run(command, operator, data, screen).await,

@@ -1,8 +1,10 @@
 //! What operators count. Every name is here; labels never come from a client.
 
+mod approvals;
 mod provider_tokens;
 mod sinks;
 
+pub use self::approvals::Approvals;
 pub use self::provider_tokens::{ProviderToken, ProviderTokens};
 pub use self::sinks::{Reason, Sink, Sinks};
 
@@ -107,6 +109,8 @@ pub struct Counters {
     pub envoy_drift: Counter,
     /// When the store last said who is stopped, Unix microseconds.
     pub standing_confirmed: Counter,
+    /// What is counted of approvals.
+    pub approvals: Approvals,
     /// What is known of tokens for providers.
     pub provider_tokens: ProviderTokens,
     /// What each sink of the SIEM counts.
@@ -196,6 +200,7 @@ impl Counters {
         let name = "tollgate_standing_age_seconds";
         head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
         line(&mut text, name, None, self.standing_age());
+        self.approvals.prometheus(&mut text);
         self.provider_tokens.prometheus(&mut text);
         self.sinks.prometheus(&mut text);
 

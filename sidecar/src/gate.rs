@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::keys::{self, Live};
 use crate::policy::Published;
 use crate::store::Store;
+use crate::store::approvals::Wanted;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -17,6 +18,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use contract::approval::APPROVAL;
 use contract::audit::{self, Counted, Event, Heartbeat, Outcome, Payload};
 use serde_json::json;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use tracing::error;
 
 /// Longest list of counts in one request, in bytes.
 const LARGEST: usize = 1024 * 1024; // 1 MiB: some 5,000 addresses
+
+/// Longest question whether a call was approved, in bytes.
+const LARGEST_APPROVAL: usize = 16 * 1024;
 
 /// What the gate is told.
 #[derive(Debug, Clone)]
@@ -52,6 +57,7 @@ pub fn routes(gate: Gate, receiver: Receiver) -> Router {
         .route("/gate/sessions", get(sessions))
         .route("/gate/counted", post(counted).layer(DefaultBodyLimit::max(LARGEST)))
         .route("/gate/intent", post(intent).layer(DefaultBodyLimit::max(audit::LARGEST)))
+        .route("/gate/approval", post(approval).layer(DefaultBodyLimit::max(LARGEST_APPROVAL)))
         .route("/gate/heartbeat", post(heartbeat).layer(DefaultBodyLimit::max(LARGEST)))
         .with_state(gate)
         .merge(access_log::routes(receiver))
@@ -128,6 +134,35 @@ async fn intent(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
         Err(error) => {
             gate.counters.store_errors.one();
             error!(error = %error, "An intent was not stored: the call is refused");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// Was exactly this call approved? 204: it was, and is used up by this answer. 404: it was not.
+async fn approval(State(gate): State<Gate>, body: Bytes) -> Response<Body> {
+    let wanted = serde_json::from_slice::<Wanted>(&body).ok();
+    let Some(wanted) =
+        wanted.filter(|wanted| !wanted.digest.is_empty() && !wanted.event_id.is_empty())
+    else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    match gate.store.use_approval(&wanted, clock::now()).await {
+        Ok(Some(id)) => {
+            gate.counters.approvals.used.one();
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            if let Ok(id) = id.parse() {
+                response.headers_mut().insert(APPROVAL, id);
+            }
+            response
+        }
+        Ok(None) => {
+            gate.counters.approvals.refused.one();
+            StatusCode::NOT_FOUND.into_response()
+        }
+        Err(error) => {
+            gate.counters.store_errors.one();
+            error!(error = %error, "Whether a call was approved is not known: it is refused");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }

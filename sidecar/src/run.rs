@@ -8,6 +8,7 @@ mod listeners;
 
 use self::listeners::{Listeners, answer};
 use crate::access_log::Receiver;
+use crate::approvals::Approvals;
 use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
 use crate::attempts::Attempts;
 use crate::counters::Counters;
@@ -97,6 +98,7 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         spool,
         siem,
         identity,
+        approvals,
         token_signer,
         token_signer_key,
         google_credentials,
@@ -119,6 +121,7 @@ fn settings(wanted: &ServeArgs, data: Data) -> Settings {
         spool: spool.clone(),
         siem: siem.clone(),
         identity: identity.clone(),
+        approvals: approvals.clone(),
         token_signer: token_signer.clone().map(|command| TokenSigner { command, keys }),
         google: GoogleAccounts {
             credentials: google_credentials.clone(),
@@ -218,8 +221,7 @@ impl Sidecar {
         let mut watching = JoinSet::new();
         keys.follow(&settings, &store, &counters, &mut watching);
         watching.spawn(standing::watch(store.clone(), standing, Arc::clone(&counters)));
-        watch_rows(&mut watching, data, &store, &counters);
-        envoy::watch::start(data, &store, &counters, &mut watching)?;
+        watch_rows(&mut watching, data, &store, &counters)?;
 
         let sign_in = SignIn {
             store: store.clone(),
@@ -250,14 +252,14 @@ impl Sidecar {
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
         let operated = elsewhere.serve(&drain, &mut served);
-        let people = public::routes(sign_in, directory).merge(operated);
+        let approvals = Approvals::start(&sign_in, &settings, &drain, &mut watching)?;
+        let people = public::routes(sign_in, directory).merge(operated).merge(approvals.routes());
         served.spawn(answer(listeners.public, people, drain.clone()));
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, about, drain));
         announce(&settings, &addresses);
 
-        let data = settings.data.clone();
-        Ok(Self { addresses, data, store, draining, served, watching, _lock: lock })
+        Ok(Self { addresses, data: data.clone(), store, draining, served, watching, _lock: lock })
     }
 
     /// Where the listeners are: port 0 in the settings takes a free one.
@@ -277,11 +279,19 @@ impl Sidecar {
     }
 }
 
-/// What looks after the rows.
-fn watch_rows(watching: &mut JoinSet<()>, data: &Data, store: &Store, counters: &Arc<Counters>) {
+/// What looks after the rows, and after Envoy's files.
+fn watch_rows(
+    watching: &mut JoinSet<()>,
+    data: &Data,
+    store: &Store,
+    counters: &Arc<Counters>,
+) -> Result<()> {
     watching.spawn(intents::watch(store.clone(), Arc::clone(counters)));
     watching.spawn(holes::watch(store.clone(), Arc::clone(counters)));
     watching.spawn(checkpoints::watch(data.clone(), store.clone(), Arc::clone(counters)));
+    envoy::watch::start(data, store, counters, watching)?;
+
+    Ok(())
 }
 
 async fn ended(served: &mut JoinSet<()>) {

@@ -165,6 +165,8 @@ pub struct Settings {
     pub siem: Option<PathBuf>,
     /// The file that says who may sign in, and how.
     pub identity: Option<PathBuf>,
+    /// The file that names the channels in which people are told of requests for approval.
+    pub approvals: Option<PathBuf>,
     /// What signs tokens, if not a key of the data directory.
     pub token_signer: Option<TokenSigner>,
     /// Whose tokens of Google are kept fresh.

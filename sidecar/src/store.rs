@@ -21,6 +21,7 @@ macro_rules! each {
 }
 
 mod access;
+pub mod approvals;
 pub mod chain;
 mod claim;
 pub mod directory;

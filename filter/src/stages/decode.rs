@@ -74,6 +74,7 @@ impl Surface {
             "/v1/auth/cowork/session/authorize" | "/oauth/callback" => (Self::Sidecar, READ),
             "/v1/auth/cowork/session/approve" | "/v1/operator" => (Self::Sidecar, POST),
             _ if path.starts_with("/scim/v2/") => (Self::Sidecar, SCIM),
+            _ if path.starts_with("/approvals/") => (Self::Sidecar, &["GET", "POST"]),
             "/.well-known/jwks.json" => (Self::Jwks, READ),
             "/v1/auth/cowork/capabilities" => (Self::Capabilities, READ),
             "/healthz" => (Self::Healthz, READ),

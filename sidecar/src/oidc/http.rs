@@ -38,8 +38,8 @@ pub enum HttpError {
     #[error("cannot be reached: {0}")]
     Unreachable(String),
     /// No answer in time.
-    #[error("does not answer in {} s", PATIENCE.as_secs_f32())]
-    Timeout,
+    #[error("does not answer in {} s", .0.as_secs_f32())]
+    Timeout(Duration),
 }
 
 fn unreachable(why: impl fmt::Display) -> HttpError {
@@ -72,7 +72,21 @@ impl Http {
     /// # Errors
     /// [`HttpError`]. Whatever status comes is an answer.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        timeout(PATIENCE, self.exchange(request)).await.unwrap_or(Err(HttpError::Timeout))
+        self.send_within(request, PATIENCE).await
+    }
+
+    /// One exchange that may take so long.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_within(
+        &self,
+        request: HttpRequest,
+        patience: Duration,
+    ) -> Result<HttpResponse, HttpError> {
+        let asked = timeout(patience, self.exchange(request)).await;
+
+        asked.unwrap_or(Err(HttpError::Timeout(patience)))
     }
 
     async fn exchange(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {

@@ -57,6 +57,8 @@ pub enum How {
     Socket(u32),
     /// With a token, minted in this session.
     Token(String),
+    /// By browser, vouched for by the provider of this name.
+    Browser(String),
     /// It is this program, on somebody else's word: a directory, a list of revoked certificates.
     Itself,
 }

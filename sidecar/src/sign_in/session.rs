@@ -10,6 +10,7 @@ mod faults;
 pub mod loopback;
 pub mod pages;
 pub mod refresh;
+pub mod visit;
 pub mod waiting;
 
 use super::reply::{self, bearer};

@@ -15,6 +15,10 @@ use std::time::Duration;
 
 #[path = "shared/append.rs"]
 mod append;
+#[path = "shared/approval_messages.rs"]
+mod approval_messages;
+#[path = "shared/approvals.rs"]
+mod approvals;
 #[path = "shared/devices.rs"]
 mod devices;
 mod dialect;

@@ -9,6 +9,7 @@ use contract::envelope::hex;
 use contract::standing::{Effect, Kind};
 use std::fmt::Write;
 
+mod approvals;
 mod chains;
 mod claims;
 mod devices;

@@ -108,6 +108,18 @@ impl Browser {
         self.go("POST", &format!("{SESSION}/approve"), &all, &query(form)).await
     }
 
+    /// As browsers send a form of another page of ours.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Fallible<Answer> {
+        let mut all = vec![("content-type", "application/x-www-form-urlencoded")];
+        all.extend(headers);
+        self.go("POST", path, &all, &query(form)).await
+    }
+
     /// To the provider, and back with what it answers.
     pub(crate) async fn back(&self, provider: &Fake, more: &[(&str, &str)]) -> Fallible<Pairs> {
         let sent = self.get(&begin(more)).await?;

@@ -26,7 +26,10 @@ use url::form_urlencoded;
 /// Longest `state` of a program.
 const LONGEST_STATE: usize = 512;
 
-type Pairs = BTreeMap<String, String>;
+pub(super) type Pairs = BTreeMap<String, String>;
+
+/// An answer for the browser, or why there is none.
+pub(super) type Reply = Result<Response<Body>, Unsigned>;
 
 /// `GET …/session/authorize`: to the provider.
 pub async fn authorize(State(sign_in): State<SignIn>, RawQuery(query): RawQuery) -> Response<Body> {
@@ -68,7 +71,7 @@ fn to_provider(
     provider: &Provider,
     (program, own_state, challenge): (&Loopback, &str, &str),
     hint: Option<&str>,
-) -> Result<Response<Body>, Unsigned> {
+) -> Reply {
     let state = random()?;
     let begun = Begun {
         provider: provider.config().id.clone(),
@@ -108,6 +111,11 @@ pub async fn callback(
     let Some(told) = query.as_deref().and_then(pairs) else {
         return sign_in.stopped(Refused::SignInMalformed);
     };
+    let visited =
+        told.get("state").and_then(|state| Some((&**state, sessions.waited(state, &asked)?)));
+    if let Some(visited) = visited {
+        return sign_in.visited(sessions, visited, &told).await;
+    }
     let waited = told.get("state").and_then(|state| Some((state, sessions.waited(state, &asked)?)));
     let Some((state, begun)) = waited else { return sign_in.stopped(Refused::SignInElsewhere) };
     let mut response = match sign_in.vouched(sessions, &begun, &told).await {
@@ -151,7 +159,7 @@ pub async fn approve(
 
 /// A form of another site's is not the person's decision. Pages that tell nobody where they are have browsers send
 /// `Origin: null` (Fetch §3.1); then `Sec-Fetch-Site` says it.
-fn is_from_here(sessions: &Sessions, asked: &HeaderMap) -> bool {
+pub(crate) fn is_from_here(sessions: &Sessions, asked: &HeaderMap) -> bool {
     let value = |name: &str| asked.get(name).and_then(|value| value.to_str().ok());
     let site = value("sec-fetch-site");
     let own = sessions.public.origin().ascii_serialization();
@@ -178,7 +186,8 @@ impl SignIn {
         let Some((provider, program)) = here else {
             return Err(self.stop(Refused::SignInElsewhere, nobody()));
         };
-        let vouched = self.answered(provider, begun, told).await?;
+        let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
+        let vouched = self.answered(provider, expected, told).await?;
         let asked = async {
             let user = self.person(provider, &vouched).await?;
             let (shown, acted) = self.ask(sessions, provider, &vouched, (&user, begun)).await?;
@@ -199,10 +208,10 @@ impl SignIn {
     }
 
     /// What a provider's answer says, once it is known to be the answer to this.
-    async fn answered(
+    pub(super) async fn answered(
         &self,
         provider: &Arc<Provider>,
-        begun: &Begun,
+        expected: Expected<'_>,
         told: &Pairs,
     ) -> Result<Vouched, Stop> {
         let id = &provider.config().id;
@@ -220,8 +229,6 @@ impl SignIn {
             warn!(provider.id = id, error, about, "A provider refused a sign-in");
             return Err(stop(Refused::ProviderDenied));
         };
-        let expected = Expected { verifier: &begun.verifier, nonce: &begun.nonce };
-
         provider.redeem(code, expected).await.map_err(|trouble| {
             warn!(provider.id = id, error = %trouble, "A sign-in failed at the provider");
             match trouble {
@@ -312,7 +319,7 @@ impl SignIn {
 }
 
 /// The pairs of a query or form; none if one stands there twice: the two could be read differently.
-fn pairs(text: &str) -> Option<Pairs> {
+pub(crate) fn pairs(text: &str) -> Option<Pairs> {
     let mut pairs = Pairs::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         if pairs.insert(name.into_owned(), value.into_owned()).is_some() {
@@ -323,7 +330,7 @@ fn pairs(text: &str) -> Option<Pairs> {
     Some(pairs)
 }
 
-fn set(response: &mut Response<Body>, cookie: &str) {
+pub(crate) fn set(response: &mut Response<Body>, cookie: &str) {
     if let Some(value) = waiting::header(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

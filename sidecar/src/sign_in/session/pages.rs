@@ -17,6 +17,10 @@ h1{font-size:1.5rem;line-height:1.25;margin:0 0 1rem;overflow-wrap:anywhere}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 ul{list-style:none;padding:0}li{margin:0 0 .75rem}\
 small{opacity:.75}\
+dl{margin:0 0 1rem}dt{font-weight:600}dd{margin:0 0 .6rem;overflow-wrap:anywhere;white-space:pre-wrap}\
+pre{margin:.25rem 0;padding:.75rem;border:1px solid;border-radius:.5rem;white-space:pre-wrap;overflow-wrap:anywhere;\
+font:.9375rem/1.45 ui-monospace,monospace}\
+label{flex-basis:100%}textarea{font:inherit;display:block;width:100%;box-sizing:border-box;margin-top:.25rem}\
 form{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.5rem 0}\
 button,a.button{font:inherit;padding:.6rem 1.4rem;border-radius:.5rem;border:1px solid currentColor;\
 background:transparent;color:inherit;text-decoration:none;display:inline-block;cursor:pointer}\
@@ -56,6 +60,11 @@ impl Page {
     pub fn fault(status: StatusCode, title: &str, what_to_do: &str) -> Self {
         let body = format!("<p>{}</p>", escaped(what_to_do));
 
+        Self { status, title: title.to_owned(), body, leads_to: String::new(), refusal: None }
+    }
+
+    /// One of another module's: `body` is markup, in which what others chose is [`escaped`].
+    pub(crate) fn of(status: StatusCode, title: &str, body: String) -> Self {
         Self { status, title: title.to_owned(), body, leads_to: String::new(), refusal: None }
     }
 
@@ -177,7 +186,8 @@ fn guard(response: &mut Response<Body>) {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// A text that markup cannot be made of.
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for sign in text.chars() {
         match sign {

@@ -1,0 +1,59 @@
+-- What somebody's agent asked a person to approve: exactly one call, once, for its time.
+CREATE TABLE approvals (
+    id                 TEXT    PRIMARY KEY, -- apr_<24 hex>
+    digest             TEXT    NOT NULL,    -- SHA-256, hex: tenant, user, session, server, tool, arguments
+    tenant_id          TEXT    NOT NULL,
+    user_id            TEXT    NOT NULL,    -- who asks
+    session_id         TEXT    NOT NULL,    -- `sid` of the token
+    server             TEXT    NOT NULL,
+    tool               TEXT    NOT NULL,
+    arguments          TEXT    NOT NULL,    -- canonical JSON (RFC 8785)
+    reason             TEXT    NOT NULL,    -- what the agent says
+    trace_id           TEXT,
+    requested_event_id TEXT    NOT NULL,    -- the row of the call that asked
+    asked_at           INTEGER NOT NULL,    -- Unix seconds, as all times here
+    valid_seconds      INTEGER NOT NULL,    -- how long a decision holds
+    state              TEXT    NOT NULL,    -- open, approved, denied, used, lapsed
+    until              INTEGER NOT NULL,    -- open: may be decided; approved: may be used; denied: is not asked again
+    decided_at         INTEGER,
+    decided_by         TEXT,
+    note               TEXT,
+    used_at            INTEGER,
+    used_event_id      TEXT                 -- the row of the call that it let through
+);
+
+-- One live request for one call: who asks again gets the same, and nothing is approved twice at once.
+CREATE UNIQUE INDEX approvals_live ON approvals (digest) WHERE state IN ('open', 'approved', 'denied');
+CREATE INDEX approvals_user ON approvals (tenant_id, user_id, asked_at);
+CREATE INDEX approvals_requested ON approvals (requested_event_id);
+CREATE INDEX approvals_used ON approvals (used_event_id);
+
+-- What channels are to be told. The sidecar that takes one moves next_at on first.
+CREATE TABLE approval_messages (
+    approval_id TEXT    NOT NULL REFERENCES approvals (id),
+    webhook     TEXT    NOT NULL, -- its name in the file of `serve --approvals`
+    what        TEXT    NOT NULL, -- asked, decided
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    next_at     INTEGER,          -- Unix seconds; null: told, or given up
+    told_at     INTEGER,
+    problem     TEXT,             -- why the last attempt failed
+    PRIMARY KEY (approval_id, webhook, what)
+);
+
+CREATE INDEX approval_messages_due ON approval_messages (next_at) WHERE next_at IS NOT NULL;
+
+-- What was decided stays so, and nothing of it is removed.
+CREATE TRIGGER approvals_no_delete BEFORE DELETE ON approvals
+BEGIN
+    SELECT RAISE(ABORT, 'approvals are kept');
+END;
+
+CREATE TRIGGER approvals_no_edit BEFORE UPDATE ON approvals
+WHEN NEW.id <> OLD.id OR NEW.digest <> OLD.digest OR NEW.arguments <> OLD.arguments OR NEW.tenant_id <> OLD.tenant_id
+    OR NEW.user_id <> OLD.user_id OR NEW.server <> OLD.server OR NEW.tool <> OLD.tool
+    OR NEW.requested_event_id <> OLD.requested_event_id
+    OR (OLD.decided_at IS NOT NULL AND (NEW.decided_by IS NOT OLD.decided_by OR NEW.decided_at IS NOT OLD.decided_at))
+    OR (OLD.used_at IS NOT NULL)
+BEGIN
+    SELECT RAISE(ABORT, 'what was asked and decided stays as it is');
+END;
