@@ -7,11 +7,13 @@
 
 mod arguments;
 mod check;
+mod outline;
 
 pub use arguments::Condition;
 pub(super) use check::{
     approvals as check_approvals, arguments as check_arguments, server as check,
 };
+pub use outline::{Outline, Stroke};
 
 use super::document::{BreakGlass, ServerRule};
 use super::tools::{Word, Words, comparable};
@@ -33,6 +35,9 @@ const LARGEST_RESULT: usize = 4 * 1024 * 1024; // a page of logs, or an image of
 
 /// The server of ours that approvals are asked for at: `/mcp/approvals`.
 pub const APPROVALS: &str = "approvals";
+
+/// Its tools.
+const OURS: [&str; 2] = ["request_approval", "check_approval"];
 
 /// What of a server can be had through the gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,9 +174,8 @@ impl Served {
 
     /// Of our own server: its two tools.
     fn approvals() -> Self {
-        let ours = ["request_approval", "check_approval"];
         let mut tools = BTreeMap::new();
-        tools.extend(ours.map(|tool| (tool.to_owned(), Word::Allow)));
+        tools.extend(OURS.map(|tool| (tool.to_owned(), Word::Allow)));
 
         Self { tools: Words::new(&tools), ..Self::default() }
     }
