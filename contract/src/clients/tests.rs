@@ -8,13 +8,10 @@ use proptest::sample::select;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn policy(members: Value) -> Policy {
-    let mut whole = json!({
-        "schema": crate::policy::SCHEMA, "name": "t", "rules": [{"id": "all", "models": ["*"]}],
-    });
-    for (name, value) in members.as_object().unwrap() {
-        whole[name] = value.clone();
-    }
+fn policy(mut whole: Value) -> Policy {
+    whole["schema"] = crate::policy::SCHEMA.into();
+    whole["name"] = "t".into();
+    whole["rules"] = json!([{"id": "all", "models": ["*"]}]);
     let document: Document = serde_json::from_value(whole).unwrap();
     Policy::check(document).unwrap()
 }

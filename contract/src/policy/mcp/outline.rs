@@ -1,7 +1,8 @@
 //! What is written of a server's tools, for whoever has to say the same in other words.
 
-use super::{APPROVALS, Mcp, OURS, comparable};
+use super::{APPROVALS, Mcp, OURS, arguments, comparable};
 use crate::policy::tools::Word;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What is written of a server's tools for one caller: the names, and the patterns. What becomes of a name is
@@ -57,6 +58,20 @@ impl Mcp<'_> {
         }
 
         outline
+    }
+
+    /// What each rule over tools that is for this caller says of a name (`mcp__ID__TOOL`, `resource:ID/…`,
+    /// `prompt:ID/…`): its id, its word, and whether its conditions hold for these arguments.
+    pub fn hears(&self, name: &str, given: Option<&Value>) -> Vec<(&str, Word, bool)> {
+        let name = comparable(name);
+        let mut all = Vec::new();
+        for tools in &self.rules {
+            let Some(word) = tools.words.of(&name) else { continue };
+            let holds = arguments::speaks(&tools.rule.arguments, given, word);
+            all.push((tools.rule.id.as_str(), word, holds));
+        }
+
+        all
     }
 }
 
