@@ -164,87 +164,90 @@ approvals: { approvers: { groups: [leads] }, wait: 5m, valid: 10m }
         changes.iter().map(ToString::to_string).collect()
     }
 
+    /// What is written instead of what, and what is told of it.
+    const CHANGES: &[(&str, &str, &str)] = &[
+        (
+            "pay: ask",
+            "pay: blocked",
+            "~ servers stripe.gateway.tools.pay \"ask\" -> \"blocked\"  (tightens)",
+        ),
+        (
+            "pay: ask }",
+            "pay: ask, go: allow }",
+            "~ servers stripe.gateway.tools.go (nothing) -> \"allow\"  (loosens)",
+        ),
+        (
+            "pay: ask }",
+            "pay: ask, 'g*': allow }",
+            "~ servers stripe.gateway.tools.g* (nothing) -> \"allow\"  (loosens)",
+        ),
+        (
+            "pay: ask }",
+            "pay: ask, go: ask }",
+            "~ servers stripe.gateway.tools.go (nothing) -> \"ask\"  (depends)",
+        ),
+        (
+            "      also: [logging]",
+            "      resources: { 's://x': allow }\n      also: [logging]",
+            "~ servers stripe.gateway.resources.s://x (nothing) -> \"allow\"  (loosens)",
+        ),
+        (
+            "[logging]",
+            "[logging, sampling]",
+            "~ servers stripe.gateway.also [\"logging\"] -> [\"logging\",\"sampling\"]  (loosens)",
+        ),
+        (
+            "title: Stripe",
+            "title: Payments",
+            "~ servers stripe.gateway.title \"Stripe\" -> \"Payments\"",
+        ),
+        (
+            "title: Stripe",
+            "title: Stripe\n      otherwise: ask",
+            "~ servers stripe.gateway.otherwise (nothing) -> \"ask\"  (loosens)",
+        ),
+        (
+            "title: Stripe",
+            "title: Stripe\n      largest_result: 9",
+            "~ servers stripe.gateway.largest_result (nothing) -> 9  (tightens)",
+        ),
+        (
+            "{ otherwise: allow }",
+            "{ otherwise: allow, tools: { x: ask } }",
+            "~ servers open.gateway.tools.x (nothing) -> \"ask\"  (depends)",
+        ),
+        (
+            "{ otherwise: allow }",
+            "{}",
+            "~ servers open.gateway.otherwise \"allow\" -> (nothing)  (tightens)",
+        ),
+        (
+            "[leads]",
+            "[leads, heads]",
+            "~ approvals.approvers {\"groups\":[\"leads\"]} -> {\"groups\":[\"leads\",\"heads\"]}  (loosens)",
+        ),
+        ("valid: 10m", "valid: 5m", "~ approvals.valid_seconds 600 -> 300  (tightens)"),
+        (
+            "tools: { mcp__stripe__refund: allow }",
+            "tools: { mcp__stripe__refund: ask }",
+            "~ tools refunds.tools.mcp__stripe__refund \"allow\" -> \"ask\"  (tightens)",
+        ),
+        (
+            "tools: { mcp__stripe__refund: allow }",
+            "tools: { mcp__stripe__refund: allow, 'mcp__stripe__g*': allow }",
+            "~ tools refunds.tools.mcp__stripe__g* (nothing) -> \"allow\"  (loosens)",
+        ),
+        (
+            "{ over: 1000 }",
+            "{ over: 9 }",
+            "~ tools large.arguments {\"/amount\":{\"over\":1000}} -> {\"/amount\":{\"over\":9}}  (depends)",
+        ),
+    ];
+
     #[test]
     fn changes_of_servers_and_approvals_are_told_member_by_member_with_their_way() {
-        for (from, to, change) in [
-            (
-                "pay: ask",
-                "pay: blocked",
-                "~ servers stripe.gateway.tools.pay \"ask\" -> \"blocked\"  (tightens)",
-            ),
-            (
-                "pay: ask }",
-                "pay: ask, go: allow }",
-                "~ servers stripe.gateway.tools.go (nothing) -> \"allow\"  (loosens)",
-            ),
-            (
-                "pay: ask }",
-                "pay: ask, 'g*': allow }",
-                "~ servers stripe.gateway.tools.g* (nothing) -> \"allow\"  (loosens)",
-            ),
-            (
-                "pay: ask }",
-                "pay: ask, go: ask }",
-                "~ servers stripe.gateway.tools.go (nothing) -> \"ask\"  (depends)",
-            ),
-            (
-                "      also: [logging]",
-                "      resources: { 's://x': allow }\n      also: [logging]",
-                "~ servers stripe.gateway.resources.s://x (nothing) -> \"allow\"  (loosens)",
-            ),
-            (
-                "[logging]",
-                "[logging, sampling]",
-                "~ servers stripe.gateway.also [\"logging\"] -> [\"logging\",\"sampling\"]  (loosens)",
-            ),
-            (
-                "title: Stripe",
-                "title: Payments",
-                "~ servers stripe.gateway.title \"Stripe\" -> \"Payments\"",
-            ),
-            (
-                "title: Stripe",
-                "title: Stripe\n      otherwise: ask",
-                "~ servers stripe.gateway.otherwise (nothing) -> \"ask\"  (loosens)",
-            ),
-            (
-                "title: Stripe",
-                "title: Stripe\n      largest_result: 9",
-                "~ servers stripe.gateway.largest_result (nothing) -> 9  (tightens)",
-            ),
-            (
-                "{ otherwise: allow }",
-                "{ otherwise: allow, tools: { x: ask } }",
-                "~ servers open.gateway.tools.x (nothing) -> \"ask\"  (depends)",
-            ),
-            (
-                "{ otherwise: allow }",
-                "{}",
-                "~ servers open.gateway.otherwise \"allow\" -> (nothing)  (tightens)",
-            ),
-            (
-                "[leads]",
-                "[leads, heads]",
-                "~ approvals.approvers {\"groups\":[\"leads\"]} -> {\"groups\":[\"leads\",\"heads\"]}  (loosens)",
-            ),
-            ("valid: 10m", "valid: 5m", "~ approvals.valid_seconds 600 -> 300  (tightens)"),
-            (
-                "tools: { mcp__stripe__refund: allow }",
-                "tools: { mcp__stripe__refund: ask }",
-                "~ tools refunds.tools.mcp__stripe__refund \"allow\" -> \"ask\"  (tightens)",
-            ),
-            (
-                "tools: { mcp__stripe__refund: allow }",
-                "tools: { mcp__stripe__refund: allow, 'mcp__stripe__g*': allow }",
-                "~ tools refunds.tools.mcp__stripe__g* (nothing) -> \"allow\"  (loosens)",
-            ),
-            (
-                "{ over: 1000 }",
-                "{ over: 9 }",
-                "~ tools large.arguments {\"/amount\":{\"over\":1000}} -> {\"/amount\":{\"over\":9}}  (depends)",
-            ),
-        ] {
-            assert_eq!(told(from, to), [change], "{from} -> {to}");
+        for (from, to, change) in CHANGES {
+            assert_eq!(told(from, to), [*change], "{from} -> {to}");
         }
     }
 
