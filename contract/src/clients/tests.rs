@@ -153,6 +153,12 @@ proptest! {
             prop_assert!(tool_policy.get("*").is_some());
             for name in TOOLS {
                 let open = mcp.lists(name, || Some("0".repeat(64))) == Listed::Shown;
+                let pins = &mcp.gateway().pins;
+                let pinned = pins.is_empty() || pins.contains_key(name);
+                let goes = [json!({}), json!({"amount": 1}), json!({"amount": 9})]
+                    .iter()
+                    .any(|arguments| mcp.calls(name, arguments).word <= crate::policy::Word::Ask);
+                prop_assert!(!(goes && pinned) || open, "{name} is not listed, and goes");
                 let asks = mcp.shows(name).word == crate::policy::Word::Ask;
                 let full = format!("mcp__{}__{name}", mcp.id());
                 for (client, is, warnings) in [
