@@ -75,7 +75,7 @@ fn servers_are_listed_and_what_they_list_is_pinned() -> Fallible {
     let pins = tollgate(&place, &["mcp", "pins", &tools.display().to_string()])?;
     let block = text(&pins.stdout);
     // What is printed stands in a policy as it is.
-    let indented: String = block.lines().map(|line| format!("      {line}\n")).collect();
+    let indented = format!("      {}\n", block.trim_end().replace('\n', "\n      "));
     let pinned = POLICY.replace(
         "gateway: { tools: { 'get_*': allow } } }",
         "gateway: { tools: { list: allow } } }",
