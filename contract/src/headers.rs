@@ -39,10 +39,14 @@ pub const X_REQUEST_ID: &str = "x-request-id";
 /// Anthropic's name for the id of a request.
 pub const REQUEST_ID: &str = "request-id";
 
-/// Gate → route table: which surface is called (`messages`, `count_tokens`).
+/// Gate → route table: which surface is called (`messages`, `count_tokens`, `mcp`).
 pub const ROUTE_SURFACE: &str = "x-tollgate-surface";
 /// Gate → route table: the normalised model name.
 pub const ROUTE_MODEL: &str = "x-tollgate-model";
+/// Gate → route table: the MCP server that is called, by its id in the policy.
+pub const ROUTE_SERVER: &str = "x-tollgate-server";
+/// Gate → route table: its tool that is called.
+pub const ROUTE_TOOL: &str = "x-tollgate-tool";
 /// Gate → route table: the caller's tenant.
 pub const ROUTE_TENANT: &str = "x-tollgate-tenant";
 /// Gate → route table: the caller's department.

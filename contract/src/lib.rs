@@ -14,6 +14,7 @@
 
 pub mod headers;
 pub mod claims;
+pub mod mcp;
 pub mod model;
 pub mod policy;
 pub mod scan;

@@ -16,6 +16,7 @@
 mod answer;
 mod judge;
 mod lanes;
+mod mcp;
 mod report;
 mod stands;
 
@@ -96,6 +97,8 @@ pub struct Exchange {
     stream: u32,
     /// What lanes did for it.
     trail: Option<Rc<Trail>>,
+    /// Where an MCP server is called.
+    mcp: Option<Box<mcp::Mcp>>,
 }
 
 impl Exchange {
@@ -120,6 +123,7 @@ impl Exchange {
             answer: Answer::default(),
             stream: 0,
             trail: None,
+            mcp: None,
         }
     }
 
@@ -174,10 +178,16 @@ impl Exchange {
     /// Everything that can be judged is here.
     fn request_complete(&mut self, host: &impl Host) -> Verdict {
         let begun = host.now().unwrap_or(self.started);
-        let judged = self.judge(host, begun);
+        let judged =
+            if self.is_mcp() { self.judge_mcp(host, begun) } else { self.judge(host, begun) };
         self.clock(host, begun);
 
         self.settle(host, judged)
+    }
+
+    /// Does a message follow, of an MCP server's client?
+    fn posts(&self) -> bool {
+        self.head.mcp.as_deref().is_some_and(|head| head.posts)
     }
 
     /// What is called, who calls, and whether that may be.
@@ -189,7 +199,11 @@ impl Exchange {
         if self.head.surface.is_some_and(|surface| !surface.leaves_row()) {
             self.no_row(host)?;
         }
-        match surface? {
+        // A refusal, too, is told as MCP has it.
+        let read = self.read_mcp(host);
+        let surface = surface?;
+        read?;
+        match surface {
             surface @ (Surface::Capabilities
             | Surface::Healthz
             | Surface::Readyz
@@ -203,7 +217,12 @@ impl Exchange {
                 self.progress = Progress::Forwarded(forwarded);
                 Ok(Verdict::Forward(forwarded))
             }
-            Surface::Messages | Surface::CountTokens => {
+            Surface::ResourceMetadata => self.resource_metadata(host),
+            Surface::Mcp if !self.posts() => {
+                self.authenticate(host)?;
+                self.judge_mcp(host, self.started)
+            }
+            Surface::Messages | Surface::CountTokens | Surface::Mcp => {
                 self.authenticate(host)?;
                 if last { Err(Refusal::BodyMissing) } else { Ok(Verdict::Hold) }
             }
@@ -297,8 +316,8 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(sequence) = self.sequence {
             self.gate.close(sequence);
-            if let Some(trail) = &self.trail {
-                self.gate.trails.closes(self.stream, trail);
+            if self.trail.is_some() {
+                self.gate.trails.closes(self.stream);
                 self.gate.trails.over(sequence);
             }
         }

@@ -26,11 +26,13 @@ pub enum Document {
     Keys,
     /// Who was stopped.
     Standing,
+    /// What sessions of MCP servers are sealed with.
+    Sessions,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Policy, Self::Keys, Self::Standing];
+    pub const ALL: [Self; 4] = [Self::Policy, Self::Keys, Self::Standing, Self::Sessions];
 
     /// Where it is served, on a listener that Envoy's clients cannot reach.
     pub fn path(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Document {
             Self::Policy => "/gate/policy",
             Self::Keys => "/gate/keys",
             Self::Standing => "/gate/standing",
+            Self::Sessions => "/gate/sessions",
         }
     }
 
@@ -47,6 +50,7 @@ impl Document {
             Self::Policy => "tollgate.policy",
             Self::Keys => "tollgate.keys",
             Self::Standing => "tollgate.standing",
+            Self::Sessions => "tollgate.sessions",
         }
     }
 
@@ -57,6 +61,7 @@ impl Document {
             Self::Policy => "tollgate.policy.etag",
             Self::Keys => "tollgate.keys.etag",
             Self::Standing => "tollgate.standing.etag",
+            Self::Sessions => "tollgate.sessions.etag",
         }
     }
 }
@@ -135,7 +140,7 @@ impl Fetcher {
         let before = host.shared(document.key())?.value;
         let body = match document {
             Document::Standing => after(&before, body)?,
-            Document::Policy | Document::Keys => Cow::Borrowed(body),
+            Document::Policy | Document::Keys | Document::Sessions => Cow::Borrowed(body),
         };
         // The tag comes last: where it is missing, not everything was done the last time.
         if before == *body && Self::etag(host, document)? == etag {

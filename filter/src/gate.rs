@@ -5,6 +5,7 @@ use crate::feed::Document;
 use crate::flood::{Burst, Flood};
 use crate::guard;
 use crate::host::{Host, HostError};
+use crate::mcp::session::Key;
 use crate::record::Providers;
 use crate::settings::Settings;
 use crate::snapshot::{self, Bundle, DocumentError, Documents, Snapshot};
@@ -15,6 +16,7 @@ use crate::trail::Trails;
 use contract::audit::{Counted, Heartbeat, Kind, Sequence};
 use contract::estimate::{Body, Lengths};
 use contract::headers::Boundary;
+use contract::mcp::Protocol;
 use contract::price::RateCard;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -60,9 +62,13 @@ pub struct Gate {
     /// this VM, each of which takes far more memory than its number here.
     open: RefCell<BTreeSet<u64>>,
     version: Cell<u64>,
-    taken: [Cell<u32>; 3],
+    taken: [Cell<u32>; 4],
     documents: RefCell<Documents>,
     snapshot: RefCell<Option<Snapshot>>,
+    /// What is known of MCP. Where it cannot be read, all of it is closed.
+    pub protocol: Protocol,
+    /// What sessions of MCP servers are sealed with; none until it is here.
+    pub session_key: RefCell<Option<Key>>,
 }
 
 impl Gate {
@@ -104,9 +110,11 @@ impl Gate {
             last: Cell::new(0),
             open: RefCell::default(),
             version: Cell::new(0),
-            taken: [const { Cell::new(0) }; 3],
+            taken: [const { Cell::new(0) }; 4],
             documents: RefCell::default(),
             snapshot: RefCell::default(),
+            protocol: Protocol::shipped().unwrap_or_default(),
+            session_key: RefCell::default(),
         })
     }
 
@@ -115,6 +123,11 @@ impl Gate {
     pub fn beside(mut self, trails: Rc<Trails>) -> Self {
         self.trails = trails;
         self
+    }
+
+    /// Where clients reach this gateway: as it is configured, else as this client says.
+    pub fn origin<'a>(&'a self, said: &'a str) -> &'a str {
+        self.settings.public_url.as_deref().unwrap_or(said)
     }
 
     /// The class of what a call is likely to cost, where there are classes.
@@ -214,6 +227,9 @@ impl Gate {
                 self.tokens.borrow_mut().retain(|_| false);
             }
             Document::Standing => documents.board = Some(Rc::new(snapshot::board(text)?)),
+            Document::Sessions => {
+                self.session_key.replace(Some(snapshot::session_key(text)?));
+            }
         }
         self.snapshot.replace(documents.complete());
 

@@ -13,11 +13,10 @@ pub mod events;
 pub mod messages;
 pub mod openai;
 pub mod eventstream;
-mod edit;
+pub(crate) mod edit;
 
-use crate::trail::{Facts, Trails};
+use crate::trail::Trails;
 use contract::headers::Boundary;
-use family::Family;
 pub use settings::Settings;
 use std::rc::Rc;
 
@@ -26,10 +25,6 @@ use std::rc::Rc;
 pub struct Lane {
     /// Its plugin configuration.
     pub settings: Settings,
-    /// Who serves behind it.
-    pub facts: Rc<Facts>,
-    /// How its provider speaks.
-    pub family: Family,
     /// What may leave and what may come back.
     pub boundary: Boundary,
     /// Where the gate is told.
@@ -40,12 +35,7 @@ impl Lane {
     /// Starts.
     pub fn start(settings: Settings, boundary: Boundary, trails: Rc<Trails>) -> Self {
         trails.lane_is_here();
-        let facts = Facts {
-            lane: settings.name.clone(),
-            provider: settings.provider.clone(),
-            region: settings.region.clone(),
-        };
 
-        Self { facts: Rc::new(facts), family: settings.family.clone(), settings, boundary, trails }
+        Self { settings, boundary, trails }
     }
 }

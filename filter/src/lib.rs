@@ -14,6 +14,7 @@
 pub mod exchange;
 pub mod stages;
 pub mod lane;
+pub mod mcp;
 pub mod refusal;
 pub mod trail;
 pub mod record;

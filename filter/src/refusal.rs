@@ -96,6 +96,19 @@ table! {
     SkillBlocked        "skill_blocked"          403 PermissionError     "A skill of this request is blocked by your organization."
     SecretFound         "secret_found"           403 PermissionError     "There is a secret in this request. Take it out, and have it replaced."
     WordBlocked         "word_blocked"           403 PermissionError     "There is something in this request that must not leave your organization."
+    McpOrigin           "mcp_origin"             403 PermissionError     "Pages of other sites may not call MCP servers here."
+    McpVersion          "mcp_version_unknown"    400 InvalidRequestError "This version of MCP is not known here."
+    McpHeaderMismatch   "mcp_header_mismatch"    400 InvalidRequestError "A header of MCP is missing, or says something else than the body."
+    McpMessage          "mcp_message_malformed"  400 InvalidRequestError "The body is not one JSON-RPC 2.0 message of MCP."
+    McpBatch            "mcp_batch"              400 InvalidRequestError "Lists of messages are not accepted. Send each on its own."
+    McpServerUnknown    "mcp_server_unknown"     404 NotFoundError       "There is no MCP server of this name for you."
+    McpSessionUnknown   "mcp_session_unknown"    404 NotFoundError       "This session is not known here. Begin a new one."
+    McpMethodClosed     "mcp_method_closed"      404 NotFoundError       "Your organization does not let this be asked of this MCP server."
+    McpResourceClosed   "mcp_resource_closed"    403 PermissionError     "Your organization does not let you read this resource."
+    McpPromptClosed     "mcp_prompt_closed"      403 PermissionError     "Your organization does not let you have this prompt."
+    McpInputClosed      "mcp_input_closed"       403 PermissionError     "The MCP server asked for something that your organization does not let it have."
+    McpServerFailed     "mcp_server_failed"      502 ApiError            "The MCP server's answer is none that can be passed on."
+    ResultTooLarge      "result_too_large"       403 PermissionError     "The MCP server's answer is larger than your organization lets through."
     StreamType          "stream_type"            400 InvalidRequestError "stream must be true or false"
     Quarantined         "quarantined"            400 InvalidRequestError "This request cannot be handled. Please report its request id."
 }
@@ -118,6 +131,8 @@ impl Refusal {
                 | Self::WordBlocked
                 | Self::TierNotAccepted
                 | Self::CertificateRequired
+                | Self::McpResourceClosed
+                | Self::McpPromptClosed
         )
     }
 }
@@ -180,7 +195,7 @@ mod tests {
                 NotFoundError => &[404],
                 RequestTooLarge => &[413],
                 RateLimitError => &[429],
-                ApiError => &[500, 503],
+                ApiError => &[500, 502, 503],
                 NotSupported => &[501],
                 TimeoutError => &[504],
                 OverloadedError => &[529],

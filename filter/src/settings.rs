@@ -88,6 +88,8 @@ struct Raw {
     route_claims: Vec<RouteClaim>,
     #[serde(default)]
     cost_classes: Option<Vec<Class>>,
+    #[serde(default)]
+    public_url: Option<String>,
 }
 
 /// As it is used.
@@ -109,6 +111,8 @@ pub struct Settings {
     pub route_claims: Vec<RouteClaim>,
     /// What routes are told of what calls are likely to cost; none: nothing.
     pub costing: Option<Costing>,
+    /// Where clients reach this gateway, `https://HOST[:PORT]`; none: as each client says.
+    pub public_url: Option<String>,
 }
 
 /// Why a configuration was refused: every fault, one a line.
@@ -159,6 +163,9 @@ impl Settings {
                 None
             }
         };
+        if raw.public_url.as_deref().is_some_and(|url| !is_origin(url)) {
+            faults.push("public_url: must be https://HOST[:PORT], without a path".to_owned());
+        }
         if !faults.is_empty() {
             return Err(SettingsError(faults));
         }
@@ -172,8 +179,17 @@ impl Settings {
             anonymous_rows,
             route_claims: raw.route_claims,
             costing,
+            public_url: raw.public_url,
         })
     }
+}
+
+/// Is it `https://HOST[:PORT]`, or `http://` for a gateway on this machine?
+fn is_origin(url: &str) -> bool {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+
+    host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain))
 }
 
 /// A number from 0 to `most`.
@@ -213,7 +229,7 @@ mod tests {
     fn every_fault_is_named() {
         let bad = r#"{"role":"gate","gate_cluster":"","issuer":"i","audience":"",
             "policy_keys":[{"key_id":"k","public_key":"AAAA"}],"clock_skew_seconds":301,
-            "cost_classes":[{"name":"none","below":"1"},{"name":"large","below":"2"}]}"#;
+            "public_url":"https://h/p","cost_classes":[{"name":"none","below":"1"},{"name":"large","below":"2"}]}"#;
 
         let SettingsError(faults) = Settings::parse(bad.as_bytes()).unwrap_err();
 
@@ -226,7 +242,8 @@ mod tests {
                 "policy_keys[0] (k)",
                 "clock_skew_seconds",
                 "cost_classes[0].name",
-                "cost_classes[1].below"
+                "cost_classes[1].below",
+                "public_url"
             ]
         );
     }

@@ -1,6 +1,7 @@
 //! What the gate judges by: policy, keys and standing. One exchange sees one snapshot from its
 //! headers to its end.
 
+use crate::mcp::session::Key;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use contract::envelope::{self, EnvelopeError, PinnedKey};
 use contract::policy::{Fault, Policy, Tier};
@@ -89,6 +90,9 @@ pub enum DocumentError {
     /// No key in it that could verify a token.
     #[error("keys: none is an Ed25519 key with a name")]
     NoKey,
+    /// No key that could seal a session.
+    #[error("sessions: the key is none of 32 bytes")]
+    NoSessionKey,
 }
 
 /// Reads a signed policy.
@@ -143,6 +147,21 @@ pub fn keys(document: &[u8]) -> Result<Keys, DocumentError> {
         .collect();
 
     if keys.is_empty() { Err(DocumentError::NoKey) } else { Ok(Keys { keys, tiers }) }
+}
+
+/// Reads the key that sessions of MCP servers are sealed with: `{"key": "BASE64URL"}`.
+///
+/// # Errors
+/// [`DocumentError::NoSessionKey`], or [`DocumentError::Malformed`].
+pub fn session_key(document: &[u8]) -> Result<Key, DocumentError> {
+    #[derive(Deserialize)]
+    struct Sealed {
+        key: String,
+    }
+    let Sealed { key } = serde_json::from_slice(document)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(key).or(Err(DocumentError::NoSessionKey))?;
+
+    Key::new(&bytes).ok_or(DocumentError::NoSessionKey)
 }
 
 /// Reads a standing.

@@ -8,6 +8,7 @@
 //! of them than Envoy does.
 
 use contract::audit::{self, Sequence};
+use contract::refusal::{ErrorBody, ErrorType};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -63,8 +64,8 @@ pub struct Attempt {
 #[derive(Debug, Default)]
 pub struct Trail {
     attempts: RefCell<Vec<Attempt>>,
-    /// The gate's stream, while something can be said in it.
-    open: Cell<Option<u32>>,
+    /// The gate's stream.
+    stream: u32,
 }
 
 impl Trail {
@@ -111,9 +112,9 @@ impl Trail {
         attempts.last().map(|attempt| (Rc::clone(&attempt.facts), attempt.model.clone()))
     }
 
-    /// The gate's stream that can be spoken into.
-    pub fn open(&self) -> Option<u32> {
-        self.open.get()
+    /// The gate's stream, of which [`Trails::may_speak`] says whether anything can be said in it.
+    pub fn stream(&self) -> u32 {
+        self.stream
     }
 
     /// For the row: all of them, where there is more to tell than that one served.
@@ -149,12 +150,9 @@ impl Trail {
 }
 
 fn all_failed(count: usize) -> Vec<u8> {
-    let error = serde_json::json!({
-        "type": "error",
-        "error": {"type": "api_error", "message": format!("all upstreams failed ({count} attempted)")},
-    });
+    let message = format!("all upstreams failed ({count} attempted)");
 
-    serde_json::to_vec(&error).unwrap_or_default()
+    serde_json::to_vec(&ErrorBody::new(ErrorType::ApiError, &message, None)).unwrap_or_default()
 }
 
 impl Attempt {
@@ -200,11 +198,11 @@ impl Trails {
     }
 
     /// A call leaves the gate: its trail, where there are lanes that could tell something.
-    pub fn leaves(&self, sequence: Sequence) -> Option<Rc<Trail>> {
+    pub fn leaves(&self, sequence: Sequence, stream: u32) -> Option<Rc<Trail>> {
         if self.lanes.get() == 0 {
             return None;
         }
-        let trail = Rc::new(Trail::default());
+        let trail = Rc::new(Trail { stream, ..Trail::default() });
         self.of_calls.borrow_mut().insert(sequence, Rc::clone(&trail));
 
         Some(trail)
@@ -222,8 +220,7 @@ impl Trails {
 
     /// A piece of this stream came, `size` bytes with what is held already, and will be held until
     /// [`Self::released`]. Returns how many of them were there before.
-    pub fn holds(&self, stream: u32, trail: &Trail, size: usize, now: u64) -> usize {
-        trail.open.set(Some(stream));
+    pub fn holds(&self, stream: u32, size: usize, now: u64) -> usize {
         let mut held = self.held.borrow_mut();
         let known = held.entry(stream).or_insert(Held { last: now, pending: 0, whole: true });
         let before = known.pending.min(size);
@@ -268,8 +265,7 @@ impl Trails {
     }
 
     /// The stream has ended, or its end is on its way: nothing can be said in it any more.
-    pub fn closes(&self, stream: u32, trail: &Trail) {
-        trail.open.set(None);
+    pub fn closes(&self, stream: u32) {
         self.held.borrow_mut().remove(&stream);
     }
 }

@@ -5,7 +5,8 @@ use crate::access_log::{self, Receiver};
 use crate::clock;
 use crate::counters::Counters;
 use crate::document::Document;
-use crate::keys::Live;
+use crate::failure::Failure;
+use crate::keys::{self, Live};
 use crate::policy::Published;
 use crate::store::Store;
 use axum::Router;
@@ -14,8 +15,10 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use contract::audit::{self, Counted, Event, Heartbeat, Outcome, Payload};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::error;
@@ -32,6 +35,8 @@ pub struct Gate {
     pub keys: watch::Receiver<Live>,
     /// Who is stopped.
     pub standing: watch::Receiver<Document>,
+    /// What sessions of MCP servers are sealed with.
+    pub sessions: Document,
     /// The store.
     pub store: Store,
     /// Counts.
@@ -44,6 +49,7 @@ pub fn routes(gate: Gate, receiver: Receiver) -> Router {
         .route("/gate/policy", get(policy))
         .route("/gate/keys", get(keys))
         .route("/gate/standing", get(standing))
+        .route("/gate/sessions", get(sessions))
         .route("/gate/counted", post(counted).layer(DefaultBodyLimit::max(LARGEST)))
         .route("/gate/intent", post(intent).layer(DefaultBodyLimit::max(audit::LARGEST)))
         .route("/gate/heartbeat", post(heartbeat).layer(DefaultBodyLimit::max(LARGEST)))
@@ -70,6 +76,21 @@ async fn standing(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> 
     response.headers_mut().insert(header::AGE, gate.counters.standing_age().into());
 
     response
+}
+
+/// The key that sessions of MCP servers are sealed with. All sidecars of one database have the same.
+///
+/// # Errors
+/// [`Failure`] without randomness, or without the store.
+pub async fn session_key(store: &Store) -> Result<Document, Failure> {
+    let fresh = BASE64_URL_SAFE_NO_PAD.encode(keys::random::<32>()?);
+    let key = store.gate_secret("mcp.sessions", &fresh).await?;
+
+    Ok(Document::new(json!({ "key": key }).to_string()))
+}
+
+async fn sessions(State(gate): State<Gate>, asked: HeaderMap) -> Response<Body> {
+    gate.sessions.answer(&asked)
 }
 
 async fn counted(State(gate): State<Gate>, body: Bytes) -> Response<Body> {

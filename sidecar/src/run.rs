@@ -237,6 +237,7 @@ impl Sidecar {
             policy: sign_in.policy.clone(),
             keys: sign_in.keys.clone(),
             standing: standing_now,
+            sessions: gate::session_key(&store).await?,
             store: store.clone(),
             counters: Arc::clone(&counters),
         };

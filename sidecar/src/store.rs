@@ -264,6 +264,14 @@ impl Store {
         each!(self, db => db.tidy_audit(before).await)
     }
 
+    /// A secret that all gateways of this installation share; `fresh` if there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn gate_secret(&self, name: &str, fresh: &str) -> Result<String, StoreError> {
+        each!(self, db => db.gate_secret(name, fresh).await)
+    }
+
     /// Adds somebody; false if the address is known. This and the other acts of operators leave
     /// their row, or do not happen.
     ///

@@ -4,14 +4,11 @@
 use crate::provider::script::{Fault, Script};
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, future, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,10 +20,13 @@ use tokio_rustls::TlsAcceptor;
 pub mod script;
 pub mod model;
 pub mod seen;
+mod log;
+pub mod serve;
 pub mod clouds;
 pub mod openai;
 pub mod tokens;
 
+use log::Log;
 use seen::Seen;
 
 /// What goes wrong while a body is sent; also the error type of its bodies.
@@ -52,8 +52,7 @@ struct Notes {
     key: String,
     /// Does it speak chat completions instead of the Messages API?
     completes: bool,
-    seen: Mutex<Vec<Seen>>,
-    violations: Mutex<Vec<String>>,
+    log: Log,
     unborn: AtomicUsize,
 }
 
@@ -100,26 +99,22 @@ impl Provider {
 
     /// What arrived with this script.
     pub fn seen(&self, script: &Script) -> Vec<Seen> {
-        locked(&self.notes.seen)
-            .iter()
-            .filter(|seen| seen.script.as_ref().is_some_and(|known| known.id == script.id))
-            .cloned()
-            .collect()
+        self.notes.log.seen(script)
     }
 
     /// Everything that arrived.
     pub fn all(&self) -> Vec<Seen> {
-        locked(&self.notes.seen).clone()
+        self.notes.log.all()
     }
 
     /// What must never have arrived, and did.
     pub fn violations(&self) -> Vec<String> {
-        locked(&self.notes.violations).clone()
+        self.notes.log.violations()
     }
 
     /// Forgets violations that a test provoked.
     pub fn forgive(&self) {
-        locked(&self.notes.violations).clear();
+        self.notes.log.forgive();
     }
 
     /// The next so many connections end before they begin.
@@ -137,20 +132,9 @@ impl Provider {
             if refused {
                 continue;
             }
-            let (this, tls) = (self.clone(), tls.clone());
-            tokio::spawn(async move {
-                drop(stream.set_nodelay(true));
-                let service = service_fn(move |request| this.clone().answer(request));
-                let builder = auto::Builder::new(TokioExecutor::new());
-                // A connection that breaks off is what many tests want.
-                if let Some(tls) = tls {
-                    if let Ok(stream) = tls.accept(stream).await {
-                        drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                    }
-                } else {
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                }
-            });
+            let this = self.clone();
+            let answer = move |request| this.clone().answer(request);
+            tokio::spawn(serve::connection(stream, tls.clone(), answer));
         }
     }
 
@@ -163,24 +147,8 @@ impl Provider {
             seen.violations(&self.notes.key, &self.notes.authority)
         };
         let script = seen.script.clone().unwrap_or_else(Script::new).at(&self.notes.name);
-        let attempts = {
-            let mut all = locked(&self.notes.seen);
-            all.push(seen.clone());
-            let same = |other: &&Seen| other.script.as_ref().is_some_and(|it| it.id == script.id);
-            all.iter().filter(same).count()
-        };
-        if !violations.is_empty() {
-            let text = violations.join("; ");
-            locked(&self.notes.violations).extend(violations);
-            return Ok(json(StatusCode::IM_A_TEAPOT, &serde_json::json!({ "e2e": text })));
-        }
-        if script.fail_first > 0 && attempts <= usize::try_from(script.fail_first)? {
-            return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into());
-        }
-        match script.fault {
-            Fault::ResetBeforeHeaders => return Err("as the script says".into()),
-            Fault::SilentBeforeHeaders => future::pending().await,
-            _ => {}
+        if let Some(answer) = self.notes.log.enter(&seen, &script, violations).await? {
+            return Ok(answer);
         }
 
         Ok(if completes { openai::scripted(&seen, &script) } else { scripted(&seen, &script) })

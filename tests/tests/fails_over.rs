@@ -167,6 +167,40 @@ fn where_all_fail_the_client_gets_what_helps_most() {
     });
 }
 
+/// Where trailers follow, no piece of a body is the last one: what waits for the end must leave with them.
+#[test]
+fn answers_that_end_with_trailers_arrive_whole_and_without_them() {
+    SUITE.run(async |world| {
+        for (status, streamed, wanted, said) in [
+            (200, false, 200, r#""stop_reason":"end_turn""#),
+            (200, true, 200, "event: message_stop"),
+            (400, false, 400, "max_tokens: Field required"),
+            (500, true, 502, "all upstreams failed (3 attempted)"),
+        ] {
+            let script = Script { trailers: true, ..fails(status) };
+            let call = world.call(&script);
+            let call = if streamed { call.streamed() } else { call };
+
+            let answer = call.clone().send(world).await;
+
+            assert_eq!((answer.status, answer.whole), (wanted, true), "{}", answer.text());
+            assert!(answer.text().contains(said), "{status}: {}", answer.text());
+            assert!(answer.trailers.is_empty(), "{status}: {:?}", answer.trailers);
+            let row = world.row_from(call.source).await;
+            let outcome = if wanted == 200 { "allowed" } else { "error" };
+            assert_eq!((row.text("outcome"), row.number("status")), (outcome, Some(wanted.into())));
+        }
+
+        let early = Script { trailers: true, ..Script::new() }.fault(Fault::EndAfter(4));
+        let call = world.call(&early).streamed();
+        let answer = call.clone().send(world).await;
+        assert!(answer.text().starts_with("event: message_start"), "{}", answer.text());
+        assert!(!answer.text().contains("message_stop"), "{}", answer.text());
+        // Whether the client is told depends on what has reached the gate by then. The row always says so.
+        assert_eq!(world.row_from(call.source).await.number("complete"), Some(0));
+    });
+}
+
 #[test]
 fn a_provider_that_asked_to_be_left_alone_is_until_then() {
     SUITE.run(async |world| {

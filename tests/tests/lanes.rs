@@ -91,6 +91,25 @@ fn an_answer_is_a_message_and_its_row_names_who_served() {
 }
 
 #[test]
+fn an_answer_that_ends_with_trailers_is_a_message_all_the_same() {
+    SUITE.run(async |world| {
+        for (lane, model, _) in LANES {
+            for status in [200, 400] {
+                let script = Script { trailers: true, ..Script::new().status(status) };
+
+                let answer = call(world, model, &script).send(world).await;
+
+                assert_eq!((answer.status, answer.whole), (status, true), "{lane}");
+                let kind = if status == 200 { "message" } else { "error" };
+                assert_eq!(answer.json()["type"], kind, "{lane}: {}", answer.text());
+                assert!(answer.trailers.is_empty(), "{lane}: {:?}", answer.trailers);
+                assert_nothing_leaked(lane, &answer);
+            }
+        }
+    });
+}
+
+#[test]
 fn a_stream_has_the_events_of_a_message_with_its_calls_of_tools() {
     SUITE.run(async |world| {
         for (lane, model, _) in LANES {

@@ -36,6 +36,8 @@ pub struct Answer {
     pub(super) trailers_passed: bool,
     /// What the client gets instead of its body.
     pub(super) instead: Option<Vec<u8>>,
+    /// Bytes of its body that are held until it is whole.
+    pub(super) kept: usize,
     /// Is each piece held for a moment, so that something can be said behind it?
     pub(super) in_pieces: bool,
 }
@@ -58,11 +60,15 @@ impl Exchange {
         if !matches!(self.progress, Progress::Forwarded(_) | Progress::New) {
             return Passage::Pass; // our own reply comes by here as well
         }
-        match self.receive(host) {
+        let received = match self.mcp {
+            Some(_) => self.receive_mcp(host),
+            None => self.receive(host).map_err(Refusal::from),
+        };
+        match received {
             Ok(()) => Passage::Pass,
-            Err(error) => {
-                // What may not reach the client could not be taken away.
-                self.refuse(host, error.into());
+            Err(refusal) => {
+                // What may not reach the client could not be taken away, or none of it may.
+                self.refuse(host, refusal);
                 Passage::Replaced
             }
         }
@@ -71,6 +77,9 @@ impl Exchange {
     /// Some of the answer's body is here.
     pub fn response_body(&mut self, host: &impl Host, size: usize, last: bool) -> Passage {
         self.answer.ended = last;
+        if self.mcp.is_some() && matches!(self.progress, Progress::Forwarded(_)) {
+            return self.relays(host, size, last);
+        }
         if self.answer.instead.is_some() {
             return self.says_instead(host, size, last);
         }
@@ -108,6 +117,8 @@ impl Exchange {
     /// if they cannot be taken away it is too late to refuse, and the row says so.
     pub fn response_trailers(&mut self, host: &impl Host) {
         self.answer.ended = true;
+        self.relay_ends(host);
+        self.ends_with_trailers(host);
         if let Err(error) = drop_trailers(host, Map::ResponseTrailers) {
             log::error!("{error}: an answer's trailers passed");
             self.answer.trailers_passed = true;
@@ -243,6 +254,9 @@ impl Exchange {
         host: &impl Host,
         refusal: Refusal,
     ) -> Result<(), HostError> {
+        if self.is_mcp() {
+            return self.reply_mcp_refusal(host, refusal);
+        }
         let id = self.head.request_id.as_str();
         let trace = self.trace_id().unwrap_or_default();
         let told = self.told(host, refusal);

@@ -6,8 +6,10 @@ use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
 use crate::stages::authenticate::Caller;
+use crate::stages::approve::{self, Asked as Approving};
 use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
+use crate::stages::mcp::Digest;
 use crate::stages::parse;
 use crate::stages::route::{self, Facts, Forwarded, Governed};
 use crate::stages::said::{self, Asked};
@@ -16,12 +18,30 @@ use contract::estimate::Body as Size;
 use contract::policy::Subject;
 use std::rc::Rc;
 
-/// A call that has to be stored before it may leave.
+/// A call that has to be stored, or to be approved of, before it may leave.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    sent: Sent,
-    governed: Governed,
-    caller: Rc<Caller>,
+    pub(super) step: Step,
+    pub(super) governed: Governed,
+    pub(super) caller: Rc<Caller>,
+}
+
+/// What the sidecar is asked.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// To store the call; then, whether it is approved of.
+    Stored(Sent, Option<Digest>),
+    /// Whether it is approved of.
+    Approved(Approving),
+}
+
+impl Step {
+    fn is(&self, token: u32) -> bool {
+        match self {
+            Self::Stored(sent, _) => sent.is(token),
+            Self::Approved(asked) => asked.is(token),
+        }
+    }
 }
 
 impl Exchange {
@@ -62,7 +82,8 @@ impl Exchange {
             Way::First(intent) => {
                 let record = self.intent(host)?;
                 let sent = intent.send(host, &self.gate.settings.gate_cluster, &record)?;
-                self.progress = Progress::Waiting(Box::new(Waiting { sent, governed, caller }));
+                let step = Step::Stored(sent, None);
+                self.progress = Progress::Waiting(Box::new(Waiting { step, governed, caller }));
                 Ok(Verdict::Hold)
             }
         }
@@ -72,34 +93,70 @@ impl Exchange {
     /// so by [`Forwarded::resume`].
     pub fn call_ended(&mut self, host: &impl Host, token: u32) -> Verdict {
         let waiting = match std::mem::replace(&mut self.progress, Progress::New) {
-            Progress::Waiting(waiting) if waiting.sent.is(token) => waiting,
+            Progress::Waiting(waiting) if waiting.step.is(token) => waiting,
             other => {
                 self.progress = other; // it does not wait, or not for this one
                 return Verdict::Hold;
             }
         };
         let begun = host.now().unwrap_or(self.started);
-        let judged = self.go_on(host, *waiting, begun).map(Verdict::Forward);
+        let judged = self.go_on(host, *waiting, begun);
         self.clock(host, begun);
 
         self.settle(host, judged)
     }
 
-    /// Behind the last stop.
+    /// Behind a stop.
     fn go_on(
         &mut self,
         host: &impl Host,
         waiting: Waiting,
         now: u64,
-    ) -> Result<Forwarded, Refusal> {
-        let Waiting { sent, governed, caller } = waiting;
-        let recorded = sent.stored(host)?;
+    ) -> Result<Verdict, Refusal> {
+        let Waiting { step, governed, caller } = waiting;
+        let recorded = match step {
+            Step::Approved(asked) => asked.granted(host)?,
+            Step::Stored(sent, None) => sent.stored(host)?,
+            Step::Stored(sent, Some(digest)) => {
+                let recorded = sent.stored(host)?;
+                return self.behind_record(host, caller, governed, Some(digest), recorded);
+            }
+        };
         // Time has passed.
         self.still_stands(host, &caller, now)?;
         let forwarded = self.forward(host, governed, recorded)?;
         forwarded.resume(host)?;
 
-        Ok(forwarded)
+        Ok(Verdict::Forward(forwarded))
+    }
+
+    /// The call is written down as far as it has to be: it leaves, or somebody has to have approved of it.
+    pub(super) fn behind_record(
+        &mut self,
+        host: &impl Host,
+        caller: Rc<Caller>,
+        governed: Governed,
+        approval: Option<Digest>,
+        recorded: Recorded,
+    ) -> Result<Verdict, Refusal> {
+        let Some(digest) = approval else {
+            return Ok(Verdict::Forward(self.forward(host, governed, recorded)?));
+        };
+        let event_id = self.event_id(host)?;
+        let called = self.mcp.as_ref().map(|mcp| &mcp.called).ok_or(Refusal::GateFailed)?;
+        let call = approve::Call {
+            digest: digest.as_str(),
+            tenant_id: &caller.claims.tenant_id,
+            user_id: &caller.user_id,
+            server: &called.server,
+            tool: called.name.as_deref().unwrap_or_default(),
+            event_id: &event_id,
+        };
+        let asked = approve::ask(host, &self.gate.settings.gate_cluster, &call, recorded)?;
+        let step = Step::Approved(asked);
+        self.progress = Progress::Waiting(Box::new(Waiting { step, governed, caller }));
+
+        Ok(Verdict::Hold)
     }
 
     fn forward(
@@ -108,7 +165,9 @@ impl Exchange {
         governed: Governed,
         recorded: Recorded,
     ) -> Result<Forwarded, Refusal> {
-        self.lays_trail(host)?;
+        if !self.is_mcp() {
+            self.lays_trail(host)?;
+        }
         let forwarded = governed.apply(host, recorded)?;
         self.progress = Progress::Forwarded(forwarded);
 

@@ -4,6 +4,7 @@ use super::{Exchange, Passage};
 use crate::host::{Body, Host, HostError, Map};
 use crate::lane::events;
 use crate::refusal::Refusal;
+use crate::stages::meter::Meter;
 use contract::audit::Event;
 use contract::headers;
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ impl Exchange {
     /// The call is about to leave: lanes, where there are any, are told which exchange it is.
     pub(super) fn lays_trail(&mut self, host: &impl Host) -> Result<(), Refusal> {
         let sequence = self.number();
-        if let Some(trail) = self.gate.trails.leaves(sequence) {
+        if let Some(trail) = self.gate.trails.leaves(sequence, self.stream) {
             host.set_header(Map::Request, headers::EXCHANGE, &sequence.to_string())?;
             self.trail = Some(trail);
         }
@@ -28,12 +29,12 @@ impl Exchange {
         };
         let status = self.answer.status.unwrap_or_default();
         if status < 400 {
-            let streams =
-                self.answer.meter.as_ref().is_some_and(crate::stages::meter::Meter::streams);
+            let streams = self.answer.meter.as_ref().is_some_and(Meter::streams);
             self.answer.in_pieces = status == 200 && streams;
             return Ok(());
         }
-        let Some(verdict) = trail.verdict() else { return Ok(()) };
+        // Where there is no body, none can be put in its place.
+        let Some(verdict) = trail.verdict().filter(|_| !self.answer.ended) else { return Ok(()) };
         host.set_header(Map::Response, ":status", &verdict.status.to_string())?;
         host.set_header(Map::Response, "content-type", "application/json")?;
         host.set_header(Map::Response, "content-length", &verdict.body.len().to_string())?;
@@ -50,6 +51,7 @@ impl Exchange {
     /// The body that the client gets instead of what comes.
     pub(super) fn says_instead(&mut self, host: &impl Host, size: usize, last: bool) -> Passage {
         if !last {
+            self.answer.kept = size;
             return Passage::Held;
         }
         let body = self.answer.instead.take().unwrap_or_default();
@@ -63,25 +65,34 @@ impl Exchange {
     /// A piece of a stream that a lane serves: held for one turn of the proxy's loop. Only in a stream that is held can
     /// something be said from outside, a `ping` in a silence and an `error` where it breaks off.
     pub(super) fn piece(&mut self, host: &impl Host, size: usize, last: bool) -> Passage {
-        let Some(trail) = &self.trail else { return Passage::Pass };
         let trails = &self.gate.trails;
         let now = host.now().unwrap_or(self.started);
-        let known = trails.holds(self.stream, trail, size, now);
+        let known = trails.holds(self.stream, size, now);
         let chunk = host.body(Body::Response, size);
         if let Ok(chunk) = &chunk
             && size > known
         {
-            trails.ends_whole(self.stream, events::whole(chunk) == chunk.len());
+            trails.ends_whole(self.stream, events::ends_whole(chunk));
         }
         let held = !last && host.release_soon(self.stream).is_ok();
         if !held {
-            trails.closes(self.stream, trail);
+            trails.closes(self.stream);
         }
         if size > known {
             self.meter(chunk, host, known);
         }
 
         if held { Passage::Held } else { Passage::Pass }
+    }
+
+    /// The trailers are here: what was held is all there is.
+    pub(super) fn ends_with_trailers(&mut self, host: &impl Host) {
+        if self.answer.instead.is_some() {
+            self.says_instead(host, self.answer.kept, true);
+        }
+        if self.answer.in_pieces {
+            self.gate.trails.closes(self.stream);
+        }
     }
 
     /// Was a lane asked?

@@ -5,6 +5,7 @@ use super::{Exchange, Progress};
 use crate::counters::Counter;
 use crate::flood::Reason;
 use crate::host::{Host, HostError};
+use crate::mcp::answer::Told;
 use crate::record::{self, Ending};
 use crate::refusal::Refusal;
 use crate::stages::decode::Surface;
@@ -49,7 +50,8 @@ impl Exchange {
         if self.row {
             self.number();
         }
-        let event = self.event(now, asked, answer, &ending);
+        let told = self.mcp_told(host);
+        let event = self.event(now, asked, answer, told, &ending);
         if let Err(error) = self.count(host, event.outcome) {
             log::warn!("{error}: an exchange is not counted");
         }
@@ -87,13 +89,19 @@ impl Exchange {
 
     /// The call as it is told to the sidecar before it leaves. It must carry the id of its row to be.
     pub(super) fn intent(&self, host: &impl Host) -> Result<Vec<u8>, Refusal> {
-        let id = host.property(&["filter_state", EVENT_ID_STATE])?;
-        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| !id.is_empty());
         let mut event = self.known();
-        event.event_id = Cow::Owned(id.ok_or(Refusal::AuditUnavailable)?);
+        event.event_id = Cow::Owned(self.event_id(host)?);
         event.payload.flags.push(record::PROVISIONAL.into());
 
         Ok(record::encode(&event))
+    }
+
+    /// The id that the row will have.
+    pub(super) fn event_id(&self, host: &impl Host) -> Result<String, Refusal> {
+        let id = host.property(&["filter_state", EVENT_ID_STATE])?;
+        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| !id.is_empty());
+
+        id.ok_or(Refusal::AuditUnavailable)
     }
 
     fn count(&self, host: &impl Host, outcome: Outcome) -> Result<(), HostError> {
@@ -137,6 +145,11 @@ impl Exchange {
             event.payload.zone = self.pinned().map(|rule| Cow::Borrowed(&*rule.zone));
         }
 
+        if let Some(mcp) = &self.mcp {
+            let version = self.head.mcp.as_deref().and_then(|head| head.version.as_deref());
+            record::mcp(&mut event, &mcp.called, version);
+            event.payload.zone = self.pinned().map(|rule| Cow::Borrowed(&*rule.zone));
+        }
         record::noted(&mut event, &self.noted);
         event.payload.keep_days = self.breaks_glass();
         if event.payload.keep_days.is_some() {
@@ -167,6 +180,7 @@ impl Exchange {
         now: u64,
         asked: Asked,
         answer: Answer,
+        told: Told,
         ending: &'a Ending,
     ) -> Event<'a> {
         let mut event = self.known();
@@ -194,6 +208,10 @@ impl Exchange {
                 provider.and_then(|provider| provider.region.as_deref()).map(Cow::Borrowed);
         }
         record::asked(&mut event, asked);
+        let answered = told.refused.is_none();
+        if let Some(mcp) = &self.mcp {
+            record::told(&mut event, &mcp.called, told);
+        }
         let served = ending.from_upstream && (200..300).contains(&status);
         let transported = answer.ended && ending.clean();
         let whole = match answer.meter {
@@ -211,7 +229,7 @@ impl Exchange {
             _ => {
                 let sent = matches!(self.progress, Progress::Forwarded(_)) && self.call.is_some();
                 event.complete = !sent || ending.costs_nothing(status);
-                served && transported
+                served && transported && answered
             }
         };
         if whole && self.gate.settings.costing.is_some() {
@@ -255,8 +273,10 @@ impl Exchange {
                     event.payload.target = Some(Cow::Owned(self.head.target.clone()));
                 }
             }
+            // Its answer was not let through: a rule's no, or one that nobody could read. `record::told` has said which.
+            Progress::Forwarded(_) if event.payload.refusal.is_some() => {}
             // The sidecar says no in its own words.
-            Progress::Forwarded(_) if self.call.is_none() && (400..500).contains(&status) => {
+            Progress::Forwarded(_) if self.call.is_none() && self.mcp.is_none() && (400..500).contains(&status) => {
                 event.outcome = Outcome::Denied;
             }
             // Its route led out of its zone.
@@ -286,6 +306,7 @@ impl Exchange {
         match self.head.surface {
             Some(Surface::CountTokens) => Kind::Count,
             Some(Surface::SignIn | Surface::Sidecar) => Kind::Auth,
+            Some(Surface::Mcp) => Kind::Mcp,
             _ => Kind::Inference,
         }
     }

@@ -31,6 +31,7 @@ pub(crate) fn settings() -> Settings {
         anonymous_rows: 10,
         route_claims: Vec::new(),
         costing: None,
+        public_url: None,
     }
 }
 

@@ -4,7 +4,7 @@
 //! is not streamed and for errors, and for streams a reader that is fed chunks as they come, cut anywhere, and that
 //! writes the events of the Messages API ("Streaming") behind what it was given to write to.
 
-use contract::refusal::ErrorType;
+use contract::refusal::{ErrorBody, ErrorType};
 
 /// What is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Outgoing {
     pub remove: Vec<&'static str>,
     /// The body; `None` where the bytes stay as they are.
     pub body: Option<Vec<u8>>,
+    /// The model by the client's name for it.
+    pub asked: String,
     /// The model by the provider's name for it.
     pub model: String,
     /// Is a stream asked for?
@@ -97,12 +99,7 @@ impl Failure {
 
     /// The body of an answer that is an error.
     pub fn body(&self) -> Vec<u8> {
-        let body = serde_json::json!({
-            "type": "error",
-            "error": {"type": self.kind, "message": self.message},
-        });
-
-        serde_json::to_vec(&body).unwrap_or_default()
+        serde_json::to_vec(&ErrorBody::new(self.kind, &self.message, None)).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// An object, and where in it stand the members that were looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     body: &'a [u8],
     /// Behind its opening brace.
     open: usize,
@@ -30,11 +30,11 @@ struct Member {
 
 /// What cannot be edited: no object, or a member that was looked for stands there twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoObject;
+pub(crate) struct NoObject;
 
 /// What is to be changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Edits {
+pub(crate) struct Edits {
     /// In the order of their places; none over another.
     changes: Vec<(Range<usize>, Vec<u8>)>,
     /// Members that come in front, without their commas.
@@ -43,7 +43,7 @@ pub(super) struct Edits {
 
 impl Edits {
     /// Is nothing to be changed?
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.added.is_empty()
     }
 
@@ -53,7 +53,7 @@ impl Edits {
     }
 
     /// A member of this name and of this value, which is JSON.
-    pub(super) fn add(&mut self, name: &str, value: &[u8]) {
+    pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
         self.added.push([b"\"", name.as_bytes(), b"\":", value].concat());
     }
 }
@@ -63,7 +63,7 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// [`NoObject`].
-    pub(super) fn read(body: &'a [u8], names: &[&'static str]) -> Result<Self, NoObject> {
+    pub(crate) fn read(body: &'a [u8], names: &[&'static str]) -> Result<Self, NoObject> {
         let open = body.iter().position(|byte| *byte == b'{').ok_or(NoObject)?;
         let open = open.saturating_add(1);
         let search = Search { names, origin: body.as_ptr().addr(), from: open };
@@ -75,17 +75,17 @@ impl<'a> Object<'a> {
     }
 
     /// The value of a member, as it stands there.
-    pub(super) fn value(&self, name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, name: &str) -> Option<&'a [u8]> {
         self.body.get(self.find(name)?.value.clone())
     }
 
     /// The value of a member that is a text.
-    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.get(name).map(|Name(text)| text)
     }
 
     /// A member that is read.
-    pub(super) fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+    pub(crate) fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(self.value(name)?).ok()
     }
 
@@ -94,21 +94,21 @@ impl<'a> Object<'a> {
     }
 
     /// Takes a member out, if it is there.
-    pub(super) fn remove(&self, name: &str, edits: &mut Edits) {
+    pub(crate) fn remove(&self, name: &str, edits: &mut Edits) {
         if let Some(member) = self.find(name) {
             edits.change(member.from..member.value.end, Vec::new());
         }
     }
 
     /// Puts another value into a member, if it is there.
-    pub(super) fn replace(&self, name: &str, value: Vec<u8>, edits: &mut Edits) {
+    pub(crate) fn replace(&self, name: &str, value: Vec<u8>, edits: &mut Edits) {
         if let Some(member) = self.find(name) {
             edits.change(member.value.clone(), value);
         }
     }
 
     /// How long it will be, at most.
-    pub(super) fn length(&self, edits: &Edits) -> usize {
+    pub(crate) fn length(&self, edits: &Edits) -> usize {
         let gone = edits.changes.iter().map(|(range, _)| range.len());
         let new = edits.changes.iter().map(|(_, value)| value.len());
         let added = edits.added.iter().map(|member| member.len().saturating_add(1));
@@ -118,7 +118,7 @@ impl<'a> Object<'a> {
     }
 
     /// The object with these changes; every other byte is its own.
-    pub(super) fn apply(&self, edits: Edits) -> Vec<u8> {
+    pub(crate) fn apply(&self, edits: Edits) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.length(&edits));
         let part = |range: Range<usize>| self.body.get(range).unwrap_or_default();
 
@@ -155,7 +155,7 @@ impl<'a> Object<'a> {
 }
 
 /// A text as JSON.
-pub(super) fn quoted(text: &str) -> Vec<u8> {
+pub(crate) fn quoted(text: &str) -> Vec<u8> {
     serde_json::to_vec(text).unwrap_or_default()
 }
 

@@ -12,6 +12,7 @@
 //! stalls, or whose first word is that it failed, is one more attempt that failed (Envoy, `retry_policy`).
 
 mod answer;
+mod no;
 mod rest;
 
 use super::Lane;
@@ -20,9 +21,7 @@ use crate::host::{Body, Host, HostError, Map};
 use crate::trail::{Failed, Trail};
 use answer::Reading;
 use contract::headers;
-use contract::refusal::ErrorType;
-use serde::Deserialize;
-use std::borrow::Cow;
+use no::No;
 use std::rc::Rc;
 
 /// What becomes of a callback's part.
@@ -54,55 +53,20 @@ pub struct Exchange {
     began: u64,
     what: What,
     betas: String,
-    model: String,
     outgoing: Outgoing,
     progress: Progress,
     held: usize,
     reading: Reading,
+    /// Bytes of the answer that wait until it is whole.
+    kept: usize,
     /// Has anything of the answer left?
     left: bool,
     /// Was its end seen?
     ended: bool,
 }
 
-/// Why a lane says no itself.
-struct No {
-    why: &'static str,
-    failure: Failure,
-    retry_after: Option<u32>,
-}
-
-impl From<HostError> for No {
-    fn from(error: HostError) -> Self {
-        log::error!("{error}: a lane sends nothing");
-        Self::failed("lane_failed")
-    }
-}
-
-impl No {
-    fn failed(why: &'static str) -> Self {
-        let said = "The gateway failed. The request was not forwarded.";
-        Self::new(why, 500, ErrorType::ApiError, said)
-    }
-
-    fn new(why: &'static str, status: u16, kind: ErrorType, message: &str) -> Self {
-        Self {
-            why,
-            failure: Failure { status, kind, message: message.to_owned() },
-            retry_after: None,
-        }
-    }
-}
-
 /// How Envoy writes a header that is not there.
 const NOTHING: &str = "-";
-
-/// The names under which a body is known.
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow)]
-    model: Cow<'a, str>,
-}
 
 impl Exchange {
     /// A new call.
@@ -114,11 +78,11 @@ impl Exchange {
             began: 0,
             what: What::Messages,
             betas: String::new(),
-            model: String::new(),
             outgoing: Outgoing::default(),
             progress: Progress::New,
             held: 0,
             reading: Reading::Nothing,
+            kept: 0,
             left: false,
             ended: false,
         }
@@ -128,12 +92,7 @@ impl Exchange {
     pub fn request_headers(&mut self, host: &impl Host, last: bool) -> Step {
         let entered = self.enter(host);
         let entered = match entered {
-            Ok(()) if last => Err(No::new(
-                "body_missing",
-                400,
-                ErrorType::InvalidRequestError,
-                "The request has no body.",
-            )),
+            Ok(()) if last => Err(no::BODY_MISSING.into()),
             entered => entered,
         };
         if let Err(no) = entered {
@@ -171,21 +130,18 @@ impl Exchange {
                 "a route leads here that does not set {}: see envoy/routes.yaml",
                 headers::LANE
             );
-            return Err(No::failed("misrouted"));
+            return Err(no::MISROUTED.into());
         };
         self.trail = sequence.parse().ok().and_then(|sequence| self.lane.trails.of(sequence));
         if let Some(trail) = &self.trail {
-            self.place = trail.begin(&self.lane.facts, self.began);
+            self.place = trail.begin(&self.lane.settings.facts, self.began);
         }
         self.serves(zone)?;
         let path = list.text(":path").unwrap_or_default();
         self.what = match path.split_once('?').map_or(path, |(path, _query)| path) {
             "/v1/messages" => What::Messages,
             "/v1/messages/count_tokens" => What::CountTokens,
-            _ => {
-                let said = "There is nothing at this path.";
-                return Err(No::new("unknown_path", 404, ErrorType::NotFoundError, said));
-            }
+            _ => return Err(no::UNKNOWN_PATH.into()),
         };
         list.text("anthropic-beta").unwrap_or_default().clone_into(&mut self.betas);
         for (name, _) in list.iter() {
@@ -205,14 +161,13 @@ impl Exchange {
 
     /// May this provider serve a caller who is pinned to a zone? Behind every route, retry and failover.
     fn serves(&self, zone: &str) -> Result<(), No> {
+        // Where the policy pins nobody the gate sets no header, and Envoy's mutation of headers leaves an absent one empty.
         let free = ["", NOTHING, headers::ABSENT].contains(&zone);
         if free || self.lane.settings.zones.iter().any(|served| served == zone) {
             return Ok(());
         }
-        let said =
-            "Your organization keeps your calls in a zone that this provider does not serve.";
 
-        Err(No::new("residency", 403, ErrorType::PermissionError, said))
+        Err(no::RESIDENCY.into())
     }
 
     fn request_complete(&mut self, host: &impl Host) -> Step {
@@ -227,35 +182,11 @@ impl Exchange {
 
     fn forward(&mut self, host: &impl Host) -> Result<(), No> {
         let body = host.body(Body::Request, self.held)?;
-        let malformed = |_| {
-            No::new(
-                "body_malformed",
-                400,
-                ErrorType::InvalidRequestError,
-                "The body is not a JSON object.",
-            )
-        };
-        let Named { model } = serde_json::from_slice(&body).map_err(malformed)?;
-        self.model = model.into_owned();
         let ask = Ask { what: self.what, betas: &self.betas, body: &body };
-        let mut outgoing = self.lane.family.request(&ask).map_err(|unmappable| No {
-            why: "unmappable",
-            failure: Failure {
-                status: unmappable.status,
-                kind: unmappable.kind,
-                message: unmappable.message,
-            },
-            retry_after: None,
-        })?;
-        if outgoing.model.is_empty() {
-            outgoing.model.clone_from(&self.model);
-        }
-        if let Some(seconds) =
-            rest::left(host, &self.lane.settings.name, &outgoing.model, self.began)?
-        {
-            let said = "This model's provider asked to be left alone for a while. Try again later.";
-            let no = No::new("resting", 429, ErrorType::RateLimitError, said);
-            return Err(No { retry_after: Some(seconds), ..no });
+        let outgoing = self.lane.settings.family.request(&ask)?;
+        let lane = &self.lane.settings.facts.lane;
+        if let Some(seconds) = rest::left(host, lane, &outgoing.model, self.began)? {
+            return Err(No { retry_after: Some(seconds), ..no::RESTING.into() });
         }
         self.send(host, outgoing)
     }

@@ -3,9 +3,11 @@
 use super::dialect::{Ask, Failure, Outgoing, Stream, Unmappable, What};
 use super::{messages, openai};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// What an operator says of a lane beside its provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct Terms {
     /// The client's model, normalised, → the provider's name for it; `*` for any other.
     pub models: BTreeMap<String, String>,
@@ -17,7 +19,7 @@ pub struct Terms {
 #[derive(Debug, Clone)]
 pub enum Family {
     /// The Messages API, but for a row of differences.
-    Messages(Box<(messages::Provider, messages::Lane)>),
+    Messages(Box<(messages::Provider, Rc<Terms>)>),
     /// Chat completions, but for a row of differences.
     Completions(Box<(openai::Provider, Terms)>),
 }
@@ -50,12 +52,10 @@ impl Family {
     /// # Errors
     /// Every fault of the terms.
     pub fn of(provider: &str, terms: Terms) -> Result<Self, Vec<String>> {
-        let Terms { models, params } = terms;
         if let Some(row) = messages::Provider::shipped(provider) {
-            let lane = messages::Lane { models, params };
-            let faults = row.faults(&lane);
+            let faults = row.faults(&terms);
             return if faults.is_empty() {
-                Ok(Self::Messages(Box::new((row, lane))))
+                Ok(Self::Messages(Box::new((row, Rc::new(terms)))))
             } else {
                 Err(faults)
             };
@@ -65,10 +65,9 @@ impl Family {
             let known: Vec<_> = known.chain(openai::names()).collect();
             return Err(vec![format!("provider: {provider} is none of {}", known.join(", "))]);
         };
-        let lane = Terms { models, params };
-        let faults = row.faults(&lane);
+        let faults = row.faults(&terms);
 
-        if faults.is_empty() { Ok(Self::Completions(Box::new((row, lane)))) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self::Completions(Box::new((row, terms)))) } else { Err(faults) }
     }
 
     /// Is it the enterprise's own, by its nature?
@@ -90,12 +89,15 @@ impl Family {
         }
     }
 
-    /// How an answer of this type is read that is no error. `model` is the client's name for it.
-    pub fn reader(&self, content_type: &str, outgoing: &Outgoing, model: &str) -> Reader {
+    /// How an answer of this type is read that is no error. What is compressed although nobody asked passes where its
+    /// bytes are the client's: the gate says so in its row.
+    pub fn reader(&self, content_type: &str, compressed: bool, outgoing: &Outgoing) -> Reader {
+        let model = &outgoing.asked;
         let streams = ["text/event-stream", "application/vnd.amazon.eventstream"]
             .iter()
             .any(|kind| content_type.starts_with(kind));
         match self {
+            Self::Messages(one) if compressed && one.0.passes_bodies() => Reader::Same,
             Self::Messages(one) if streams => {
                 Reader::Stream(messages::stream(&one.0, &one.1, model))
             }
@@ -198,7 +200,7 @@ mod tests {
                 text.lines().find(|line| line.trim_start().starts_with("{\"role\"")).unwrap();
             let settings = crate::lane::Settings::parse(json.trim().as_bytes()).unwrap();
 
-            assert_eq!(settings.provider, provider, "{folder}");
+            assert_eq!(settings.facts.provider, provider, "{folder}");
         }
     }
 }

@@ -16,11 +16,11 @@ pub use table::Provider;
 
 use crate::lane::dialect::{Ask, Outgoing, Stream, Unmappable, What, kind_of};
 use crate::lane::edit::{Edits, Object, quoted};
+use crate::lane::family::Terms;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use names::{Words, segment};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::rc::Rc;
 use table::{Count, Framing, Model, Place};
 
 /// The header of betas.
@@ -28,16 +28,6 @@ const BETA: &str = "anthropic-beta";
 /// Members of any body that are looked at; those of the row's `remove` and of pairs come beside.
 const LOOKED_AT: [&str; 5] =
     ["model", "stream", "anthropic_version", "anthropic_beta", "max_tokens"];
-
-/// What a lane says of its provider.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lane {
-    /// Normalised name → the provider's; `*` for any other. Wins over the table.
-    pub models: BTreeMap<String, String>,
-    /// What `{…}` stands for in the provider's row.
-    pub params: BTreeMap<String, String>,
-}
 
 fn unmappable(status: u16, message: String) -> Unmappable {
     Unmappable { status, kind: kind_of(status), message }
@@ -48,7 +38,7 @@ fn unmappable(status: u16, message: String) -> Unmappable {
 /// # Errors
 /// [`Unmappable`]: no name for the model, a body that is too large, a member that means nothing
 /// there.
-pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoing, Unmappable> {
+pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, Unmappable> {
     let row = provider.row;
     let mut looked_at = LOOKED_AT.to_vec();
     looked_at.extend(provider.pairs.iter().map(|pair| pair.member));
@@ -87,6 +77,7 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
         What::Messages => row.paths.messages,
     };
     out.path = words.fill(path, segment)?;
+    out.asked = asked.into_owned();
     out.model = model;
 
     Ok(out)
@@ -96,7 +87,7 @@ pub fn request(ask: &Ask<'_>, provider: &Provider, lane: &Lane) -> Result<Outgoi
 fn headers(
     ask: &Ask<'_>,
     provider: &Provider,
-    lane: &Lane,
+    lane: &Terms,
     body: &Object<'_>,
     edits: &mut Edits,
     out: &mut Outgoing,
@@ -173,7 +164,7 @@ fn members(
 }
 
 /// A reader for the streamed answer to a call that asked for this model.
-pub fn stream(provider: &Provider, lane: &Lane, asked: &str) -> Box<dyn Stream> {
+pub fn stream(provider: &Provider, lane: &Rc<Terms>, asked: &str) -> Box<dyn Stream> {
     match provider.row.framing {
         Framing::Sse => Box::new(passing::Reader::new(provider, lane)),
         Framing::AwsEventstream => Box::new(bedrock::Reader::new(lane, asked)),

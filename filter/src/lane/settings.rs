@@ -2,9 +2,11 @@
 
 use super::family::{Family, Terms};
 use crate::settings::{SettingsError, read};
+use crate::trail::Facts;
 use contract::headers;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// As it is written.
 #[derive(Debug, Deserialize)]
@@ -31,12 +33,8 @@ struct Raw {
 /// As it is used.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The lane's name: rows tell it.
-    pub name: String,
-    /// The provider's name, as the rate card has it.
-    pub provider: String,
-    /// Where it serves.
-    pub region: Option<String>,
+    /// Who serves behind it: rows tell it.
+    pub facts: Rc<Facts>,
     /// The zones it may serve callers of who are pinned to one.
     pub zones: Vec<String>,
     /// How it speaks.
@@ -83,9 +81,11 @@ impl Settings {
         attribution(&raw.attribution, &mut faults);
         match family {
             Some(family) if faults.is_empty() => Ok(Self {
-                name: raw.name,
-                provider: raw.provider,
-                region: raw.region,
+                facts: Rc::new(Facts {
+                    lane: raw.name,
+                    provider: raw.provider,
+                    region: raw.region,
+                }),
                 zones: raw.zones,
                 family,
                 attribution: raw.attribution,

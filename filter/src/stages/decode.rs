@@ -4,6 +4,7 @@
 //! [`super::authenticate`] makes a caller of them.
 
 use crate::host::Headers;
+use crate::mcp;
 use crate::refusal::Refusal;
 use contract::audit::CallSource;
 use contract::headers::{self, Boundary};
@@ -40,8 +41,20 @@ pub enum Surface {
     Readyz,
     /// `HEAD /` and `HEAD /api/hello`: Claude Code looks whether somebody is there. Answered here.
     Hello,
-    /// `GET /v1/models`: not served yet; clients fall back to the list they bring along.
+    /// `GET /v1/models`: the models that the caller may use. Answered here.
     Models,
+    /// `/mcp/SERVER`: an MCP server that is reached through the gate.
+    Mcp,
+    /// `GET /.well-known/oauth-protected-resource[/mcp/SERVER]` (RFC 9728): answered here.
+    ResourceMetadata,
+}
+
+/// Where one finds out how to sign in here (RFC 9728 §3).
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// The MCP server that a metadata's path is about.
+fn described(path: &str) -> Option<&str> {
+    mcp::head::server(path.strip_prefix(METADATA)?)
 }
 
 impl Surface {
@@ -50,6 +63,7 @@ impl Surface {
         const READ: &[&str] = &["GET", "HEAD"];
         const LOOK: &[&str] = &["HEAD"];
         const SESSION: &[&str] = &["POST", "DELETE"];
+        const MCP: &[&str] = &["POST", "GET", "DELETE"];
         const SCIM: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
         let path = path.split_once('?').map_or(path, |(path, _query)| path);
         Some(match path {
@@ -66,6 +80,9 @@ impl Surface {
             "/readyz" => (Self::Readyz, READ),
             "/" | "/api/hello" => (Self::Hello, LOOK),
             "/v1/models" => (Self::Models, READ),
+            METADATA => (Self::ResourceMetadata, READ),
+            _ if described(path).is_some() => (Self::ResourceMetadata, READ),
+            _ if mcp::head::server(path).is_some() => (Self::Mcp, MCP),
             _ => return None,
         })
     }
@@ -77,7 +94,10 @@ impl Surface {
 
     /// Does a call of it leave a row? The mission's SQL counts calls, so what is no call has none.
     pub fn leaves_row(self) -> bool {
-        matches!(self, Self::Messages | Self::CountTokens | Self::SignIn | Self::Sidecar)
+        matches!(
+            self,
+            Self::Messages | Self::CountTokens | Self::SignIn | Self::Sidecar | Self::Mcp
+        )
     }
 }
 
@@ -114,6 +134,8 @@ pub struct Head {
     pub accepts_encoding: bool,
     /// Names of the headers that may not leave.
     pub inside: Vec<String>,
+    /// Of an MCP server's surfaces: what stands in the headers of MCP.
+    pub mcp: Option<Box<mcp::head::Head>>,
 }
 
 /// What a first pass collects, before it is judged.
@@ -205,6 +227,10 @@ impl<'a> Found<'a> {
             return Err(Refusal::Method);
         }
         head.surface = Some(surface);
+        if matches!(surface, Surface::Mcp | Surface::ResourceMetadata) {
+            let server = mcp::head::server(bare).or_else(|| described(bare)).unwrap_or_default();
+            head.mcp = Some(Box::new(mcp::head::Head::of(server, method == "POST")));
+        }
         if self.malformed {
             return Err(Refusal::HeaderMalformed);
         }
@@ -220,6 +246,12 @@ impl<'a> Found<'a> {
             Surface::Messages | Surface::CountTokens => {
                 head.credential = Some(self.credential()?);
                 self.content(head)?;
+            }
+            Surface::Mcp => {
+                head.credential = Some(self.credential()?);
+                if method == "POST" {
+                    self.content(head)?;
+                }
             }
             Surface::Capabilities => {
                 path.split_once('?').map_or("", |(_, query)| query).clone_into(&mut head.query);

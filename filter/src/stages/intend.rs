@@ -4,10 +4,11 @@
 //! it: 204 to `POST /gate/intent`, and nothing else, makes a [`Recorded`] then. Without one nothing
 //! leaves, so whatever fails on this way fails closed.
 
+use super::mcp;
 use super::scan::Cleared;
 use crate::host::Host;
 use crate::refusal::Refusal;
-use contract::policy::Audit;
+use contract::policy::{Audit, Terms};
 use std::time::Duration;
 
 /// Where the sidecar is told.
@@ -44,7 +45,16 @@ pub struct Sent {
 
 /// What does the policy ask?
 pub fn way(cleared: &Cleared) -> Way {
-    match cleared.permit().terms().audit() {
+    of(cleared.permit().terms())
+}
+
+/// The same of a call of an MCP server.
+pub fn way_of_mcp(cleared: &mcp::Cleared) -> Way {
+    of(cleared.terms())
+}
+
+fn of(terms: Terms) -> Way {
+    match terms.audit() {
         Audit::After => Way::Open(Recorded(())),
         Audit::Before => Way::First(Intent(())),
     }

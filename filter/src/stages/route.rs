@@ -7,8 +7,10 @@
 use super::authenticate::{self, Caller};
 use super::decode::{Head, Surface};
 use super::intend::Recorded;
+use super::mcp as stages_mcp;
 use super::scan::Cleared;
 use crate::host::{Host, HostError, Map};
+use crate::mcp;
 use crate::settings::RouteClaim;
 use contract::headers;
 use contract::policy::{Pin, Tier};
@@ -72,6 +74,50 @@ pub fn dispatch(
     }
     let overwritten = |name: &String| set.iter().any(|(ours, _)| ours == name);
     let remove = head.inside.iter().filter(|name| !overwritten(name)).cloned().collect();
+
+    Governed(Dispatch { remove, set })
+}
+
+/// A call of an MCP server. `session` is the server's own id of it.
+pub fn mcp(
+    head: &Head,
+    mcp: &mcp::head::Head,
+    session: Option<String>,
+    caller: &Caller,
+    cleared: &stages_mcp::Cleared,
+    facts: &Facts<'_>,
+) -> Governed {
+    let (claims, called) = (&caller.claims, cleared.called());
+    let ours = stages_mcp::is_ours(&called.server);
+    let tool = called.name.as_deref().filter(|_| called.is_tool);
+    let mut set = vec![
+        (headers::ROUTE_SURFACE, "mcp".to_owned()),
+        (headers::ROUTE_SERVER, called.server.clone()),
+        (headers::ROUTE_TOOL, fact(tool)),
+        (headers::ROUTE_TENANT, claims.tenant_id.clone()),
+        (headers::ROUTE_DEPARTMENT, fact(claims.department.as_deref())),
+        (headers::ROUTE_AGENT, fact(head.agent_id.as_deref())),
+        (headers::ROUTE_REGION, fact(claims.region.as_deref())),
+        (headers::ROUTE_SOURCE, authenticate::source(head, caller).as_str().to_owned()),
+        (headers::ROUTE_LABEL, labels(cleared.labels())),
+    ];
+    set.extend(facts.further.iter().map(|claim| named(*claim, caller)));
+    if !ours {
+        // The sidecar is here, wherever that is.
+        set.extend(facts.pin.fact().map(|zone| (headers::ROUTE_RESIDENCY, zone.to_owned())));
+    }
+    if head.accepts_encoding {
+        // A compressed answer could not be read.
+        set.push(("accept-encoding", "identity".to_owned()));
+    }
+    let mut remove: Vec<String> = mcp.inside.clone();
+    match session {
+        Some(id) => set.push(("mcp-session-id", id)),
+        None => remove.push("mcp-session-id".to_owned()),
+    }
+    // Our own server reads the token once more, and its rows name the call by its id.
+    let stays = |name: &String| ours && (name == "authorization" || name == headers::X_REQUEST_ID);
+    remove.retain(|name| !stays(name) && !set.iter().any(|(ours, _)| ours == name));
 
     Governed(Dispatch { remove, set })
 }

@@ -30,5 +30,14 @@ const LONGEST_WORD: usize = 64;
 /// Most bytes that the turn takes of [`contract::audit::LARGEST_CONTENT`]; the answer has the rest.
 const LARGEST_TURN: usize = contract::audit::LARGEST_CONTENT / 2;
 
+/// A text of which no more than `most` bytes are kept, its head and its tail.
+pub fn clipped(text: &[u8], most: usize) -> contract::audit::Text<'static> {
+    let mut clip = clip::Clip::default();
+    clip.push(text, most);
+    clip.fit(most);
+
+    clip.into_text()
+}
+
 #[cfg(test)]
 mod tests;

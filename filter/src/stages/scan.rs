@@ -48,8 +48,8 @@ pub fn clear(
     }
 }
 
-/// More words, each once, in a list that is sorted and stays so.
-fn add<'a>(list: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>) {
+/// Enters more words, each once, in a list that is sorted and stays so.
+pub(super) fn add<'a>(list: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>) {
     for word in more {
         let at = list.partition_point(|known| known.as_str() < word);
         if list.get(at).is_none_or(|known| known != word) {
@@ -58,7 +58,8 @@ fn add<'a>(list: &mut Vec<String>, more: impl IntoIterator<Item = &'a str>) {
     }
 }
 
-fn finding(found: Found<'_>) -> Finding<'static> {
+/// A find as a row tells it.
+pub(crate) fn finding(found: Found<'_>) -> Finding<'static> {
     let Found { rule_id, action, severity, what, place, digest } = found;
 
     Finding {

@@ -47,6 +47,8 @@ mod scim_stand;
 mod scim_tokens;
 #[path = "shared/scim_users.rs"]
 mod scim_users;
+#[path = "shared/secrets.rs"]
+mod secrets;
 #[path = "shared/sequences.rs"]
 mod sequences;
 #[path = "shared/sessions.rs"]

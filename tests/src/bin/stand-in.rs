@@ -4,17 +4,16 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Parser;
+use e2e::provider::Broken;
 use e2e::provider::model::{self, Asked};
 use e2e::provider::script::{Script, Tool, Usage};
+use e2e::provider::serve::serve;
 use e2e::world::certificates;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -63,27 +62,12 @@ async fn main() -> Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     eprintln!("stand-in: listening on {}", arguments.listen);
 
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            let builder = auto::Builder::new(TokioExecutor::new());
-            let service = service_fn(answer);
-            // A client that leaves is its own affair.
-            if let Some(tls) = tls {
-                if let Ok(stream) = tls.accept(stream).await {
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                }
-            } else {
-                drop(builder.serve_connection(TokioIo::new(stream), service).await);
-            }
-        });
-    }
+    match serve(listener, tls, answer).await? {}
 }
 
 async fn answer(
     request: Request<Incoming>,
-) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Broken> {
     let path = request.uri().path().to_owned();
     let body = request
         .into_body()

@@ -2,22 +2,20 @@
 //! obey the same scripts as [`super::Provider`], and refuse loudly what they would never be sent by
 //! whoever knows them. What each wants is written down here a second time, on purpose.
 
-use super::script::{Fault, Script};
+use super::log::Log;
+use super::script::Script;
 use super::seen::Seen;
-use super::{Body, Broken, json, locked, model, paced, provider_headers};
+use super::serve::serve;
+use super::{Body, Broken, model, paced, provider_headers};
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::future;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use serde_json::{Value, json as value};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -77,8 +75,7 @@ pub struct Cloud {
 #[derive(Debug)]
 struct Notes {
     account: Account,
-    seen: Mutex<Vec<Seen>>,
-    violations: Mutex<Vec<String>>,
+    log: Log,
 }
 
 impl Cloud {
@@ -89,55 +86,28 @@ impl Cloud {
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Result<Self> {
         let listener = TcpListener::bind(listen).await.context("the cloud's port")?;
-        let (seen, violations) = (Mutex::default(), Mutex::default());
-        let notes = Arc::new(Notes { account, seen, violations });
+        let notes = Arc::new(Notes { account, log: Log::default() });
         let cloud = Self { address: listener.local_addr()?, notes };
-        tokio::spawn(cloud.clone().serve(listener, tls.map(TlsAcceptor::from)));
+        let this = cloud.clone();
+        let answer = move |request| this.clone().answer(request);
+        tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), answer));
 
         Ok(cloud)
     }
 
     /// What arrived with this script.
     pub fn seen(&self, script: &Script) -> Vec<Seen> {
-        locked(&self.notes.seen)
-            .iter()
-            .filter(|seen| seen.script.as_ref().is_some_and(|known| known.id == script.id))
-            .cloned()
-            .collect()
+        self.notes.log.seen(script)
     }
 
     /// Everything that arrived.
     pub fn all(&self) -> Vec<Seen> {
-        locked(&self.notes.seen).clone()
+        self.notes.log.all()
     }
 
     /// What must never have arrived, and did.
     pub fn violations(&self) -> Vec<String> {
-        locked(&self.notes.violations).clone()
-    }
-
-    /// Forgets violations that a test provoked.
-    pub fn forgive(&self) {
-        locked(&self.notes.violations).clear();
-    }
-
-    async fn serve(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (this, tls) = (self.clone(), tls.clone());
-            tokio::spawn(async move {
-                drop(stream.set_nodelay(true));
-                let service = service_fn(move |request| this.clone().answer(request));
-                let builder = auto::Builder::new(TokioExecutor::new());
-                // A connection that breaks off is what many tests want.
-                if let Some(tls) = tls {
-                    if let Ok(stream) = tls.accept(stream).await {
-                        drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                    }
-                } else {
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                }
-            });
-        }
+        self.notes.log.violations()
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
@@ -148,24 +118,8 @@ impl Cloud {
         let account = &self.notes.account;
         let violations = checks::violations(&seen, account);
         let script = seen.script.clone().unwrap_or_else(Script::new);
-        let attempts = {
-            let mut all = locked(&self.notes.seen);
-            all.push(seen.clone());
-            let same = |other: &&Seen| other.script.as_ref().is_some_and(|it| it.id == script.id);
-            all.iter().filter(same).count()
-        };
-        if !violations.is_empty() {
-            let text = violations.join("; ");
-            locked(&self.notes.violations).extend(violations);
-            return Ok(json(StatusCode::IM_A_TEAPOT, &value!({ "e2e": text })));
-        }
-        if script.fail_first > 0 && attempts <= usize::try_from(script.fail_first)? {
-            return Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into());
-        }
-        match script.fault {
-            Fault::ResetBeforeHeaders => return Err("as the script says".into()),
-            Fault::SilentBeforeHeaders => future::pending().await,
-            _ => {}
+        if let Some(answer) = self.notes.log.enter(&seen, &script, violations).await? {
+            return Ok(answer);
         }
 
         Ok(scripted(account.kind, &seen, &script))

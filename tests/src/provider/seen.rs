@@ -85,6 +85,11 @@ impl Seen {
         contract::envelope::hex(&Sha256::digest(&self.body))
     }
 
+    /// Was it this script that it told?
+    pub(super) fn told(&self, script: &Script) -> bool {
+        self.script.as_ref().is_some_and(|known| known.id == script.id)
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())

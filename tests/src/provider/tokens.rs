@@ -1,14 +1,12 @@
 //! A token server (RFC 6749 §4.4, RFC 7523): it numbers its tokens, and gives them to whoever asks.
 
+use super::serve::serve;
 use super::{Body, Broken, json, locked};
 use anyhow::Result;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use serde_json::json as value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +45,9 @@ impl TokenServer {
         let (dead, asked, refused) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
         let notes = Arc::new(Notes { name, life, dead, asked, refused });
         let server = Self { address: listener.local_addr()?, notes };
-        tokio::spawn(server.clone().serve(listener, tls.map(TlsAcceptor::from)));
+        let this = server.clone();
+        let answer = move |request| this.clone().answer(request);
+        tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), answer));
 
         Ok(server)
     }
@@ -70,23 +70,6 @@ impl TokenServer {
     /// From now on nobody gets one.
     pub fn die(&self) {
         self.notes.dead.store(true, Ordering::SeqCst);
-    }
-
-    async fn serve(self, listener: TcpListener, tls: Option<TlsAcceptor>) {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (this, tls) = (self.clone(), tls.clone());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| this.clone().answer(request));
-                let builder = auto::Builder::new(TokioExecutor::new());
-                if let Some(tls) = tls {
-                    if let Ok(stream) = tls.accept(stream).await {
-                        drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                    }
-                } else {
-                    drop(builder.serve_connection(TokioIo::new(stream), service).await);
-                }
-            });
-        }
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {

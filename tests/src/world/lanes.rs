@@ -239,22 +239,25 @@ pub fn aggregate(name: &str, members: &[String], zones: &[&str]) -> String {
     )
 }
 
-/// Routes to single lanes, each for one model, before all others.
-pub fn by_model(of: &[(&str, &str)]) -> String {
-    let route = |(model, lane): &(&str, &str)| {
-        format!(
-            r#"    - name: to_{lane}
-      match: {{prefix: /v1/messages, headers: [{{name: x-tollgate-surface, present_match: true}}, {{name: x-tollgate-model, string_match: {{exact: {model}}}}}]}}
-      route: {{cluster: lane_{lane}, timeout: 0s, idle_timeout: 900s}}
-      typed_per_filter_config:
+/// What each route to lanes says of the call, as the shipped ones do.
+const BOUNDARY: &str = r#"      typed_per_filter_config:
         boundary:
           "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
           mutations:
             request_mutations:
             - append:
-                header: {{key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}}
+                header: {key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}
                 append_action: OVERWRITE_IF_EXISTS_OR_ADD
-"#
+"#;
+
+/// Routes to single lanes, each for one model, before all others.
+pub fn by_model(of: &[(&str, &str)]) -> String {
+    let route = |(model, lane): &(&str, &str)| {
+        format!(
+            r"    - name: to_{lane}
+      match: {{prefix: /v1/messages, headers: [{{name: x-tollgate-surface, present_match: true}}, {{name: x-tollgate-model, string_match: {{exact: {model}}}}}]}}
+      route: {{cluster: lane_{lane}, timeout: 0s, idle_timeout: 900s}}
+{BOUNDARY}"
         )
     };
 
@@ -279,15 +282,7 @@ pub fn route(cluster: &str, retries: usize, first_byte: &str) -> String {
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig
               update_frequency: 1
-      typed_per_filter_config:
-        boundary:
-          "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
-          mutations:
-            request_mutations:
-            - append:
-                header: {{key: tollgate-lane, value: "%REQ(x-tollgate-exchange)%;%REQ(x-tollgate-residency)%"}}
-                append_action: OVERWRITE_IF_EXISTS_OR_ADD
-    - name: unused
+{BOUNDARY}    - name: unused
       match: {{path: /unused}}
       route:
         cluster: anthropic"#

@@ -97,6 +97,45 @@ fn where_all_lanes_failed_the_answer_is_what_helps_most() {
 }
 
 #[test]
+fn what_helps_most_arrives_where_trailers_follow_too_and_not_where_there_is_no_body() {
+    let failed = |last: bool| {
+        let host = world(&token(|_| {}), BODY);
+        let (trails, mut exchange) = left(&host);
+        asks(&host, &trails, "one", 429);
+        asks(&host, &trails, "two", 500);
+        host.put_headers(Map::Response, &[(":status", "500")]);
+        assert_eq!(exchange.response_headers(&host, last), Passage::Pass);
+        (host, exchange)
+    };
+    let (host, mut exchange) = failed(false);
+    host.bodies.borrow_mut().insert(Body::Response, b"from the last".to_vec());
+    assert_eq!(exchange.response_body(&host, 13, false), Passage::Held);
+    exchange.response_trailers(&host);
+    let said = host.bodies.borrow()[&Body::Response].clone();
+    assert_eq!(String::from_utf8(said).unwrap(), r#"{"said_by":"one"}"#);
+
+    let (host, _exchange) = failed(true);
+    assert_eq!(host.header(Map::Response, ":status").as_deref(), Some("500"));
+    assert_eq!(host.header(Map::Response, "content-length"), None, "of nothing");
+}
+
+#[test]
+fn a_stream_that_ends_with_trailers_is_over_for_whoever_would_speak_into_it() {
+    let host = world(&token(|_| {}), BODY);
+    let (trails, mut exchange) = left(&host);
+    asks(&host, &trails, "one", 200);
+    host.put_headers(Map::Response, &[(":status", "200"), ("content-type", "text/event-stream")]);
+    exchange.response_headers(&host, false);
+    host.bodies.borrow_mut().insert(Body::Response, STREAM.concat().into_bytes());
+    assert_eq!(exchange.response_body(&host, STREAM.concat().len(), false), Passage::Held);
+    assert!(trails.may_speak(42));
+
+    exchange.response_trailers(&host);
+
+    assert!(!trails.may_speak(42));
+}
+
+#[test]
 fn without_lanes_nothing_is_said_that_costs_a_host_call() {
     let host = world(&token(|_| {}), BODY);
     let mut exchange = exchange(&host);

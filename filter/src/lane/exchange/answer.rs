@@ -1,11 +1,11 @@
 //! The answer's side of a lane: what the provider said, in the Messages API's words.
 
-use super::{Exchange, Progress, Step, rest};
+use super::{Exchange, Progress, Step, no, rest};
+use crate::gate;
 use crate::host::{Body, Headers, Host, HostError, Map};
 use crate::lane::dialect::{Failure, Stream, kind_of};
 use crate::lane::family::{Reader, Said};
 use crate::trail::Failed;
-use contract::refusal::ErrorType;
 
 /// Most bytes of an error that are read.
 const LARGEST_ERROR: usize = 64 * 1024;
@@ -45,7 +45,7 @@ impl Exchange {
         }
         match self.receive(host, last) {
             Ok(step) => step,
-            Err(error) => self.failed_early(host, &failed(error)),
+            Err(error) => self.lost_early(host, error),
         }
     }
 
@@ -55,30 +55,28 @@ impl Exchange {
         if self.progress != Progress::Sent {
             return Step::Go;
         }
-        match self.read(host, size, last) {
+        let step = match self.read(host, size, last) {
             Ok(step) => step,
-            Err(error) if self.left => {
-                log::error!("{error}: the rest of an answer is left out");
-                self.reading = Reading::Deaf;
-                Step::Go
-            }
-            Err(error) => self.failed_early(host, &failed(error)),
-        }
+            Err(error) if self.left => self.lost_late(host, size, error),
+            Err(error) => self.lost_early(host, error),
+        };
+        let keeps = step == Step::Wait && matches!(self.reading, Reading::Error(_) | Reading::Body);
+        self.kept = if keeps { size } else { 0 };
+
+        step
     }
 
-    /// The answer's trailers are here: its body is whole.
+    /// The answer's trailers are here: its body is whole, what was kept of it.
     pub fn response_trailers(&mut self, host: &impl Host) -> Step {
-        self.response_body(host, 0, true)
+        self.response_body(host, self.kept, true)
     }
 
     /// Envoy is done with the call in this lane, however it ended.
     pub fn finished(&mut self, host: &impl Host) {
         let now = host.now().unwrap_or(self.began);
         let took = now.saturating_sub(self.began);
-        let flags = host.property(&["response", "flags"]).ok().flatten();
-        let flags = flags.as_deref().and_then(crate::gate::wide).unwrap_or_default();
         let cut = self.progress == Progress::Sent && !self.ended;
-        let by_front = flags & FRONT_LEFT != 0;
+        let by_front = cut && front_left(host); // asked only where it matters: each attribute costs 2 µs
         self.note(|attempt| {
             attempt.took = took;
             if cut && attempt.why.is_none() {
@@ -92,11 +90,11 @@ impl Exchange {
 
     /// A stream that broke ends with an `error` event, through the gate: in the lane nothing can be said any more.
     fn tell_client(&self, host: &impl Host) {
-        let Some(stream) = self.trail.as_ref().and_then(|trail| trail.open()) else { return };
+        let Some(stream) = self.trail.as_ref().map(|trail| trail.stream()) else { return };
         if !self.lane.trails.may_speak(stream) {
             return;
         }
-        if let Err(error) = host.speak(stream, &broken().event()) {
+        if let Err(error) = host.speak(stream, &no::BROKEN_OFF.failure().event()) {
             log::warn!("{error}: a client is not told why its stream ends");
         }
     }
@@ -109,7 +107,8 @@ impl Exchange {
         for (name, _) in headers.iter() {
             match str::from_utf8(name) {
                 Ok(name)
-                    if self.lane.boundary.withheld(name) || self.lane.family.withholds(name) =>
+                    if self.lane.boundary.withheld(name)
+                        || self.lane.settings.family.withholds(name) =>
                 {
                     host.remove_header(Map::Response, name)?;
                 }
@@ -121,7 +120,10 @@ impl Exchange {
             return self.receive_error(host, &headers, status, last);
         }
         self.note(|attempt| attempt.status = Some(status));
-        self.reading = match self.lane.family.reader(content_type, &self.outgoing, &self.model) {
+        let encoding = headers.get("content-encoding");
+        let compressed = encoding.is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"));
+        let family = &self.lane.settings.family;
+        self.reading = match family.reader(content_type, compressed, &self.outgoing) {
             Reader::Same => Reading::Nothing,
             Reader::Body => Reading::Body,
             Reader::Stream(stream) => {
@@ -150,11 +152,11 @@ impl Exchange {
         self.note(|attempt| {
             attempt.status = by_provider.then_some(status);
             if !by_provider {
-                attempt.why = Some(if status == 504 { "too_slow" } else { "unreachable" });
+                attempt.why = Some(no::by_envoy(status).why);
             }
         });
         if let (true, 429 | 503 | 529, Some(seconds)) = (by_provider, status, retry_after) {
-            rest::rests(host, &self.lane.settings.name, &self.outgoing.model, seconds)?;
+            rest::rests(host, &self.lane.settings.facts.lane, &self.outgoing.model, seconds)?;
         }
         let content_type = headers.text("content-type").unwrap_or_default().to_owned();
         let told = Told { status, content_type, retry_after, by_provider };
@@ -197,7 +199,8 @@ impl Exchange {
         size: usize,
         told: &Told,
     ) -> Result<Step, HostError> {
-        let body = host.body(Body::Response, size.min(LARGEST_ERROR))?;
+        // What is larger is not an error of the API's, and is not kept in part.
+        let body = if size > LARGEST_ERROR { Vec::new() } else { host.body(Body::Response, size)? };
         let (status, body) = match self.said(told, &body) {
             Said::Same => (told.status, body),
             Said::Failure(failure) => {
@@ -218,9 +221,9 @@ impl Exchange {
     /// What an error says: the provider's, or Envoy's in its place.
     fn said(&self, told: &Told, body: &[u8]) -> Said {
         if !told.by_provider {
-            return Said::Failure(by_envoy(told.status));
+            return Said::Failure(no::by_envoy(told.status).failure());
         }
-        match self.lane.family.error(told.status, &told.content_type, body) {
+        match self.lane.settings.family.error(told.status, &told.content_type, body) {
             Said::Same if body.is_empty() => Said::Failure(Failure {
                 status: told.status,
                 kind: kind_of(told.status),
@@ -232,7 +235,7 @@ impl Exchange {
 
     fn body_whole(&mut self, host: &impl Host, size: usize) -> Result<Step, HostError> {
         let body = host.body(Body::Response, size)?;
-        match self.lane.family.answer(self.what, &body, &self.model) {
+        match self.lane.settings.family.answer(self.what, &body, &self.outgoing.asked) {
             Ok(answer) => {
                 let length = answer.as_ref().map_or(body.len(), Vec::len);
                 host.set_header(Map::Response, "content-type", "application/json")?;
@@ -271,20 +274,60 @@ impl Exchange {
                 self.reading = Reading::Deaf;
             }
         }
-        host.set_body(Body::Response, size, &out)?;
+        if size > 0 || !out.is_empty() {
+            host.set_body(Body::Response, size, &out)?;
+        }
         self.left |= !out.is_empty() || last;
 
         Ok(if self.left { Step::Go } else { Step::Wait })
     }
 
-    /// Nothing of the answer has left: it becomes an error, and another provider may be asked.
+    /// Something has left. What the provider wrote does not follow it untranslated: the client is told, and whatever
+    /// still comes is nobody's.
+    fn lost_late(&mut self, host: &impl Host, size: usize, error: HostError) -> Step {
+        log::error!("{error}: the rest of an answer is left out");
+        self.note(|attempt| attempt.why = Some(no::ANSWER_LOST.why));
+        self.reading = Reading::Deaf;
+        match host.set_body(Body::Response, size, &no::ANSWER_LOST.failure().event()) {
+            Ok(()) => Step::Go,
+            // Trailers have no body that anything could be put in, and nothing untranslated is left to pass: the answer
+            // ends like one that broke off.
+            Err(_) if size == 0 => {
+                self.ended = false;
+                Step::Go
+            }
+            Err(error) => {
+                log::error!("{error}: an answer is held for good");
+                Step::Wait
+            }
+        }
+    }
+
+    /// Nothing has left: the answer becomes an error, and another provider may be asked.
+    fn lost_early(&mut self, host: &impl Host, error: HostError) -> Step {
+        log::error!("{error}: an answer is given up");
+        self.fails_early(host, no::ANSWER_LOST.why, &no::ANSWER_LOST.failure())
+    }
+
+    /// The same, where the provider is the one who failed.
     fn failed_early(&mut self, host: &impl Host, failure: &Failure) -> Step {
-        self.note(|attempt| attempt.why = Some("failed_before_the_first_event"));
+        self.fails_early(host, "failed_before_the_first_event", failure)
+    }
+
+    fn fails_early(&mut self, host: &impl Host, why: &'static str, failure: &Failure) -> Step {
+        self.note(|attempt| attempt.why = Some(why));
         self.reading = Reading::Nothing;
         self.reply(host, failure, None);
 
         Step::Wait
     }
+}
+
+/// Did the front end it, and not the provider?
+fn front_left(host: &impl Host) -> bool {
+    let flags = host.property(&["response", "flags"]).ok().flatten();
+
+    flags.as_deref().and_then(gate::wide).is_some_and(|flags| flags & FRONT_LEFT != 0)
 }
 
 /// Seconds, as `retry-after` has them; a date is not read (RFC 9110 §10.2.3 allows it, no provider sends it).
@@ -293,38 +336,4 @@ fn retry_after(list: &Headers) -> Option<u32> {
     let millis = || list.text("retry-after-ms")?.trim().parse::<u32>().ok();
 
     seconds.or_else(|| millis().map(|millis| millis.div_ceil(1_000)))
-}
-
-fn failed(error: HostError) -> Failure {
-    log::error!("{error}: an answer is given up");
-    let message = "The gateway failed.".to_owned();
-
-    Failure { status: 500, kind: ErrorType::ApiError, message }
-}
-
-/// What a client is told whose stream breaks off.
-fn broken() -> Failure {
-    let message = "The model's provider broke off. Try again.".to_owned();
-
-    Failure { status: 529, kind: ErrorType::OverloadedError, message }
-}
-
-/// What Envoy answers in the place of a provider, in the words of the front's own replies.
-fn by_envoy(status: u16) -> Failure {
-    let (status, kind, message) = match status {
-        401 => (
-            503,
-            ErrorType::ApiError,
-            "The gateway has no credential for the model's provider. Try again shortly.",
-        ),
-        413 => (413, ErrorType::RequestTooLarge, "The request is larger than this provider takes."),
-        504 | 408 => (504, ErrorType::TimeoutError, "The model's provider did not answer in time."),
-        _ => (
-            529,
-            ErrorType::OverloadedError,
-            "The model's provider cannot be reached. Try again shortly.",
-        ),
-    };
-
-    Failure { status, kind, message: message.to_owned() }
 }

@@ -12,11 +12,13 @@ const STREAM: &str =
     "event: message_start\ndata: {}\n\nevent: ping\ndata: {}\n\nevent: message_stop\ndata: {}\n\n";
 const SEQUENCE: Sequence = Sequence { boot: 17, vm: 2, n: 5 };
 
-fn lane(trails: &Rc<Trails>) -> Rc<Lane> {
-    let settings =
-        br#"{"role":"lane","name":"one","provider":"anthropic","region":"us","zones":["us","eu"],
-        "attribution":["x-end-user"],"insecure_attribution_to_others":true}"#;
-    let (settings, boundary) = (Settings::parse(settings).unwrap(), Boundary::shipped().unwrap());
+fn lane(provider: &str, trails: &Rc<Trails>) -> Rc<Lane> {
+    let settings = format!(
+        r#"{{"role":"lane","name":"one","provider":"{provider}","region":"us","zones":["us","eu"],
+        "models":{{"*":"one"}},"attribution":["x-end-user"],"insecure_attribution_to_others":true}}"#
+    );
+    let settings = Settings::parse(settings.as_bytes()).unwrap();
+    let boundary = Boundary::shipped().unwrap();
     Rc::new(Lane::start(settings, boundary, Rc::clone(trails)))
 }
 
@@ -68,9 +70,13 @@ fn asks(host: &FakeHost, exchange: &mut Exchange) -> Step {
 }
 
 fn beside() -> (Rc<Trails>, Rc<Trail>, Rc<Lane>) {
+    to("anthropic")
+}
+
+fn to(provider: &str) -> (Rc<Trails>, Rc<Trail>, Rc<Lane>) {
     let trails = Rc::new(Trails::default());
-    let lane = lane(&trails);
-    let trail = trails.leaves(SEQUENCE).unwrap();
+    let lane = lane(provider, &trails);
+    let trail = trails.leaves(SEQUENCE, 9).unwrap();
     (trails, trail, lane)
 }
 
@@ -193,6 +199,53 @@ fn an_error_passes_as_it_was_said_and_is_kept_for_where_nobody_serves() {
     assert!(reply.headers.contains(&("retry-after".into(), "7".into())), "{reply:?}");
 }
 
+/// Where trailers follow, no piece of a body is the last one.
+#[test]
+fn what_waited_for_its_end_leaves_with_the_trailers() {
+    let limited = r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"}}"#;
+    let chat = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},
+        "finish_reason":"stop"}]}"#;
+    for (provider, status, kind, said, wanted) in [
+        ("anthropic", "429", "application/json", limited, limited),
+        ("anthropic", "200", "text/event-stream", STREAM, STREAM),
+        ("openai", "200", "application/json", chat, r#""text":"Hi""#),
+        (
+            "openai",
+            "429",
+            "application/json",
+            r#"{"error":{"message":"Slow"}}"#,
+            "rate_limit_error",
+        ),
+    ] {
+        let case = format!("{provider} {status} {kind}");
+        let (_trails, trail, lane) = to(provider);
+        let host = world("17.2.5;none");
+        let mut exchange = Exchange::new(lane);
+        assert_eq!(asks(&host, &mut exchange), Step::Go, "{case}");
+        answers(&host, status, kind);
+        assert_eq!(exchange.response_headers(&host, false), Step::Wait, "{case}");
+
+        let (first, second) = said.split_at(said.len() / 2);
+        let mut left = piece(&host, &mut exchange, first.as_bytes(), false);
+        left.extend(piece(&host, &mut exchange, second.as_bytes(), false));
+        assert_eq!(left.is_empty(), !kind.ends_with("stream"), "{case}");
+        assert_eq!(exchange.response_trailers(&host), Step::Go, "{case}");
+        left.extend(std::mem::take(host.bodies.borrow_mut().get_mut(&Body::Response).unwrap()));
+        exchange.finished(&host);
+
+        let left = String::from_utf8(left).unwrap();
+        assert!(left.contains(wanted) && host.replies.borrow().is_empty(), "{case}: {left}");
+        if wanted != said {
+            let length = host.header(Map::Response, "content-length");
+            assert_eq!(length, Some(left.len().to_string()), "{case}");
+        }
+        trail.begin(&Rc::default(), 0);
+        let verdict = trail.verdict().unwrap();
+        assert_eq!(status == "429", verdict.body == left.as_bytes(), "{case}: the gate has it");
+        assert!(trail.told()[0].why.is_none(), "{case}");
+    }
+}
+
 #[test]
 fn an_error_without_a_body_gets_one() {
     let (_trails, _, lane) = beside();
@@ -212,6 +265,7 @@ fn an_error_without_a_body_gets_one() {
 /// no half-translated answer passes for a whole one.
 #[test]
 fn whichever_host_call_fails_nothing_is_sent_that_should_not_be() {
+    let told = String::from_utf8(no::ANSWER_LOST.failure().event()).unwrap();
     let walk = |fails: Option<usize>| {
         let (_trails, _, lane) = beside();
         let host = world("17.2.5;none");
@@ -221,39 +275,48 @@ fn whichever_host_call_fails_nothing_is_sent_that_should_not_be() {
         let asked = host.calls.borrow().len();
         let mut left = Vec::new();
         if sent {
-            if exchange.response_headers(&host, false) == Step::Go {
-                left.extend(b"(headers)");
+            assert_eq!(exchange.response_headers(&host, false), Step::Wait);
+            // The second leaves with the first event and half of the next one held.
+            for (range, last) in [(0..20, false), (20..50, false), (50..STREAM.len(), true)] {
+                if host.replies.borrow().is_empty() {
+                    left.extend(piece(&host, &mut exchange, &STREAM.as_bytes()[range], last));
+                }
             }
-            left.extend(piece(&host, &mut exchange, &STREAM.as_bytes()[..20], false));
-            left.extend(piece(&host, &mut exchange, &STREAM.as_bytes()[20..], true));
         }
         exchange.finished(&host);
-        (host, sent, asked, left)
+        (host, sent, asked, String::from_utf8(left).unwrap())
     };
     let (host, sent, asked, left) = walk(None);
-    assert!(sent && left == STREAM.as_bytes());
+    assert!(sent && left == STREAM);
     let calls = host.calls.borrow().clone();
 
     for (index, call) in calls.iter().enumerate() {
-        let (host, sent, ..) = walk(Some(index + 1));
+        let (host, sent, _, left) = walk(Some(index + 1));
         let place = format!("call {index}, {call}");
         if index < asked {
             assert!(!sent, "{place}");
             assert_eq!(host.replies.borrow().len(), 1, "{place}");
         }
+        let events = left.strip_suffix(&told).unwrap_or(&left);
+        assert!(STREAM.starts_with(events), "{place}: {left}");
+        assert!(events.is_empty() || events.ends_with("\n\n"), "{place}: {left}");
+        assert!(
+            left.is_empty() || left != events || events == STREAM,
+            "{place}: nobody told: {left}"
+        );
     }
 }
 
 #[test]
 fn only_a_stream_that_the_provider_broke_is_told_to_the_client() {
     for (flags, spoken) in [(1_u64 << 2, 1), (1 << 14, 0)] {
-        let (trails, trail, lane) = beside();
+        let (trails, _, lane) = beside();
         let host = world("17.2.5;none");
         let mut exchange = Exchange::new(lane);
         assert_eq!(asks(&host, &mut exchange), Step::Go);
         exchange.response_headers(&host, false);
         piece(&host, &mut exchange, STREAM.as_bytes(), false);
-        trails.holds(9, &trail, 10, 0);
+        trails.holds(9, 10, 0);
         host.properties.borrow_mut().insert("response.flags".into(), flags.to_le_bytes().to_vec());
 
         exchange.finished(&host);

@@ -1,16 +1,17 @@
 //! Bedrock's streams: each frame carries one event of the Messages API, in base64
 //! (`InvokeModelWithResponseStream`), or an exception.
 
-use super::Lane;
 use super::answer::{odd, without_address};
 use super::errors::{failure, of_event, of_exception, wrong};
 use super::passing::early;
 use crate::lane::dialect::{Failure, Stream, kind_of};
 use crate::lane::edit::{Edits, Object};
 use crate::lane::eventstream::{Corrupt, Decoder, Frame};
+use crate::lane::family::Terms;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// What Amazon puts into the last event: counts that the event before has, and times of its own.
 const METRICS: &str = "amazon-bedrock-invocationMetrics";
@@ -26,14 +27,14 @@ pub struct Reader {
 struct Events {
     /// The model by the client's name.
     asked: String,
-    lane: Lane,
+    lane: Rc<Terms>,
     stopped: bool,
 }
 
 impl Reader {
     /// A reader for an answer to a call that asked for this model.
-    pub fn new(lane: &Lane, asked: &str) -> Self {
-        let events = Events { asked: asked.to_owned(), lane: lane.clone(), stopped: false };
+    pub fn new(lane: &Rc<Terms>, asked: &str) -> Self {
+        let events = Events { asked: asked.to_owned(), lane: Rc::clone(lane), stopped: false };
 
         Self { frames: Decoder::default(), events }
     }

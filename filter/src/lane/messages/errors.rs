@@ -4,10 +4,11 @@
 //! accounts, projects and hosts: of these only what a client can act on is told, in words that it
 //! knows (LLM gateway contract, `capability_rejected:`).
 
+use super::Provider;
 use super::table::Errors;
-use super::{Lane, Provider};
 use crate::lane::dialect::{Failure, kind_of};
 use crate::lane::edit::Object;
+use crate::lane::family::Terms;
 use contract::model::normalise;
 use std::borrow::Cow;
 
@@ -39,7 +40,7 @@ pub(super) fn wrong<'a>(body: &Object<'a>) -> (Cow<'a, str>, Cow<'a, str>) {
 /// What an error in one piece becomes.
 pub fn error(
     provider: &Provider,
-    lane: &Lane,
+    lane: &Terms,
     status: u16,
     content_type: &str,
     body: &[u8],
@@ -90,7 +91,7 @@ pub(super) fn failure(status: u16, own: &str) -> Failure {
 }
 
 /// The error within a cloud's stream, in Anthropic's shape.
-pub(super) fn of_event(kind: &str, message: &str, lane: &Lane) -> Failure {
+pub(super) fn of_event(kind: &str, message: &str, lane: &Terms) -> Failure {
     let own = own_event(kind, message);
     match own.status {
         400 | 413 => Failure { message: concealed(message, lane), ..own },
@@ -183,7 +184,7 @@ fn has(text: &str, words: &str) -> bool {
 }
 
 /// A provider's sentence without the words that tell of an account.
-fn concealed(text: &str, lane: &Lane) -> String {
+fn concealed(text: &str, lane: &Terms) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in text.split_inclusive(separates) {
         let bare = piece.strip_suffix(separates).unwrap_or(piece);
@@ -203,7 +204,7 @@ fn separates(sign: char) -> bool {
     sign.is_ascii_whitespace() || "\"'`,;()[]{}<>".contains(sign)
 }
 
-fn tells(word: &str, lane: &Lane) -> bool {
+fn tells(word: &str, lane: &Terms) -> bool {
     let lower = word.to_ascii_lowercase();
     let own = |value: &String| value.len() >= SHORTEST && has(word, value);
     // Of what the lane's configuration says, regions are no secret, and stand in other words.

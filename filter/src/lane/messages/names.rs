@@ -1,14 +1,15 @@
 //! The provider's name for a model, and texts with `{…}` in them.
 
 use super::table::lookup;
-use super::{Lane, Provider, unmappable};
+use super::{Provider, unmappable};
 use crate::lane::dialect::Unmappable;
+use crate::lane::family::Terms;
 use contract::model;
 
 /// What `{…}` stands for in one call.
 pub(super) struct Words<'a> {
     provider: &'a Provider,
-    lane: &'a Lane,
+    lane: &'a Terms,
     /// Names that a call itself brings.
     own: [(&'static str, &'a str); 2],
 }
@@ -16,7 +17,7 @@ pub(super) struct Words<'a> {
 impl<'a> Words<'a> {
     pub(super) fn new(
         provider: &'a Provider,
-        lane: &'a Lane,
+        lane: &'a Terms,
         own: [(&'static str, &'a str); 2],
     ) -> Self {
         Self { provider, lane, own }
@@ -58,7 +59,7 @@ impl<'a> Words<'a> {
 ///
 /// # Errors
 /// 404 where there is none.
-pub(super) fn model(provider: &Provider, lane: &Lane, asked: &str) -> Result<String, Unmappable> {
+pub(super) fn model(provider: &Provider, lane: &Terms, asked: &str) -> Result<String, Unmappable> {
     let normal = model::normalise(asked)
         .ok()
         .ok_or_else(|| unmappable(400, "the model's name is not one".to_owned()))?;

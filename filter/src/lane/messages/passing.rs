@@ -1,11 +1,13 @@
 //! Streams that are the Messages API's already: their bytes pass, event by event, and what is read
 //! of them is whether they fail and whether they end.
 
+use super::Provider;
 use super::errors::{of_event, own_event, wrong};
 use super::table::Errors;
-use super::{Lane, Provider};
 use crate::lane::dialect::{Failure, Stream, kind_of};
 use crate::lane::edit::Object;
+use crate::lane::family::Terms;
+use std::rc::Rc;
 
 /// Largest event, in bytes: an answer's largest block and more.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -20,7 +22,7 @@ pub struct Reader {
     name: Name,
     stopped: bool,
     errors: Errors,
-    lane: Lane,
+    lane: Rc<Terms>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +35,14 @@ enum Name {
 
 impl Reader {
     /// A reader for this provider's answers.
-    pub fn new(provider: &Provider, lane: &Lane) -> Self {
+    pub fn new(provider: &Provider, lane: &Rc<Terms>) -> Self {
         Self {
             event: Vec::new(),
             line: 0,
             name: Name::default(),
             stopped: false,
             errors: provider.row.errors,
-            lane: lane.clone(),
+            lane: Rc::clone(lane),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `filter/build.rs` makes constants of them; a test compares these with the file.
 
-use super::Lane;
+use crate::lane::family::Terms;
 
 /// The file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl Provider {
 
     /// What a lane's configuration lacks or has too much, in words for who wrote it. To be asked
     /// when the lane starts.
-    pub fn faults(&self, lane: &Lane) -> Vec<String> {
+    pub fn faults(&self, lane: &Terms) -> Vec<String> {
         let Row { id, params, .. } = self.row;
         let mut faults = Vec::new();
         for (name, default) in *params {

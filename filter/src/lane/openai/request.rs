@@ -8,7 +8,7 @@ mod parts;
 mod tools;
 mod turns;
 
-use super::json::{Members, Object, between};
+use super::json::{Members, Object, between, unquoted};
 use super::provider::Provider;
 use super::table::{self, dropped};
 use crate::lane::dialect::{Ask, Outgoing, Unmappable, What, kind_of};
@@ -96,6 +96,7 @@ fn said(ask: &Ask<'_>, provider: &Provider, lane: &Terms) -> Result<Outgoing, No
         set: vec![("content-type", "application/json".to_owned())],
         remove: REMOVE.to_vec(),
         body: Some(out),
+        asked: unquoted(asked).unwrap_or_default(),
         model: model.to_owned(),
         stream,
         dropped: say.dropped,

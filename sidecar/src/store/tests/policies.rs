@@ -17,6 +17,15 @@ fn version(number: u64, version: &str) -> PolicyVersion {
 }
 
 both! {
+    async fn gateways_of_one_database_have_one_secret_and_the_first_makes_it(bench: Bench) {
+        let first = bench.store.gate_secret("mcp.sessions", "one").await.unwrap();
+        let other = bench.beside().await;
+        let later = other.store.gate_secret("mcp.sessions", "two").await.unwrap();
+
+        assert_eq!((&*first, &*later), ("one", "one"));
+        assert_eq!(other.store.gate_secret("else", "three").await.unwrap(), "three");
+    }
+
     async fn the_policy_with_the_highest_number_is_in_force_and_the_others_stay_known(bench: Bench) {
         let store = &bench.store;
         assert_eq!(store.policy_number().await.unwrap(), 0);

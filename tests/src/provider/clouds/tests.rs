@@ -2,6 +2,7 @@ use super::*;
 use http::{HeaderMap, Method, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 
 fn account(kind: Kind, credential: Credential) -> Account {
     Account {

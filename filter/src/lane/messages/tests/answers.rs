@@ -1,5 +1,6 @@
 use super::*;
 use crate::lane::messages::answer::body;
+use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::lane::messages::errors::{Told, error};
+use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -8,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Case {
     name: String,
     provider: String,
-    lane: Lane,
+    lane: Terms,
     status: u16,
     content_type: String,
     body: String,

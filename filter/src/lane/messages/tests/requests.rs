@@ -1,4 +1,6 @@
 use super::*;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -7,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Case {
     name: String,
     provider: String,
-    lane: Lane,
+    lane: Terms,
     what: String,
     betas: String,
     body: String,

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Parameters that are enough for any row.
-fn lane(row: &table::Row) -> Lane {
+fn lane(row: &table::Row) -> Terms {
     let needed = row.params.iter().filter(|(_, default)| default.is_none());
 
-    Lane {
+    Terms {
         params: needed.map(|(name, _)| ((*name).to_owned(), "europe-west1".to_owned())).collect(),
-        ..Lane::default()
+        ..Terms::default()
     }
 }
 
@@ -152,7 +152,7 @@ fn headers_that_tell_of_the_account_are_withheld() {
 fn a_lane_s_faults_are_named() {
     let provider = Provider::shipped("vertex").unwrap();
     let text = |text: &str| text.to_owned();
-    let lane = Lane {
+    let lane = Terms {
         models: [(text("us.anthropic.claude-x"), text("a")), (text("b"), text(""))].into(),
         params: [(text("region"), text("a b")), (text("resource"), text("c"))].into(),
     };

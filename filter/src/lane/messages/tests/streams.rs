@@ -1,5 +1,6 @@
 use super::*;
 use crate::lane::messages::stream;
+use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -8,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Case {
     name: String,
     provider: String,
-    lane: Lane,
+    lane: Terms,
     asked: String,
     parts: Vec<Part>,
     /// So many bytes of the end never come.
@@ -92,7 +93,7 @@ fn sent(case: &Case) -> Vec<u8> {
 }
 
 fn read<'a>(provider: &Provider, case: &Case, pieces: impl Iterator<Item = &'a [u8]>) -> Expected {
-    let mut reader = stream(provider, &case.lane, &case.asked);
+    let mut reader = stream(provider, &Rc::new(case.lane.clone()), &case.asked);
     let mut out = Vec::new();
     let mut failure = None;
     for piece in pieces {
@@ -143,7 +144,7 @@ fn every_stream_is_read_as_its_case_has_it_wherever_it_is_cut() {
 fn no_event_waits_for_the_next() {
     for case in cases().into_iter().filter(|case| case.expect.failure.is_none()) {
         let provider = Provider::shipped(&case.provider).unwrap();
-        let mut reader = stream(&provider, &case.lane, &case.asked);
+        let mut reader = stream(&provider, &Rc::new(case.lane.clone()), &case.asked);
         let mut seen = 0;
         for part in &case.parts {
             let mut out = Vec::new();
@@ -159,7 +160,7 @@ proptest! {
     #[test]
     fn no_stream_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), framing in any::<bool>()) {
         let provider = Provider::shipped(if framing { "bedrock" } else { "vertex" }).unwrap();
-        let mut reader = stream(&provider, &Lane::default(), "m");
+        let mut reader = stream(&provider, &Rc::default(), "m");
         let mut out = Vec::new();
         if reader.eat(&bytes, &mut out).is_ok() {
             let framed = framed(&texts(&[(":message-type", "event"), (":event-type", "chunk")]), &bytes);

@@ -1,0 +1,388 @@
+//! Calls of MCP servers.
+
+use super::*;
+use crate::feed::Document;
+use crate::gate::tests::document;
+use crate::stages::authenticate::tests::jwt;
+use serde_json::Value;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+mod answers;
+mod sessions;
+
+const KEY: &[u8] = br#"{"key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
+
+/// A policy with one server of which little is open.
+fn policy() -> Value {
+    json!({
+        "rules": [{"id": "all", "models": ["*"]}],
+        "servers": [
+            {"id": "stripe", "gateway": {"tools": {"list_*": "allow", "note": "ask", "wire": "approve"},
+                "resources": {"stripe://prices/*": "allow"}, "prompts": {"greet": "allow"}}},
+            {"id": "others", "who": {"users": ["bob@example.com"]}, "gateway": {"otherwise": "allow"}},
+        ],
+        "tools": [{"id": "careful", "tools": {"mcp__stripe__list_secrets": "blocked"}, "say": "Ask Cleo."}],
+        "approvals": {"approvers": {"groups": ["leads"]}, "wait_seconds": 60, "valid_seconds": 600},
+    })
+}
+
+/// A host at the start of a POST of this message, with these headers besides.
+fn posts(message: &Value, more: &[(&str, &str)]) -> FakeHost {
+    let host = world(&token(|_| {}), &message.to_string());
+    let mut headers = host.maps.borrow()[&Map::Request].clone();
+    headers.retain(|(name, _)| name != ":path");
+    headers.push((":path".into(), b"/mcp/stripe".to_vec()));
+    headers.push((":scheme".into(), b"https".to_vec()));
+    for (name, value) in more {
+        headers.retain(|(known, _)| known != name);
+        headers.push(((*name).to_owned(), value.as_bytes().to_vec()));
+    }
+    host.maps.borrow_mut().insert(Map::Request, headers);
+    let id = format!("filter_state.{}", contract::audit::EVENT_ID_STATE);
+    host.properties.borrow_mut().insert(id, b"event-1".to_vec());
+    host
+}
+
+fn under(host: &FakeHost, policy: Value) -> Exchange {
+    let gate = ready(host, &json!([]));
+    gate.take(Document::Policy, &document(policy)).unwrap();
+    gate.take(Document::Sessions, KEY).unwrap();
+    Exchange::new(Rc::new(gate))
+}
+
+/// Brings the request to its verdict.
+fn asks(host: &FakeHost, exchange: &mut Exchange) -> Verdict {
+    let length = host.bodies.borrow()[&Body::Request].len();
+    let verdict = exchange.request_headers(host, false);
+    if host.replies.borrow().is_empty() && verdict == Verdict::Hold {
+        return exchange.request_body(host, length, true);
+    }
+    verdict
+}
+
+/// Sends a message; was it forwarded? Without an answer.
+fn sends(message: &Value, more: &[(&str, &str)]) -> (FakeHost, bool) {
+    let host = posts(message, more);
+    let mut exchange = under(&host, policy());
+    let forwarded = matches!(asks(&host, &mut exchange), Verdict::Forward(_));
+    let status = host.replies.borrow().first().map_or(200, |reply| reply.status);
+    ends(&host, status.into(), "", 0);
+    exchange.finished(&host);
+    (host, forwarded)
+}
+
+fn call(tool: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": {"a": 1.0}}})
+}
+
+/// The status, the body, and the code of a refusal.
+fn refused(host: &FakeHost) -> (u16, Value, String) {
+    let reply = &host.replies.borrow()[0];
+    let code = reply.headers.iter().find(|(name, _)| name == "x-tollgate-refusal").unwrap();
+    (reply.status, serde_json::from_str(&reply.body).unwrap(), code.1.clone())
+}
+
+const STATELESS: [(&str, &str); 3] = [
+    ("mcp-protocol-version", "2026-07-28"),
+    ("mcp-method", "tools/call"),
+    ("mcp-name", "list_charges"),
+];
+
+fn stateless(tool: &str) -> Value {
+    let mut call = call(tool);
+    call["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    call
+}
+
+#[test]
+fn a_call_that_is_open_leaves_with_what_routes_match_on_and_without_the_client_s_token() {
+    let (host, forwarded) =
+        sends(&call("list_charges"), &[("mcp-protocol-version", "2025-11-25"), ("mcp-x", "y")]);
+
+    assert!(forwarded);
+    let header = |name: &str| host.header(Map::Request, name);
+    assert_eq!(header("x-tollgate-surface").as_deref(), Some("mcp"));
+    assert_eq!(header("x-tollgate-server").as_deref(), Some("stripe"));
+    assert_eq!(header("x-tollgate-tool").as_deref(), Some("list_charges"));
+    assert_eq!(header("x-tollgate-tenant").as_deref(), Some("acme"));
+    assert_eq!(header("accept-encoding").as_deref(), Some("identity"));
+    assert_eq!(header("mcp-protocol-version").as_deref(), Some("2025-11-25"));
+    for inside in ["authorization", "cookie", "x-user-id", "anthropic-beta", "x-claude-code-session-id"] {
+        assert_eq!(header(inside), None, "{inside}");
+    }
+}
+
+#[test]
+fn the_row_says_server_tool_and_what_it_was_called_with() {
+    let (host, _) = sends(&call("list_charges"), &[("mcp-protocol-version", "2025-11-25")]);
+
+    let row = row(&host);
+
+    assert_eq!((row.kind, row.rule_id.as_deref()), (Kind::Mcp, Some("stripe")));
+    assert_eq!(row.payload.mcp_server.as_deref(), Some("stripe"));
+    assert_eq!(row.payload.tool.as_deref(), Some("list_charges"));
+    let call = row.payload.mcp.unwrap();
+    assert_eq!(call.method.as_deref(), Some("tools/call"));
+    assert_eq!(call.protocol.as_deref(), Some("2025-11-25"));
+    let digest = contract::canonical::digest(br#"{"a":1}"#).unwrap();
+    assert_eq!(call.arguments_sha256, Some(contract::envelope::hex(&digest).into()));
+    let content = serde_json::to_value(row.payload.content.unwrap()).unwrap();
+    assert_eq!(content["input"][0]["name"], "list_charges");
+    assert_eq!(content["input"][0]["text"], r#"{"a":1.0}"#);
+}
+
+#[test]
+fn a_tool_that_is_closed_looks_like_one_that_is_not_there() {
+    for (tool, rule, message) in [
+        ("refund", "stripe", call("refund")),
+        ("list_secrets", "careful", call("list_secrets")),
+    ] {
+        let (host, forwarded) = sends(&message, &[]);
+        assert!(!forwarded, "{tool}");
+        let (status, body, code) = refused(&host);
+        assert_eq!((status, &*code), (200, "tool_blocked"));
+        assert_eq!((&body["id"], &body["error"]["code"]), (&json!(7), &json!(-32602)));
+        assert_eq!(body["error"]["message"], format!("Unknown tool: {tool}"));
+        let row = row(&host);
+        assert_eq!((row.outcome, row.rule_id.as_deref()), (Outcome::Denied, Some(rule)));
+        assert_eq!(row.payload.tool.as_deref(), Some(tool));
+        assert_eq!(row.payload.findings[0].action, "blocked");
+    }
+    let (host, _) = sends(&stateless("refund"), &[STATELESS[0], STATELESS[1], ("mcp-name", "refund")]);
+    assert_eq!(refused(&host).0, 400, "so says the later protocol");
+}
+
+#[test]
+fn by_choice_the_model_is_told_why() {
+    let host = posts(&call("list_secrets"), &[]);
+    let mut chosen = policy();
+    chosen["servers"][0]["gateway"]["denied_as"] = json!("result");
+
+    asks(&host, &mut under(&host, chosen));
+
+    let (status, body, _) = refused(&host);
+    assert_eq!((status, &body["result"]["isError"]), (200, &json!(true)));
+    let text = body["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.ends_with("(rule careful) Ask Cleo."), "{text}");
+}
+
+#[test]
+fn whatever_is_odd_is_refused_and_nothing_leaves() {
+    let message = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": "x", "method": method, "params": params});
+    let raw = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    for (body, more, status, code) in [
+        (json!([call("list_charges")]), &[][..], 400, "mcp_batch"),
+        (raw(r#"{"id":1,"method":"tools/list"}"#), &[], 400, "mcp_message_malformed"),
+        (raw(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), &[], 400, "mcp_message_malformed"),
+        (message("tools/steal", json!({})), &[], 200, "mcp_method_closed"),
+        (message("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "greet"}})), &[], 200, "mcp_method_closed"),
+        (message("tasks/result", json!({"taskId": "1"})), &[], 200, "mcp_method_closed"),
+        (message("resources/read", json!({"uri": "file:///etc/passwd"})), &[], 200, "mcp_resource_closed"),
+        (message("resources/read", json!({"uri": "stripe://prices/../keys"})), &[], 200, "mcp_resource_closed"),
+        (message("resources/subscribe", json!({"uri": "stripe://keys"})), &[], 200, "mcp_resource_closed"),
+        (message("prompts/get", json!({"name": "other"})), &[], 200, "mcp_prompt_closed"),
+        (message("tools/call", json!({})), &[], 400, "mcp_message_malformed"),
+        (message("tools/call", json!({"name": "list_a", "task": {}})), &[], 200, "mcp_method_closed"),
+        (call("list_a"), &[(":path", "/mcp/others")], 404, "mcp_server_unknown"),
+        (call("list_a"), &[(":path", "/mcp/nowhere")], 404, "mcp_server_unknown"),
+        (call("list_a"), &[(":path", "/mcp/a/b")], 404, "unknown_path"),
+        (call("list_a"), &[(":path", "/mcp/Stripe")], 404, "unknown_path"),
+        (call("list_a"), &[("origin", "https://evil.example")], 403, "mcp_origin"),
+        (call("list_a"), &[("mcp-protocol-version", "2031-01-01")], 400, "mcp_version_unknown"),
+        (call("list_a"), &[("mcp-method", "tools/list")], 400, "mcp_header_mismatch"),
+        (call("list_a"), &[("mcp-name", "list_b")], 400, "mcp_header_mismatch"),
+        (call("list_a"), &[("mcp-session-id", "forged")], 404, "mcp_session_unknown"),
+        (call("list_a"), &[("content-encoding", "gzip")], 415, "encoding_unsupported"),
+        (call("list_a"), &[("authorization", "Bearer x.y.z")], 401, "token_malformed"),
+    ] {
+        let (host, forwarded) = sends(&body, more);
+        let (told, answer, refusal) = refused(&host);
+        assert_eq!((forwarded, told, &*refusal), (false, status, code), "{body} {more:?}");
+        if code == "unknown_path" {
+            continue;
+        }
+        assert_eq!(answer["jsonrpc"], "2.0", "clients of MCP read nothing else: {answer}");
+        let row = row(&host);
+        assert_eq!((row.kind, row.outcome), (Kind::Mcp, Outcome::Denied), "{body}");
+    }
+}
+
+#[test]
+fn a_member_that_could_be_read_in_two_ways_is_refused() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","name":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","Name":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","n\u0061me":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","arguments":{"to":"a","to":"b"}}}"#,
+    ] {
+        let host = posts(&json!({}), &[]);
+        host.bodies.borrow_mut().insert(Body::Request, body.as_bytes().to_vec());
+        let mut exchange = under(&host, policy());
+        assert_eq!(asks(&host, &mut exchange), Verdict::Hold, "{body}");
+        assert_eq!(refused(&host).2, "body_duplicate", "{body}");
+    }
+}
+
+#[test]
+fn in_the_stateless_protocol_headers_say_what_the_body_says() {
+    let params = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "list_charges", "arguments": {"region": "Zürich ☃", "n": 42, "on": true},
+        "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}});
+    let param = |name: &'static str, value: &'static str| {
+        let mut headers = STATELESS.to_vec();
+        headers.push((name, value));
+        headers
+    };
+    let without = |name: &str| STATELESS.into_iter().filter(|(known, _)| *known != name).collect();
+    for (headers, passes) in [
+        (STATELESS.to_vec(), true),
+        (without("mcp-method"), false),
+        (without("mcp-name"), false),
+        (param("mcp-param-region", "=?base64?WsO8cmljaCDimIM=?="), true),
+        (param("mcp-param-region", "=?base64?!!!?="), false),
+        (param("mcp-param-region", "Bern"), false),
+        (param("mcp-param-n", "42"), true),
+        (param("mcp-param-n", "42.0"), true),
+        (param("mcp-param-on", "true"), true),
+        (param("mcp-param-on", "false"), false),
+    ] {
+        let (host, forwarded) = sends(&params, &headers);
+        assert_eq!(forwarded, passes, "{headers:?}");
+        if !passes {
+            let (status, body, _) = refused(&host);
+            assert_eq!((status, &body["error"]["code"]), (400, &json!(-32020)));
+        }
+    }
+    let (_, forwarded) = sends(&call("list_charges"), &STATELESS);
+    assert!(!forwarded, "the version stands in the body as well");
+}
+
+#[test]
+fn a_call_that_needs_an_approval_leaves_once_and_only_with_it() {
+    let run = |answer: Option<u16>| {
+        let host = posts(&call("wire"), &[]);
+        let mut exchange = under(&host, policy());
+        assert_eq!(asks(&host, &mut exchange), Verdict::Hold);
+        assert!(host.replies.borrow().is_empty(), "it waits");
+        let (path, body) = host.posts.borrow()[0].clone();
+        assert_eq!(path, "/gate/approval");
+        host.answer.set(answer);
+        let verdict = exchange.call_ended(&host, 1);
+        (host, verdict, serde_json::from_str::<Value>(&body).unwrap())
+    };
+
+    let (host, verdict, asked) = run(Some(204));
+    assert!(matches!(verdict, Verdict::Forward(_)));
+    assert_eq!(host.resumed.get(), 1);
+    assert_eq!((&asked["server"], &asked["tool"], &asked["event_id"]), (&json!("stripe"), &json!("wire"), &json!("event-1")));
+    let claims = jwt("ann@example.com").custom;
+    let digest = contract::approval::digest("acme", "ann@example.com", &claims.sid, "stripe", "wire", br#"{"a":1}"#);
+    assert_eq!(asked["digest"], contract::envelope::hex(&digest.unwrap()));
+
+    for answer in [None, Some(404), Some(200), Some(500)] {
+        let (host, verdict, _) = run(answer);
+        assert_eq!(verdict, Verdict::Hold, "{answer:?}");
+        let (status, body, code) = refused(&host);
+        assert_eq!((status, &*code), (200, "approval_required"));
+        let text = body["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("request_approval") && text.contains("tool wire"), "{text}");
+    }
+}
+
+#[test]
+fn an_approval_is_asked_for_only_once_the_call_is_stored() {
+    let mut both = policy();
+    both["servers"][0]["gateway"]["audit"] = json!("before");
+    let host = posts(&call("wire"), &[]);
+    let mut exchange = under(&host, both);
+
+    assert_eq!(asks(&host, &mut exchange), Verdict::Hold);
+    host.answer.set(Some(204));
+    assert_eq!(exchange.call_ended(&host, 1), Verdict::Hold);
+    let paths: Vec<_> = host.posts.borrow().iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!(paths, ["/gate/intent", "/gate/approval"]);
+    assert!(matches!(exchange.call_ended(&host, 2), Verdict::Forward(_)));
+}
+
+#[test]
+fn what_is_closed_is_not_promised_to_the_server() {
+    let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {"sampling": {}, "roots": {"listChanged": true}, "x": 1}, "clientInfo": {"name": "c"}}});
+    let (host, forwarded) = sends(&message, &[]);
+
+    assert!(forwarded);
+    let body = host.bodies.borrow()[&Body::Request].clone();
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(sent["params"]["capabilities"], json!({"x": 1}));
+    assert_eq!(sent["params"]["clientInfo"], json!({"name": "c"}));
+    assert_eq!(host.header(Map::Request, "content-length"), Some(body.len().to_string()));
+}
+
+#[test]
+fn our_own_server_gets_the_token_and_the_id_of_the_row() {
+    let message = json!({"jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": {"name": "request_approval", "arguments": {}}});
+    let (host, forwarded) = sends(&message, &[(":path", "/mcp/approvals")]);
+
+    assert!(forwarded);
+    assert!(host.header(Map::Request, "authorization").is_some());
+    assert!(host.header(Map::Request, "x-request-id").is_some());
+    assert_eq!(host.header(Map::Request, "cookie"), None);
+}
+
+#[test]
+fn who_has_no_token_is_told_where_to_sign_in_and_is_not_sent_there() {
+    let (host, forwarded) = sends(&call("list_charges"), &[("authorization", "Basic x")]);
+
+    assert!(!forwarded);
+    let reply = &host.replies.borrow()[0];
+    assert_eq!(reply.status, 401);
+    let challenge = reply.headers.iter().find(|(name, _)| name == "www-authenticate").unwrap();
+    assert_eq!(
+        challenge.1,
+        "Bearer resource_metadata=\"https://gate.test/.well-known/oauth-protected-resource/mcp/stripe\""
+    );
+
+    let host = posts(&json!({}), &[(":path", "/.well-known/oauth-protected-resource/mcp/stripe"), (":method", "GET")]);
+    under(&host, policy()).request_headers(&host, true);
+    let reply = &host.replies.borrow()[0];
+    let metadata: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!((reply.status, &metadata["resource"]), (200, &json!("https://gate.test/mcp/stripe")));
+    assert_eq!(metadata["authorization_servers"], json!(["https://tollgate.test"]));
+}
+
+#[test]
+fn what_only_keeps_the_protocol_going_leaves_no_row() {
+    for message in [
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
+        json!({"jsonrpc": "2.0", "id": 0, "result": {}}),
+    ] {
+        let (host, forwarded) = sends(&message, &[]);
+        assert!(forwarded && host.record().is_none(), "{message}");
+    }
+    let (host, forwarded) = sends(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), &[]);
+    assert!(forwarded && host.record().is_some());
+}
+
+#[test]
+fn whichever_host_call_fails_no_call_leaves_that_is_not_allowed() {
+    for tool in ["refund", "wire", "list_charges"] {
+        for fails in 1..200 {
+            let host = posts(&call(tool), &[]);
+            let mut exchange = under(&host, policy());
+            host.calls.borrow_mut().clear();
+            host.fails.set(Some(fails));
+            let verdict = asks(&host, &mut exchange);
+            let over = host.calls.borrow().len() < fails;
+            let forwarded = matches!(verdict, Verdict::Forward(_));
+            assert!(!forwarded || (tool == "list_charges"), "{tool} at call {fails}");
+            assert!(!forwarded || host.header(Map::Request, "authorization").is_none());
+            if over {
+                break;
+            }
+        }
+    }
+}

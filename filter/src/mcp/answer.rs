@@ -1,0 +1,307 @@
+//! One message of a server → what this caller may see of it.
+//!
+//! What a message is, is read off its form and not off the request it seems to answer: a stream that is taken up again
+//! brings answers to requests that this exchange never saw. A list in an answer is filtered wherever one stands.
+
+use super::message::{Fault, Kind, Message, members, read, word};
+use super::said;
+use crate::lane::edit::{Edits, Object};
+use crate::refusal::Refusal;
+use contract::audit::Finding;
+use contract::canonical;
+use contract::envelope::hex;
+use contract::mcp::{Era, Protocol};
+use contract::policy::{Listed, Mcp, Policy, Scanned, Subject};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// What a message is looked at with.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// The server, for this caller.
+    pub server: &'a Mcp<'a>,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The caller.
+    pub subject: &'a Subject<'a>,
+    /// The protocol.
+    pub protocol: &'a Protocol,
+    /// Its rules.
+    pub era: Era,
+    /// The id of the request that is answered; none on a stream that answers none.
+    pub id: Option<&'a str>,
+    /// The request's id, as the row has it.
+    pub request_id: &'a str,
+}
+
+/// What was seen of a server's messages.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Was the request answered?
+    pub answered: bool,
+    /// Bytes of all messages.
+    pub bytes: u64,
+    /// Entries taken out of lists.
+    pub hidden: u32,
+    /// Tools whose definition is not the one that was approved of, and the digest of what they have.
+    pub withheld: Vec<(String, String)>,
+    /// Tools whose definition is the one that was approved of.
+    pub shown: Vec<String>,
+    /// What was found.
+    pub findings: Vec<Finding<'static>>,
+    /// SHA-256 of the result, hex.
+    pub result_sha256: Option<String>,
+    /// The result, where it is kept.
+    pub result: Option<Vec<u8>>,
+    /// Is a result kept?
+    pub keeps: bool,
+    /// Does the tool say that it failed?
+    pub is_error: bool,
+    /// Messages that were not let through.
+    pub dropped: u32,
+    /// Why the answer was not let through, the rule and what it has the person told.
+    pub refused: Option<(Refusal, Option<String>, Option<String>)>,
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passed {
+    /// It goes on.
+    AsItIs,
+    /// This goes on in its place.
+    Instead(Vec<u8>),
+    /// It ends here.
+    Dropped,
+}
+
+/// Most tools that a row names as withheld.
+const MOST_WITHHELD: usize = 32;
+
+/// Looks at a message.
+pub fn pass(view: &View<'_>, text: &str, told: &mut Told) -> Passed {
+    told.bytes = told.bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+    let message = match read(text) {
+        Ok(message) => message,
+        Err(Fault::Batch | Fault::Malformed | Fault::Twice) => return view.dropped(told),
+    };
+    match message.kind {
+        Kind::Request | Kind::Notification => view.asks(&message, text, told),
+        Kind::Error | Kind::Result => view.answers(&message, text, told),
+    }
+}
+
+impl View<'_> {
+    fn dropped(&self, told: &mut Told) -> Passed {
+        told.dropped = told.dropped.saturating_add(1);
+
+        Passed::Dropped
+    }
+
+    /// The server asks for something, or tells something.
+    fn asks(&self, message: &Message<'_>, text: &str, told: &mut Told) -> Passed {
+        let needs = self.protocol.server.get(&*message.method);
+        let open = needs.is_some_and(|needs| needs.also().is_none_or(|also| self.server.also(also)));
+        // From 2026-07-28 on servers ask inside of results alone.
+        let odd = message.kind == Kind::Request && self.era == Era::Stateless;
+        let about = message.content.and_then(|params| members(params, ["uri"]).ok());
+        let uri = about.and_then(|[uri]| uri).and_then(word);
+        let closed = uri.is_some_and(|uri| !self.server.resource(&uri).is_open());
+        if !open || odd || closed || self.finds(text, told).is_some() {
+            return self.dropped(told);
+        }
+
+        Passed::AsItIs
+    }
+
+    /// The server answers.
+    fn answers(&self, message: &Message<'_>, text: &str, told: &mut Told) -> Passed {
+        if self.id.is_some() && message.id != self.id {
+            // Who reads whatever comes on the stream would take it for the answer.
+            let ours = message.kind == Kind::Error && message.id.is_none();
+            if !ours {
+                return self.dropped(told);
+            }
+        }
+        told.answered = true;
+        let content = message.content.unwrap_or("{}");
+        if message.kind == Kind::Result {
+            told.result_sha256 = Some(hex(&Sha256::digest(content)));
+            if told.keeps {
+                told.result = Some(content.as_bytes().to_vec());
+            }
+        }
+        if let Some(instead) = self.finds(text, told) {
+            return Passed::Instead(instead);
+        }
+        if message.kind == Kind::Error {
+            return Passed::AsItIs;
+        }
+        match self.result(content, told) {
+            Ok(None) => Passed::AsItIs,
+            Ok(Some(result)) => {
+                let whole = Object::read(text.as_bytes(), &["result"]).ok().map(|object| {
+                    let mut edits = Edits::default();
+                    object.replace("result", result, &mut edits);
+                    object.apply(edits)
+                });
+                whole.map_or_else(|| self.refuses(Refusal::McpServerFailed, told), Passed::Instead)
+            }
+            Err(refusal) => self.refuses(refusal, told),
+        }
+    }
+
+    /// The answer is withheld, and the client told so.
+    pub fn refuses(&self, refusal: Refusal, told: &mut Told) -> Passed {
+        told.result = None;
+        told.refused.get_or_insert((refusal, None, None));
+        told.answered = true;
+
+        Passed::Instead(self.error(refusal, refusal.message()))
+    }
+
+    /// An error in the place of an answer.
+    pub fn error(&self, refusal: Refusal, message: &str) -> Vec<u8> {
+        let data = said::Data {
+            refusal: refusal.code(),
+            request_id: self.request_id,
+            ..said::Data::default()
+        };
+
+        said::error(self.id, said::OTHER, message, data)
+    }
+
+    /// The result as this caller may see it; none where it is all theirs.
+    fn result(&self, result: &str, told: &mut Told) -> Result<Option<Vec<u8>>, Refusal> {
+        const LISTS: [&str; 4] = ["tools", "resources", "resourceTemplates", "prompts"];
+        let fault = |_: Fault| Refusal::McpServerFailed;
+        let found = members(
+            result,
+            ["tools", "resources", "resourceTemplates", "prompts", "inputRequests", "isError", "ttlMs", "cacheScope"],
+        )
+        .map_err(fault)?;
+        let [tools, resources, templates, prompts, asks, is_error, ttl, scope] = found;
+        told.is_error = is_error == Some("true");
+        if let Some(asks) = asks {
+            self.inputs(asks)?;
+        }
+        let lists = [tools, resources, templates, prompts];
+        if lists.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let object = Object::read(
+            result.as_bytes(),
+            &["tools", "resources", "resourceTemplates", "prompts", "ttlMs", "cacheScope"],
+        )
+        .or(Err(Refusal::McpServerFailed))?;
+        let mut edits = Edits::default();
+        for (name, list) in LISTS.into_iter().zip(lists) {
+            let Some(list) = list else { continue };
+            let kept = self.list(name, list, told)?;
+            object.replace(name, kept, &mut edits);
+        }
+        // What is shown to one is not what is shown to another, and a policy can change at any moment.
+        for (name, value, said) in [("ttlMs", "0", ttl), ("cacheScope", "\"private\"", scope)] {
+            if said.is_some() {
+                object.replace(name, value.into(), &mut edits);
+            } else if self.era == Era::Stateless {
+                edits.add(name, value.as_bytes());
+            }
+        }
+
+        Ok(Some(object.apply(edits)))
+    }
+
+    /// A list without what this caller may not see.
+    fn list(&self, name: &str, list: &str, told: &mut Told) -> Result<Vec<u8>, Refusal> {
+        let entries: Vec<&RawValue> =
+            serde_json::from_str(list).or(Err(Refusal::McpServerFailed))?;
+        let mut kept = Vec::with_capacity(list.len());
+        kept.push(b'[');
+        for entry in entries {
+            if self.shows(name, entry.get(), told) {
+                if kept.len() > 1 {
+                    kept.push(b',');
+                }
+                kept.extend_from_slice(entry.get().as_bytes());
+            } else {
+                told.hidden = told.hidden.saturating_add(1);
+            }
+        }
+        kept.push(b']');
+
+        Ok(kept)
+    }
+
+    fn shows(&self, list: &str, entry: &str, told: &mut Told) -> bool {
+        // Without a name, or with two, it is nobody's.
+        let Ok([name, uri, template]) = members(entry, ["name", "uri", "uriTemplate"]) else {
+            return false;
+        };
+        let by = |raw: Option<&str>, is_open: &dyn Fn(&str) -> bool| {
+            raw.and_then(word).is_some_and(|text| is_open(&text))
+        };
+        match list {
+            "resources" => by(uri, &|uri| self.server.resource(uri).is_open()),
+            "resourceTemplates" => by(template, &|uri| self.server.resource(uri).is_open()),
+            "prompts" => by(name, &|name| self.server.prompt(name).is_open()),
+            _ => name.and_then(word).is_some_and(|name| self.tool(&name, entry, told)),
+        }
+    }
+
+    fn tool(&self, name: &str, definition: &str, told: &mut Told) -> bool {
+        let digest = || canonical::digest(definition.as_bytes()).ok().map(|digest| hex(&digest));
+        match self.server.lists(name, digest) {
+            Listed::Shown => {
+                if !self.server.gateway().pins.is_empty() {
+                    told.shown.push(name.to_owned());
+                }
+                true
+            }
+            Listed::Hidden => false,
+            Listed::Withheld => {
+                if told.withheld.len() < MOST_WITHHELD {
+                    told.withheld.push((name.to_owned(), digest().unwrap_or_default()));
+                }
+                false
+            }
+        }
+    }
+
+    /// What a server asks for inside of a result (2026-07-28, "Multi Round-Trip Requests").
+    fn inputs(&self, asks: &str) -> Result<(), Refusal> {
+        let asks: std::collections::BTreeMap<String, &RawValue> =
+            serde_json::from_str(asks).or(Err(Refusal::McpServerFailed))?;
+        for ask in asks.values() {
+            let [method] = members(ask.get(), ["method"]).or(Err(Refusal::McpServerFailed))?;
+            let method = method.and_then(word).unwrap_or_default();
+            let also = self.protocol.server.get(&*method).and_then(|needs| needs.also());
+            if !also.is_some_and(|also| self.server.also(also)) {
+                return Err(Refusal::McpInputClosed);
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Is there something in it that may not come here? Then what the client gets instead.
+    fn finds(&self, text: &str, told: &mut Told) -> Option<Vec<u8>> {
+        if !self.policy.looks_for_something() {
+            return None;
+        }
+        let Scanned { found, denial, .. } = self.policy.scan(self.subject, text.as_bytes());
+        told.findings.extend(found.into_iter().map(crate::stages::scan::finding));
+        let denial = denial?;
+        let refusal = Refusal::from(denial.why);
+        told.refused.get_or_insert((
+            refusal,
+            denial.rule_id.map(ToOwned::to_owned),
+            denial.say.map(ToOwned::to_owned),
+        ));
+        told.result = None;
+
+        Some(self.error(
+            refusal,
+            "The server's answer has something in it that your organization does not let through.",
+        ))
+    }
+}

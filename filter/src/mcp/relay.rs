@@ -1,0 +1,187 @@
+//! A server's answer on its way to the client: one message, or a stream of them.
+
+use super::answer::{Passed, Told, View, pass};
+use super::events::{Event, Events, write};
+use crate::refusal::Refusal;
+
+/// How the answer comes.
+#[derive(Debug)]
+enum Form {
+    /// One message (`application/json`); held until it is whole, and swallowed if it is too large.
+    Json { swallows: bool },
+    /// A stream of messages (`text/event-stream`).
+    Stream { events: Events, id_seen: bool },
+    /// Nothing of it is for the client.
+    Nothing,
+    /// Something else that is no answer of MCP's: an error of a proxy on the way, in words.
+    Words,
+}
+
+/// One answer.
+#[derive(Debug)]
+pub struct Relay {
+    form: Form,
+    /// The answer's status.
+    status: u16,
+    /// What was seen.
+    pub told: Told,
+}
+
+/// What becomes of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// It goes on.
+    AsItIs,
+    /// It is held, with those behind it.
+    Held,
+    /// This goes on in its place.
+    Instead(Vec<u8>),
+}
+
+impl Relay {
+    /// For an answer with these headers to a request, or to something that asks for no answer.
+    ///
+    /// # Errors
+    /// [`Refusal::McpServerFailed`] for an answer that is none of MCP's.
+    pub fn new(status: u16, content_type: &str, encoding: Option<&str>, asked: bool, keeps: bool) -> Result<Self, Refusal> {
+        let kind = content_type.split(';').next().unwrap_or_default().trim();
+        let plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
+        let form = if kind.eq_ignore_ascii_case("application/json") {
+            Form::Json { swallows: false }
+        } else if kind.eq_ignore_ascii_case("text/event-stream") {
+            Form::Stream { events: Events::default(), id_seen: false }
+        } else if status == 202 || (!asked && status < 300) {
+            Form::Nothing
+        } else if status >= 400 && plain {
+            Form::Words
+        } else {
+            return Err(Refusal::McpServerFailed);
+        };
+        let follows = (300..400).contains(&status);
+        // A redirection would lead the client around the gate; a 401 is about our credential and not about the client's.
+        if follows || status == 401 || status < 200 || (!plain && !matches!(form, Form::Nothing)) {
+            return Err(Refusal::McpServerFailed);
+        }
+
+        Ok(Self { form, status, told: Told { keeps, ..Told::default() } })
+    }
+
+    /// Is the answer a stream?
+    pub fn streams(&self) -> bool {
+        matches!(self.form, Form::Stream { .. })
+    }
+
+    /// Is what is written as long as what comes?
+    pub fn keeps_length(&self) -> bool {
+        matches!(self.form, Form::Words)
+    }
+
+    /// The next chunk, or all that is held.
+    pub fn eat(&mut self, view: &View<'_>, chunk: &[u8], last: bool) -> Chunk {
+        let most = view.server.largest_result();
+        match &mut self.form {
+            Form::Words => Chunk::AsItIs,
+            Form::Nothing => Chunk::Instead(Vec::new()),
+            Form::Json { swallows } if chunk.len() > most || *swallows => {
+                if std::mem::replace(swallows, true) {
+                    return Chunk::Instead(Vec::new());
+                }
+                too_large(view, &mut self.told)
+            }
+            Form::Json { .. } if !last => Chunk::Held,
+            Form::Json { .. } => self.whole(view, chunk),
+            Form::Stream { events, id_seen } => {
+                let (mut out, told) = (Vec::with_capacity(chunk.len()), &mut self.told);
+                events.eat(chunk, most, &mut |event| {
+                    *id_seen |= event.id.as_ref().is_some_and(|id| !id.is_empty());
+                    stream(view, event, told, &mut out);
+                });
+                // Who waits for an answer that was dropped would wait for long. Where the stream can be taken up again, the
+                // client does that.
+                if last && view.id.is_some() && !told.answered && (told.dropped > 0 || !*id_seen) {
+                    let event = Event {
+                        data: Some(view.error(Refusal::McpServerFailed, Refusal::McpServerFailed.message())),
+                        ..Event::default()
+                    };
+                    told.refused.get_or_insert((Refusal::McpServerFailed, None, None));
+                    write(&event, &mut out);
+                }
+                Chunk::Instead(out)
+            }
+        }
+    }
+
+    /// One message that is whole.
+    fn whole(&mut self, view: &View<'_>, body: &[u8]) -> Chunk {
+        let Ok(text) = str::from_utf8(body) else { return self.failed(view) };
+        if self.status >= 400 && super::message::read(text).is_err() {
+            // An error in another form: it cannot be taken for an answer.
+            return if super::message::members(text, ["result", "method", "params"]) == Ok([None; 3]) {
+                Chunk::AsItIs
+            } else {
+                self.failed(view)
+            };
+        }
+        match pass(view, text, &mut self.told) {
+            Passed::AsItIs => Chunk::AsItIs,
+            Passed::Instead(body) => Chunk::Instead(body),
+            Passed::Dropped if view.id.is_none() => Chunk::Instead(Vec::new()),
+            Passed::Dropped => self.failed(view),
+        }
+    }
+
+    fn failed(&mut self, view: &View<'_>) -> Chunk {
+        match view.refuses(Refusal::McpServerFailed, &mut self.told) {
+            Passed::Instead(body) if view.id.is_some() => Chunk::Instead(body),
+            _ => Chunk::Instead(Vec::new()),
+        }
+    }
+}
+
+fn too_large(view: &View<'_>, told: &mut Told) -> Chunk {
+    match view.refuses(Refusal::ResultTooLarge, told) {
+        Passed::Instead(body) => Chunk::Instead(body),
+        Passed::AsItIs | Passed::Dropped => Chunk::Instead(Vec::new()),
+    }
+}
+
+/// One event of a stream.
+fn stream(view: &View<'_>, mut event: Event, told: &mut Told, out: &mut Vec<u8>) {
+    if event.too_large {
+        // Whose answer it was cannot be read any more; on this stream there is one to come.
+        if view.id.is_some() && !told.answered {
+            if let Chunk::Instead(body) = too_large(view, told) {
+                event.data = Some(body);
+                write(&event, out);
+            }
+        } else {
+            told.dropped = told.dropped.saturating_add(1);
+        }
+        return;
+    }
+    let named = !event.name.is_empty() && event.name != b"message";
+    let data = event.data.take().unwrap_or_default();
+    if data.is_empty() || named {
+        // The id of an empty event is where a client takes the stream up again. Other names MCP does not have.
+        event.data = event.id.is_some().then(Vec::new);
+        event.name.clear();
+        return write(&event, out);
+    }
+    let passed = match str::from_utf8(&data) {
+        Ok(text) => pass(view, text, told),
+        Err(_) => {
+            told.dropped = told.dropped.saturating_add(1);
+            Passed::Dropped
+        }
+    };
+    event.data = match passed {
+        Passed::AsItIs => Some(data),
+        Passed::Instead(message) => Some(message),
+        // Its id stays, so that it does not come again.
+        Passed::Dropped => event.id.is_some().then(Vec::new),
+    };
+    if event.data.is_none() && event.retry.is_none() {
+        return;
+    }
+    write(&event, out);
+}
