@@ -7,7 +7,8 @@
 //! Read in the order of a call: [`headers`] come in, [`claims`] say who calls, [`model`] and
 //! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`scan`] finds what
 //! may not leave, [`standing`] says who was stopped since, [`refusal`] is the shape of a no, [`price`] says what it cost ([`estimate`]: what it is likely to), [`audit`] is the row that stays, and
-//! [`canonical`] the one form of what a tool was called with, and [`approval`] what of it a person approves.
+//! [`canonical`] the one form of what a tool was called with, [`approval`] what of it a person approves, and
+//! [`clients`] what clients are told of the policy.
 
 #![forbid(unsafe_code)]
 
@@ -25,3 +26,4 @@ pub mod estimate;
 pub mod audit;
 pub mod canonical;
 pub mod approval;
+pub mod clients;

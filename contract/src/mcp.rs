@@ -150,7 +150,9 @@ mod tests {
     fn no_credential_leaves_and_no_cookie_comes_back() {
         let protocol = Protocol::shipped().unwrap();
 
-        for name in ["authorization", "cookie", "x-api-key", "x-user-id", "x-tollgate-user", "origin"] {
+        for name in
+            ["authorization", "cookie", "x-api-key", "x-user-id", "x-tollgate-user", "origin"]
+        {
             assert!(!protocol.leaves(name), "{name}");
         }
         assert!(protocol.leaves("mcp-param-region") && protocol.leaves(":path"));

@@ -47,7 +47,9 @@ pub use document::{
     SecretRule, ServerRule, StandingTerms, ToolRule,
 };
 pub use judge::{Asked, Denial, Grant, Note, Why};
-pub use mcp::{APPROVALS, Also, Approvals, Condition, DeniedAs, Gateway, Listed, Mcp, Said};
+pub use mcp::{
+    APPROVALS, Also, Approvals, Condition, DeniedAs, Gateway, Listed, Mcp, Outline, Said, Stroke,
+};
 pub use residency::{Pin, ResidencyRule};
 pub use scan::{FindRule, Found, Scanned};
 pub use sign_in::{SignInRule, Tier};

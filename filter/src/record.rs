@@ -2,13 +2,13 @@
 
 use crate::exchange::Answer;
 use crate::host::Host;
+use crate::mcp::answer::Told;
 use crate::stages::authenticate::Caller;
 use crate::stages::authorise::Noted;
-use crate::stages::meter::{Meter, Reading};
-use crate::stages::said::{Answered, Asked};
-use crate::mcp::answer::Told;
 use crate::stages::mcp::Called;
+use crate::stages::meter::{Meter, Reading};
 use crate::stages::said;
+use crate::stages::said::{Answered, Asked};
 use contract::audit::{
     self, Acted, Content, ContentMode, Event, Finding, FineUsage, Kind, McpCall, Outcome, Part,
 };
@@ -242,8 +242,18 @@ pub fn mcp<'a>(event: &mut Event<'a>, called: &'a Called, version: Option<&'a st
 
 /// Enters what an MCP server answered. Where its answer was not let through, so is why.
 pub fn told(event: &mut Event<'_>, called: &Called, told: Told) {
-    let Told { bytes, hidden, withheld, findings, result_sha256, result, is_error, dropped, refused, .. } =
-        told;
+    let Told {
+        bytes,
+        hidden,
+        withheld,
+        findings,
+        result_sha256,
+        result,
+        is_error,
+        dropped,
+        refused,
+        ..
+    } = told;
     if let Some(call) = &mut event.payload.mcp {
         call.answer_bytes = bytes;
         call.hidden = hidden;

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 const AFTER: &str = "Without a command: prints {\"token\",\"ttl\",\"headers\"} (or what `form` of \
-the configuration says) on one line, from the cache while it holds. A browser is opened only by \
+the configuration says) on one line, from the cache while it holds. Under a name that ends with \
+`-headers` (a link to it) it prints a map of headers, as clients want it for MCP servers. A browser is opened only by \
 `login`, and where CLAUDE_HELPER_CONTEXT is `interactive`.
 
 Exit codes: 0 done; 1 the doctor found a fault; 3 the gateway cannot be reached; 5 no credential, or \

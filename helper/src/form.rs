@@ -4,6 +4,7 @@ use crate::gateway::Answer;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::path::Path;
 
 /// What the line looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -21,6 +22,13 @@ pub enum Form {
 }
 
 impl Form {
+    /// The form that the program's name asks for: `…-headers` is for clients that start it without arguments.
+    pub fn by_name(program: &Path) -> Option<Self> {
+        let name = program.file_stem()?.to_string_lossy();
+
+        name.ends_with("-headers").then_some(Self::Headers)
+    }
+
     /// The line, without its end.
     ///
     /// # Errors

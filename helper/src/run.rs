@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::doctor;
 use crate::failure::Failure;
 use crate::form::Form;
-use crate::gateway::Answer;
+use crate::gateway::{Answer, Gateway};
 use crate::home::Home;
 use crate::ladder::Ladder;
 use crate::say;
@@ -22,11 +22,13 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs the command line.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let named = args.first().and_then(|name| Form::by_name(Path::new(name)));
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => return usage(&error),
@@ -36,8 +38,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     let done = home.and_then(|home| {
         match args.command {
-            None => token(&home, &Token::default()),
-            Some(Command::Token(wanted)) => token(&home, &wanted),
+            None => token(&home, named, &Token::default()),
+            Some(Command::Token(wanted)) => token(&home, named, &wanted),
             Some(Command::Login(login)) => login::login(&home, &login),
             Some(Command::Status { json }) => status::status(&home, json),
             Some(Command::Logout) => logout::logout(&home),
@@ -55,21 +57,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Where Claude Code says which server it wants headers for.
+const MCP_SERVER: &str = "CLAUDE_CODE_MCP_SERVER_URL";
+
 /// Why the helper runs.
 fn context() -> Context {
     Context::from_environment(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
 /// One line, whatever happens.
-fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
+fn token(home: &Home, named: Option<Form>, wanted: &Token) -> Result<(), Failure> {
     let config = Config::load(home)?;
-    let form = wanted.form.unwrap_or(config.form);
+    let form = wanted.form.or(named).unwrap_or(config.form);
     let ttl = wanted.ttl.or(config.ttl);
     let gateway = config.gateway()?;
     if wanted.gateway.as_ref().is_some_and(|meant| meant.trim_end_matches('/') != gateway.url) {
         let why = format!("this machine's gateway is {}, and tokens are for no other", gateway.url);
         return Err(Failure::Usage(why));
     }
+    for_this_gateway(gateway)?;
     let operates = wanted.audience.is_some();
     if !operates && let Some(kept) = from_cache(home, &config, &gateway.url, ttl)? {
         return print(form, &kept);
@@ -92,6 +98,23 @@ fn token(home: &Home, wanted: &Token) -> Result<(), Failure> {
     drop(lock);
 
     print(form, &answer)
+}
+
+/// A client that asks for headers may say for which server, and tokens are for no other than the gateway's own.
+fn for_this_gateway(gateway: &Gateway) -> Result<(), Failure> {
+    let Some(server) = std::env::var_os(MCP_SERVER).filter(|server| !server.is_empty()) else {
+        return Ok(());
+    };
+    let server = server.to_string_lossy();
+    let rest = server.strip_prefix(gateway.url.as_str());
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Ok(());
+    }
+
+    Err(Failure::Usage(format!(
+        "{MCP_SERVER} is not at {}, and tokens are for no other server",
+        gateway.url
+    )))
 }
 
 fn from_cache(

@@ -6,12 +6,14 @@ mod audit;
 pub mod cost;
 pub mod envoy;
 mod identity;
+mod mcp;
 mod policy;
 pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::identity::{IdentityCommand, SessionCommand};
-pub use self::policy::{AskArgs, ChangeArgs, PolicyCommand, SignArgs};
+pub use self::mcp::{ClientDocument, ExportArgs, McpCommand};
+pub use self::policy::{AskArgs, CallerArgs, ChangeArgs, PolicyCommand, SignArgs};
 
 use self::access::AccessCommand;
 use self::approval::ApprovalCommand;
@@ -109,6 +111,9 @@ pub enum Command {
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
+    /// MCP servers that are reached through the gate, and what clients are told of them.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Mcp(McpCommand),
     /// Envoy's own files: check an edit, put it in force, see whether it still holds.
     #[command(subcommand, after_help = EXIT_CODES)]
     Envoy(EnvoyCommand),

@@ -21,6 +21,7 @@ pub mod users;
 pub mod pats;
 pub mod access;
 pub mod keys;
+pub mod mcp;
 pub mod sealing;
 pub mod tokens;
 pub mod identity;

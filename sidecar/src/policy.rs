@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
+pub mod called;
 pub mod cases;
 pub mod command;
 pub mod compile;

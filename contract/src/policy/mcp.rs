@@ -7,18 +7,20 @@
 
 mod arguments;
 mod check;
+mod document;
+mod outline;
 
 pub use arguments::Condition;
 pub(super) use check::{
     approvals as check_approvals, arguments as check_arguments, server as check,
 };
+pub use document::{Also, Approvals, DeniedAs, Gateway};
+pub use outline::{Outline, Stroke};
 
 use super::document::{BreakGlass, ServerRule};
 use super::tools::{Word, Words, comparable};
-use super::who::{Subject, Who, concerns};
-use super::{Audit, Policy, Terms, Tools};
-use crate::audit::ContentMode;
-use serde::{Deserialize, Serialize};
+use super::who::{Subject, concerns};
+use super::{Policy, Terms, Tools};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,121 +36,8 @@ const LARGEST_RESULT: usize = 4 * 1024 * 1024; // a page of logs, or an image of
 /// The server of ours that approvals are asked for at: `/mcp/approvals`.
 pub const APPROVALS: &str = "approvals";
 
-/// What of a server can be had through the gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// What people read; absent: the id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Name of a tool (`*` for any run of characters) → word.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tools: BTreeMap<String, Word>,
-    /// The word for tools that nothing names.
-    #[serde(default = "blocked", skip_serializing_if = "is_blocked")]
-    pub otherwise: Word,
-    /// Address of a resource, or template of addresses (`*` for any run of characters) → `allow`, `ask` or `blocked`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub resources: BTreeMap<String, Word>,
-    /// Name of a prompt (`*` for any run of characters) → `allow`, `ask` or `blocked`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub prompts: BTreeMap<String, Word>,
-    /// What else is open.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<Also>,
-    /// Name of a tool → SHA-256 of its definition in canonical JSON (RFC 8785), lower-case hex. Where any stands here, a
-    /// tool that has another definition, or none here, is withheld.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub pins: BTreeMap<String, String>,
-    /// The largest result that passes, bytes; absent: 4 MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub largest_result: Option<u32>,
-    /// How a call that is denied is answered.
-    #[serde(default, skip_serializing_if = "DeniedAs::is_error")]
-    pub denied_as: DeniedAs,
-    /// What a row keeps of arguments and results; absent: `redacted`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<ContentMode>,
-    /// When a call is stored; absent: `after`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audit: Option<Audit>,
-}
-
-fn blocked() -> Word {
-    Word::Blocked
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_blocked(word: &Word) -> bool {
-    *word == Word::Blocked
-}
-
-impl Default for Gateway {
-    /// Nothing is open.
-    fn default() -> Self {
-        Self {
-            title: None,
-            tools: BTreeMap::new(),
-            otherwise: Word::Blocked,
-            resources: BTreeMap::new(),
-            prompts: BTreeMap::new(),
-            also: Vec::new(),
-            pins: BTreeMap::new(),
-            largest_result: None,
-            denied_as: DeniedAs::Error,
-            content: None,
-            audit: None,
-        }
-    }
-}
-
-/// What of the protocol is closed unless a server's entry opens it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Also {
-    /// `completion/complete`, for prompts and resources that are open.
-    Completion,
-    /// The server may have the client's model say something: `sampling/createMessage`.
-    Sampling,
-    /// The server may ask the person: `elicitation/create`.
-    Elicitation,
-    /// The server may ask which folders the client works in: `roots/list`.
-    Roots,
-    /// The server's log: `logging/setLevel`, `notifications/message`.
-    Logging,
-    /// Calls that go on behind their answer: `tasks/…`.
-    Tasks,
-}
-
-/// How a call that is denied is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeniedAs {
-    /// As if there were no such tool (JSON-RPC error -32602).
-    #[default]
-    Error,
-    /// With a result that says why, for the model to read.
-    Result,
-}
-
-impl DeniedAs {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-    fn is_error(&self) -> bool {
-        *self == Self::Error
-    }
-}
-
-/// Who approves of calls whose word is `approve`, and for how long.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approvals {
-    /// Who may. Nobody approves of their own.
-    pub approvers: Who,
-    /// How long the agent that asks is kept waiting, seconds.
-    pub wait_seconds: u32,
-    /// How long an approval can be used, once, seconds.
-    pub valid_seconds: u32,
-}
+/// Its tools.
+const OURS: [&str; 2] = ["request_approval", "check_approval"];
 
 /// A server's entry, ready to be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,9 +58,8 @@ impl Served {
 
     /// Of our own server: its two tools.
     fn approvals() -> Self {
-        let ours = ["request_approval", "check_approval"];
         let mut tools = BTreeMap::new();
-        tools.extend(ours.map(|tool| (tool.to_owned(), Word::Allow)));
+        tools.extend(OURS.map(|tool| (tool.to_owned(), Word::Allow)));
 
         Self { tools: Words::new(&tools), ..Self::default() }
     }
@@ -399,7 +287,9 @@ impl<'a> Mcp<'a> {
                 continue;
             }
             labels.extend(tools.rule.labels.iter().map(String::as_str));
-            let named = tools.words.of_naming(&full, &beginning).is_some();
+            // A rule that is stricter about some arguments opens nothing for those who may call with none.
+            let stricter = word > Word::Ask && !tools.rule.arguments.is_empty();
+            let named = !stricter && tools.words.of_naming(&full, &beginning).is_some();
             let side = if named { &mut opening } else { &mut closing };
             if side.is_none_or(|(before, _)| word > before) {
                 *side = Some((word, Some(*tools)));

@@ -5,8 +5,8 @@ use crate::guard;
 use crate::host::{Body, Host};
 use crate::refusal::Refusal;
 use crate::snapshot::Bundle;
-use crate::stages::authenticate::Caller;
 use crate::stages::approve::{self, Asked as Approving};
+use crate::stages::authenticate::Caller;
 use crate::stages::authorise::{self, Denied};
 use crate::stages::intend::{self, Recorded, Sent, Way};
 use crate::stages::mcp::Digest;
@@ -107,12 +107,7 @@ impl Exchange {
     }
 
     /// Behind a stop.
-    fn go_on(
-        &mut self,
-        host: &impl Host,
-        waiting: Waiting,
-        now: u64,
-    ) -> Result<Verdict, Refusal> {
+    fn go_on(&mut self, host: &impl Host, waiting: Waiting, now: u64) -> Result<Verdict, Refusal> {
         let Waiting { step, governed, caller } = waiting;
         let recorded = match step {
             Step::Approved(asked) => asked.granted(host)?,

@@ -11,9 +11,9 @@ use crate::refusal::Refusal;
 use crate::stages::authenticate::Caller;
 use crate::stages::authorise;
 use crate::stages::decode::Surface;
+use crate::stages::intend::{self, Way};
 use crate::stages::mcp::{self, Called, Denied};
 use crate::stages::route::{self, Facts};
-use crate::stages::intend::{self, Way};
 use contract::audit::REPLY_MARK;
 use contract::headers;
 use contract::mcp::Era;
@@ -187,7 +187,8 @@ impl Exchange {
     /// The answer's headers are here.
     pub(super) fn receive_mcp(&mut self, host: &impl Host) -> Result<(), Refusal> {
         let list = host.headers(Map::Response)?;
-        let status = list.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
+        let status =
+            list.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         self.answer.status = Some(status);
         let Some(mcp) = &mut self.mcp else { return Err(Refusal::GateFailed) };
         let keeps = mcp.called.terms.content() != contract::audit::ContentMode::None;
@@ -255,7 +256,8 @@ impl Exchange {
     fn relay(&mut self, host: &impl Host, size: usize, last: bool) -> Result<Passage, HostError> {
         let Self { head, caller, bundle, mcp, gate, .. } = self;
         let no = HostError { call: "relay", status: 0 };
-        let (Some(caller), Some(bundle), Some(mcp)) = (caller.as_deref(), bundle.as_deref(), mcp) else {
+        let (Some(caller), Some(bundle), Some(mcp)) = (caller.as_deref(), bundle.as_deref(), mcp)
+        else {
             return Err(no);
         };
         if mcp.failed {
@@ -320,7 +322,8 @@ impl Exchange {
         }
         let head = self.head.mcp.as_deref().ok_or(Refusal::GateFailed)?;
         let origin = self.gate.origin(&head.origin);
-        let path = if head.server.is_empty() { String::new() } else { format!("/mcp/{}", head.server) };
+        let path =
+            if head.server.is_empty() { String::new() } else { format!("/mcp/{}", head.server) };
         let metadata = Metadata {
             resource: &format!("{origin}{path}"),
             authorization_servers: [&self.gate.settings.issuer],
@@ -363,7 +366,11 @@ impl Exchange {
             let data = said::Data {
                 refusal: refusal.code(),
                 request_id: &self.head.request_id,
-                supported: if refusal == Refusal::McpVersion { &self.gate.protocol.stateless } else { &[] },
+                supported: if refusal == Refusal::McpVersion {
+                    &self.gate.protocol.stateless
+                } else {
+                    &[]
+                },
                 requested: head
                     .and_then(|head| head.version.as_deref())
                     .filter(|_| refusal == Refusal::McpVersion),

@@ -276,7 +276,9 @@ impl Exchange {
             // Its answer was not let through: a rule's no, or one that nobody could read. `record::told` has said which.
             Progress::Forwarded(_) if event.payload.refusal.is_some() => {}
             // The sidecar says no in its own words.
-            Progress::Forwarded(_) if self.call.is_none() && self.mcp.is_none() && (400..500).contains(&status) => {
+            Progress::Forwarded(_)
+                if self.call.is_none() && self.mcp.is_none() && (400..500).contains(&status) =>
+            {
                 event.outcome = Outcome::Denied;
             }
             // Its route led out of its zone.

@@ -100,7 +100,8 @@ impl View<'_> {
     /// The server asks for something, or tells something.
     fn asks(&self, message: &Message<'_>, text: &str, told: &mut Told) -> Passed {
         let needs = self.protocol.server.get(&*message.method);
-        let open = needs.is_some_and(|needs| needs.also().is_none_or(|also| self.server.also(also)));
+        let open =
+            needs.is_some_and(|needs| needs.also().is_none_or(|also| self.server.also(also)));
         // From 2026-07-28 on servers ask inside of results alone.
         let odd = message.kind == Kind::Request && self.era == Era::Stateless;
         let about = message.content.and_then(|params| members(params, ["uri"]).ok());
@@ -176,7 +177,16 @@ impl View<'_> {
         let fault = |_: Fault| Refusal::McpServerFailed;
         let found = members(
             result,
-            ["tools", "resources", "resourceTemplates", "prompts", "inputRequests", "isError", "ttlMs", "cacheScope"],
+            [
+                "tools",
+                "resources",
+                "resourceTemplates",
+                "prompts",
+                "inputRequests",
+                "isError",
+                "ttlMs",
+                "cacheScope",
+            ],
         )
         .map_err(fault)?;
         let [tools, resources, templates, prompts, asks, is_error, ttl, scope] = found;

@@ -93,15 +93,13 @@ impl Events {
             b"event" => self.event.name = short(value),
             b"id" => self.event.id = Some(short(value)),
             b"retry" => self.event.retry = Some(short(value)),
-            b"data" if !self.event.too_large => {
-                match &mut self.event.data {
-                    Some(data) => {
-                        data.push(b'\n');
-                        data.extend_from_slice(value);
-                    }
-                    None => self.event.data = Some(value.to_vec()),
+            b"data" if !self.event.too_large => match &mut self.event.data {
+                Some(data) => {
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
                 }
-            }
+                None => self.event.data = Some(value.to_vec()),
+            },
             _ => {}
         }
     }
@@ -117,7 +115,11 @@ fn short(value: &[u8]) -> Vec<u8> {
 /// Writes an event.
 pub fn write(event: &Event, out: &mut Vec<u8>) {
     let Event { name, id, retry, data, too_large: _ } = event;
-    let fields = [(&b"event"[..], (!name.is_empty()).then_some(name)), (b"id", id.as_ref()), (b"retry", retry.as_ref())];
+    let fields = [
+        (&b"event"[..], (!name.is_empty()).then_some(name)),
+        (b"id", id.as_ref()),
+        (b"retry", retry.as_ref()),
+    ];
     let mut any = false;
     for (field, value) in fields {
         if let Some(value) = value {

@@ -41,7 +41,8 @@ pub struct Head {
 /// The server of a path, if it is one of MCP's: `/mcp/NAME` and nothing behind it.
 pub fn server(path: &str) -> Option<&str> {
     let name = path.strip_prefix("/mcp/")?;
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
 
     (!name.is_empty() && name.len() <= 64 && name.bytes().all(plain)).then_some(name)
 }
@@ -139,8 +140,8 @@ impl Head {
     fn agrees_on_version(&self, params: &str) -> Result<(), Refusal> {
         let no = |_: Fault| Refusal::McpHeaderMismatch;
         let [meta] = members(params, ["_meta"]).map_err(no)?;
-        let [version] =
-            members(meta.unwrap_or("{}"), ["io.modelcontextprotocol/protocolVersion"]).map_err(no)?;
+        let [version] = members(meta.unwrap_or("{}"), ["io.modelcontextprotocol/protocolVersion"])
+            .map_err(no)?;
         match version.and_then(word) {
             Some(version) if Some(&*version) == self.version.as_deref() => Ok(()),
             _ => Err(Refusal::McpHeaderMismatch),
@@ -174,7 +175,8 @@ fn says(value: &Value, text: &str, depth: usize) -> bool {
         Value::String(string) => string == text,
         // Whole numbers are compared as numbers.
         Value::Number(number) => {
-            number.to_string() == text || text.parse::<f64>().is_ok_and(|said| Some(said) == number.as_f64())
+            number.to_string() == text
+                || text.parse::<f64>().is_ok_and(|said| Some(said) == number.as_f64())
         }
         Value::Bool(truth) => text == if *truth { "true" } else { "false" },
         Value::Object(members) => members.values().any(|member| says(member, text, below)),

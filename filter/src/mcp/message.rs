@@ -76,7 +76,9 @@ pub fn read(text: &str) -> Result<Message<'_>, Fault> {
         _ => return Err(Fault::Malformed),
     };
     let method = match method {
-        Some(method) => word(method).filter(|text| text.len() <= LONGEST_METHOD).ok_or(Fault::Malformed)?,
+        Some(method) => {
+            word(method).filter(|text| text.len() <= LONGEST_METHOD).ok_or(Fault::Malformed)?
+        }
         None => Cow::Borrowed(""),
     };
     if content.is_some_and(|content| !content.starts_with('{')) {
@@ -157,7 +159,8 @@ impl<'de> Visitor<'de> for Search<'_, 'de> {
         let mut twice = false;
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let value = map.next_value::<&'de RawValue>()?.get();
-            let Some(at) = self.names.iter().position(|ours| name.eq_ignore_ascii_case(ours)) else {
+            let Some(at) = self.names.iter().position(|ours| name.eq_ignore_ascii_case(ours))
+            else {
                 continue;
             };
             let (Some(slot), Some(ours)) = (self.found.get_mut(at), self.names.get(at)) else {

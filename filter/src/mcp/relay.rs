@@ -43,7 +43,13 @@ impl Relay {
     ///
     /// # Errors
     /// [`Refusal::McpServerFailed`] for an answer that is none of MCP's.
-    pub fn new(status: u16, content_type: &str, encoding: Option<&str>, asked: bool, keeps: bool) -> Result<Self, Refusal> {
+    pub fn new(
+        status: u16,
+        content_type: &str,
+        encoding: Option<&str>,
+        asked: bool,
+        keeps: bool,
+    ) -> Result<Self, Refusal> {
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         let plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
         let form = if kind.eq_ignore_ascii_case("application/json") {
@@ -99,10 +105,14 @@ impl Relay {
                 // Who waits for an answer that was dropped would wait for long. Where the stream can be taken up again, the
                 // client does that.
                 if last && view.id.is_some() && !told.answered && (told.dropped > 0 || !*id_seen) {
-                    let event = Event {
-                        data: Some(view.error(Refusal::McpServerFailed, Refusal::McpServerFailed.message())),
-                        ..Event::default()
-                    };
+                    let event =
+                        Event {
+                            data: Some(view.error(
+                                Refusal::McpServerFailed,
+                                Refusal::McpServerFailed.message(),
+                            )),
+                            ..Event::default()
+                        };
                     told.refused.get_or_insert((Refusal::McpServerFailed, None, None));
                     write(&event, &mut out);
                 }
@@ -116,7 +126,8 @@ impl Relay {
         let Ok(text) = str::from_utf8(body) else { return self.failed(view) };
         if self.status >= 400 && super::message::read(text).is_err() {
             // An error in another form: it cannot be taken for an answer.
-            return if super::message::members(text, ["result", "method", "params"]) == Ok([None; 3]) {
+            return if super::message::members(text, ["result", "method", "params"]) == Ok([None; 3])
+            {
                 Chunk::AsItIs
             } else {
                 self.failed(view)

@@ -86,15 +86,16 @@ pub fn result(id: Option<&str>, era: Era, text: &str) -> Vec<u8> {
 /// JSON-RPC's number for a refusal.
 pub fn code(refusal: Refusal) -> i32 {
     match refusal {
-        Refusal::ToolBlocked | Refusal::McpResourceClosed | Refusal::McpPromptClosed => INVALID_PARAMS,
+        Refusal::ToolBlocked | Refusal::McpResourceClosed | Refusal::McpPromptClosed => {
+            INVALID_PARAMS
+        }
         Refusal::McpMethodClosed => -32601,
         Refusal::McpHeaderMismatch => -32020,
         Refusal::McpVersion => -32022,
         Refusal::BodyMalformed => -32700,
-        Refusal::BodyMissing
-        | Refusal::BodyDuplicate
-        | Refusal::McpMessage
-        | Refusal::McpBatch => -32600,
+        Refusal::BodyMissing | Refusal::BodyDuplicate | Refusal::McpMessage | Refusal::McpBatch => {
+            -32600
+        }
         _ => OTHER,
     }
 }

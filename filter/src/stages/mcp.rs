@@ -326,11 +326,7 @@ impl<'a> Asking<'a> {
         let about = if is_prompt { name } else { uri };
         let about = about.and_then(word).ok_or(Refusal::McpMessage)?;
         self.called.name = Some(about.clone().into_owned());
-        if is_prompt {
-            self.prompt(server, &about)
-        } else {
-            self.resource(server, &about)
-        }
+        if is_prompt { self.prompt(server, &about) } else { self.resource(server, &about) }
     }
 
     /// What the policy says of the thing.
@@ -379,8 +375,11 @@ impl<'a> Asking<'a> {
             ("roots", Also::Roots),
             ("tasks", Also::Tasks),
         ];
-        let closed: Vec<&'static str> =
-            CAPABILITIES.iter().filter(|(_, also)| !server.also(*also)).map(|(name, _)| *name).collect();
+        let closed: Vec<&'static str> = CAPABILITIES
+            .iter()
+            .filter(|(_, also)| !server.also(*also))
+            .map(|(name, _)| *name)
+            .collect();
         let path: &[&'static str] = match (self.head.era, &*message.method) {
             (contract::mcp::Era::Sessions, "initialize") => &["params", "capabilities"],
             (contract::mcp::Era::Stateless, _) if message.kind == Kind::Request => {

@@ -34,6 +34,40 @@ fn each_form_is_one_line_of_its_own_shape() -> Fallible {
     Ok(())
 }
 
+/// Claude Desktop starts a `headersHelper` without arguments.
+#[test]
+fn under_a_name_for_headers_it_prints_one_flat_map_and_only_for_this_gateway() -> Fallible {
+    let office = Office::open(&["pat"])?;
+    let laptop = logged_in(&office)?;
+    let link = laptop.beside("tollgate-helper-headers");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tollgate-helper"), &link)?;
+    let told = |server: &str, args: &[&str]| -> Fallible<Output> {
+        let out = Command::new(&link)
+            .args(args)
+            .env_clear()
+            .env("TOLLGATE_HELPER_HOME", laptop.file(""))
+            .env("TOLLGATE_HELPER_MACHINE_CONFIG", laptop.machine_file())
+            .env("CLAUDE_CODE_MCP_SERVER_URL", server)
+            .output()?;
+        Ok(out)
+    };
+
+    for server in ["", &format!("{}/mcp/stripe", office.url)] {
+        let map = line(&told(server, &[])?)?;
+        let values = map.as_object().ok_or("no map")?;
+        assert!(values.values().all(serde_json::Value::is_string), "{map}");
+        assert!(map["authorization"].as_str().is_some_and(|value| value.starts_with("Bearer e.")));
+    }
+    let bare = told("", &["token", "--form", "bare"])?;
+    assert!(text(&bare.stdout).starts_with("e."), "what is asked for counts more than the name");
+    for server in ["https://evil.example/mcp", &format!("{}.evil.example/mcp", office.url)] {
+        let out = told(server, &[])?;
+        failed(&out, 64);
+        assert!(out.stdout.is_empty(), "{}", text(&out.stdout));
+    }
+    Ok(())
+}
+
 #[test]
 fn the_configured_form_is_that_of_the_bare_command() -> Fallible {
     let office = Office::open(&["pat"])?;

@@ -129,6 +129,44 @@ pub struct SignArgs {
 pub struct AskArgs {
     /// A policy; the one in force unless said.
     pub file: Option<PathBuf>,
+    /// Who asks.
+    #[command(flatten)]
+    pub caller: CallerArgs,
+    /// The model.
+    #[arg(long, required_unless_present = "mcp")]
+    pub model: Option<String>,
+    /// An MCP server at the gate, by its id, instead of a model; with --tool, --resource or --prompt.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["model", "beside", "servers", "skills", "text"])]
+    pub mcp: Option<String>,
+    /// What its tool is called with, JSON.
+    #[arg(long, value_name = "JSON", requires = "mcp")]
+    pub arguments: Option<String>,
+    /// The address of one of its resources.
+    #[arg(long, value_name = "URI", requires = "mcp")]
+    pub resource: Option<String>,
+    /// The name of one of its prompts.
+    #[arg(long, value_name = "NAME", requires = "mcp")]
+    pub prompt: Option<String>,
+    /// A model that the provider is to call beside it; may be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub beside: Vec<String>,
+    /// A tool, by its name; may be given several times.
+    #[arg(long = "tool", value_name = "NAME")]
+    pub tools: Vec<String>,
+    /// A remote MCP server, by its address; may be given several times.
+    #[arg(long = "server", value_name = "URL")]
+    pub servers: Vec<String>,
+    /// A skill, TYPE/ID; may be given several times.
+    #[arg(long = "skill", value_name = "SKILL")]
+    pub skills: Vec<String>,
+    /// What is said.
+    #[arg(long, value_name = "WORDS")]
+    pub text: Option<String>,
+}
+
+/// Somebody who asks.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct CallerArgs {
     /// Who asks. Whoever is known here has their groups, roles and so on from here.
     #[arg(long, value_name = "EMAIL")]
     pub user: Option<String>,
@@ -165,24 +203,6 @@ pub struct AskArgs {
     /// Their cost centre.
     #[arg(long, value_name = "NAME")]
     pub cost_centre: Option<String>,
-    /// The model.
-    #[arg(long)]
-    pub model: String,
-    /// A model that the provider is to call beside it; may be given several times.
-    #[arg(long, value_name = "MODEL")]
-    pub beside: Vec<String>,
-    /// A tool, by its name; may be given several times.
-    #[arg(long = "tool", value_name = "NAME")]
-    pub tools: Vec<String>,
-    /// A remote MCP server, by its address; may be given several times.
-    #[arg(long = "server", value_name = "URL")]
-    pub servers: Vec<String>,
-    /// A skill, TYPE/ID; may be given several times.
-    #[arg(long = "skill", value_name = "SKILL")]
-    pub skills: Vec<String>,
-    /// What is said.
-    #[arg(long, value_name = "WORDS")]
-    pub text: Option<String>,
 }
 
 fn tier(word: &str) -> Result<Tier, String> {

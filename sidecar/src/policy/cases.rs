@@ -1,7 +1,8 @@
 //! The author's own cases: who asks what, and what the policy must say. Unit tests for policy.
 //!
-//! They are judged by [`Policy::judge`], which is what judges in the gate.
+//! They are judged by [`Policy::judge`] and [`Policy::mcp`], which are what judges in the gate.
 
+use super::called::{self, Called};
 use super::compile::slips;
 use super::explain::{Explained, explain};
 use super::shape::CASES;
@@ -90,6 +91,8 @@ pub struct Somebody {
 pub struct Asks {
     /// A model.
     pub model: String,
+    /// A call of an MCP server instead.
+    pub mcp: Option<Called>,
     /// Models beside it.
     pub beside: Vec<String>,
     /// Tools.
@@ -205,6 +208,15 @@ pub fn parse(text: &str) -> Result<(Cases, Vec<At>), Vec<Found>> {
             let problem = format!("nobody of `people` is {name:?}");
             fault(format!("cases[{index}].who"), problem);
         }
+        if let Some(called) = &case.asks.mcp {
+            let place = format!("cases[{index}].asks");
+            if case.asks.is_about_a_model() {
+                fault(place, "asks for a model and for an MCP server: those are two cases".into());
+            } else if let Err(problem) = called.one() {
+                fault(format!("{place}.mcp"), problem.into());
+            }
+            continue;
+        }
         let models = [&case.asks.model].into_iter().chain(&case.asks.beside);
         for name in models {
             if let Err(error) = model::normalise(name) {
@@ -306,6 +318,14 @@ impl Somebody {
 }
 
 impl Asks {
+    /// Is anything there that goes to a model?
+    fn is_about_a_model(&self) -> bool {
+        let Self { model, mcp: _, beside, tools, servers, skills, text } = self;
+        let lists = tools.is_empty() && servers.is_empty() && skills.is_empty();
+
+        !(model.is_empty() && beside.is_empty() && lists && text.is_none())
+    }
+
     /// As it is judged.
     pub fn declared(&self) -> Declared {
         let tools = self.tools.iter().enumerate().map(|(index, tool)| {
@@ -340,6 +360,9 @@ impl Asks {
 /// What the policy says of it: by the code of the gate.
 pub fn judge(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Verdict {
     let lower = Somebody { user: somebody.user.to_ascii_lowercase(), ..somebody.clone() };
+    if let Some(called) = &asks.mcp {
+        return called::judge(policy, &lower.subject(), called);
+    }
     let normal = |name: &String| model::normalise(name).map_or_else(|_| name.clone(), Into::into);
     let (model, beside) = (normal(&asks.model), asks.beside.iter().map(normal).collect::<Vec<_>>());
     let declared = asks.declared();

@@ -1,6 +1,6 @@
 //! `tollgate policy`.
 
-mod ask;
+pub(crate) mod ask;
 mod past;
 mod sign;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 mod judge;
+mod mcp;
 
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +202,11 @@ fn inside(section: &'static str, id: &str, was: &Value, is: &Value, changes: &mu
         }
         let deeper =
             matches!(name.as_str(), "who" | "tools") || (name == "unless" && both(from, to));
-        let parts = if deeper { apart(name, from, to) } else { vec![(name.clone(), from, to)] };
+        let parts = match name.as_str() {
+            "gateway" if both(from, to) => mcp::parts(from, to),
+            _ if deeper => apart(name, from, to),
+            _ => vec![(name.clone(), from, to)],
+        };
         for (place, from, to) in parts {
             let way = judge::changed(section, was, is, &place, from, to);
             let what = What::Changed { member: place, from: from.clone(), to: to.clone() };

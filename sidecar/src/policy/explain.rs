@@ -1,5 +1,6 @@
 //! Which rule decides, and why each other one does not.
 
+use super::called;
 use super::cases::{Asks, Somebody, judge};
 use super::verdict::Verdict;
 use contract::model;
@@ -38,7 +39,12 @@ pub fn explain(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Explained {
     let verdict = judge(policy, somebody, asks);
     let subject = somebody.subject();
     let declared = asks.declared();
+    let glass = policy.breaks(&subject).is_some();
     let mut rules = sign_in(policy, &subject);
+    if let Some(called) = &asks.mcp {
+        rules.extend(called::explain(policy, &subject, called));
+        return Explained { verdict, rules, glass };
+    }
     rules.extend(residency(policy, &subject));
     rules.extend(models(policy, &subject, asks));
     rules.extend(tools(policy, &subject, &declared));
@@ -47,7 +53,7 @@ pub fn explain(policy: &Policy, somebody: &Somebody, asks: &Asks) -> Explained {
         rules.extend(finds(policy, &subject, text));
     }
 
-    Explained { verdict, rules, glass: policy.breaks(&subject).is_some() }
+    Explained { verdict, rules, glass }
 }
 
 impl Explained {
@@ -80,7 +86,7 @@ impl Explained {
 }
 
 /// Why a rule with this audience is not for somebody; none if it is.
-fn missed(who: &Who, unless: Option<&Who>, subject: &Subject<'_>) -> Option<String> {
+pub(super) fn missed(who: &Who, unless: Option<&Who>, subject: &Subject<'_>) -> Option<String> {
     if let Some(member) = who.misses(subject) {
         return Some(format!("who.{member} does not fit"));
     }
@@ -89,7 +95,7 @@ fn missed(who: &Who, unless: Option<&Who>, subject: &Subject<'_>) -> Option<Stri
 }
 
 /// What became of a rule: it is not for them, or it has nothing to say, or this.
-fn asked(section: &'static str, id: &str, missed: Option<String>, said: Said) -> Asked {
+pub(super) fn asked(section: &'static str, id: &str, missed: Option<String>, said: Said) -> Asked {
     let Said { words, nothing } = said;
     let missed = missed.or_else(|| words.is_empty().then(|| nothing.to_owned()));
 
@@ -102,10 +108,10 @@ fn asked(section: &'static str, id: &str, missed: Option<String>, said: Said) ->
 }
 
 /// What a rule says of what is asked for.
-struct Said {
-    words: Vec<String>,
+pub(super) struct Said {
+    pub(super) words: Vec<String>,
     /// What it is told as if there is none.
-    nothing: &'static str,
+    pub(super) nothing: &'static str,
 }
 
 fn sign_in(policy: &Policy, subject: &Subject<'_>) -> Vec<Asked> {

@@ -5,7 +5,7 @@
 
 mod mcp;
 
-pub use mcp::{ALSO, APPROVALS, CONDITION, GATEWAY};
+pub use mcp::{ALSO, APPROVALS, CALLED, CONDITION, GATEWAY};
 
 /// What may stand in one place.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub enum Shape {
     Struct(&'static [Member]),
     /// Text, or these members.
     TextOr(&'static [Member]),
+    /// Whatever JSON has.
+    Data,
 }
 
 /// What a length of time is counted in.
@@ -297,7 +299,8 @@ pub const SOMEBODY: &[Member] = &[
 
 /// What is asked for.
 pub const ASKS: &[Member] = &[
-    must("model", Shape::Text, "a model"),
+    may("model", Shape::Text, "a model; or `mcp`"),
+    may("mcp", Shape::Struct(CALLED), "a call of an MCP server at the gate, instead of a model"),
     may("beside", MAYBE_TEXTS, "models that the provider is to call beside it"),
     may("tools", Shape::Any(&Shape::TextOr(TOOL)), "tools: names, or { type, name }"),
     may("servers", Shape::Any(&Shape::Struct(SERVER)), "remote MCP servers"),

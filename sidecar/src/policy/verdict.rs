@@ -35,11 +35,11 @@ pub struct Verdict {
 pub fn of(policy: &Policy, subject: &Subject<'_>, asked: Asked<'_>, text: Option<&str>) -> Verdict {
     let grant = match policy.judge(subject, asked) {
         Ok(grant) => grant,
-        Err(denial) => return denied(&denial),
+        Err(denial) => return refused(&denial),
     };
     let scanned = text.map(|text| policy.scan_text(subject, text)).unwrap_or_default();
     let verdict = match &scanned.denial {
-        Some(denial) => denied(denial),
+        Some(denial) => refused(denial),
         None => granted(&grant, &scanned),
     };
     let mut findings: Vec<String> =
@@ -66,7 +66,7 @@ fn granted(grant: &Grant<'_>, scanned: &Scanned<'_>) -> Verdict {
     }
 }
 
-fn denied(denial: &Denial<'_>) -> Verdict {
+pub(super) fn refused(denial: &Denial<'_>) -> Verdict {
     Verdict {
         allowed: false,
         rule: denial.rule_id.map(ToOwned::to_owned),

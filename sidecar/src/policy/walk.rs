@@ -78,6 +78,7 @@ impl Walker {
     fn node(&mut self, node: &Node, shape: Shape, place: &str) -> Value {
         self.places.entry(place.to_owned()).or_insert(node.at);
         match (shape, &node.kind) {
+            (Shape::Data, _) => data(node),
             (Shape::Struct(members) | Shape::TextOr(members), Kind::Map(pairs)) => {
                 self.members(node.at, pairs, members, place)
             }
@@ -182,6 +183,7 @@ impl Walker {
             Shape::Decimal => "1".into(),
             Shape::Whole | Shape::Time(_) => 60.into(),
             Shape::Truth => false.into(),
+            Shape::Data => Value::Null,
             Shape::Word(words) => words.first().copied().into(),
             Shape::List(of) => Value::Array(vec![self.stand_in(*of)]),
             Shape::Any(_) => Value::Array(Vec::new()),
@@ -193,6 +195,23 @@ impl Walker {
                 )
             }
         }
+    }
+}
+
+/// As JSON has it.
+fn data(node: &Node) -> Value {
+    match &node.kind {
+        Kind::Map(pairs) => {
+            pairs.iter().map(|(key, node)| (key.text.clone(), data(node))).collect()
+        }
+        Kind::List(nodes) => nodes.iter().map(data).collect(),
+        Kind::Scalar { text, plain } => match typed(text, *plain) {
+            Type::Null => Value::Null,
+            Type::Truth => text.eq_ignore_ascii_case("true").into(),
+            // A number that JSON does not write so, as .inf, stays text.
+            Type::Number => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+            Type::Text => text.as_str().into(),
+        },
     }
 }
 
@@ -216,6 +235,7 @@ fn wrong(is: &str, shape: Shape) -> String {
         Shape::Decimal => "a price or factor belongs here, such as 6.25".to_owned(),
         Shape::Whole => "a whole number belongs here".to_owned(),
         Shape::Truth => "true or false belongs here".to_owned(),
+        Shape::Data => "anything belongs here".to_owned(),
         Shape::Time(unit) => format!("a length of time belongs here, such as {}", example(unit)),
         Shape::Word(words) => format!("one word belongs here: {}", words.join(", ")),
         Shape::List(_) | Shape::Any(_) => "a list belongs here: write […]".to_owned(),

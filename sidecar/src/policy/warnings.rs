@@ -2,6 +2,8 @@
 //!
 //! Only what is certain whoever asks is told: a warning that is sometimes wrong is never read.
 
+mod mcp;
+
 use super::walk::{Found, Walked};
 use contract::model;
 use contract::policy::{Document, Effect, Rule, Who};
@@ -14,6 +16,7 @@ pub fn of(document: &Document, walked: &Walked) -> Vec<Found> {
     warnings.offered(document);
     warnings.tools(document);
     warnings.servers(document);
+    warnings.mcp(document);
     warnings.list.sort_by_key(|found| found.at);
 
     warnings.list

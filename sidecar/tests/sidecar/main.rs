@@ -22,6 +22,7 @@ mod operates;
 mod operates_here;
 mod feeds_the_gate;
 mod governs;
+mod exports;
 mod access;
 mod keeps_rows;
 mod starts;

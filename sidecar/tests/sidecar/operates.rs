@@ -32,6 +32,8 @@ const WORDS: &[(&str, &str)] = &[
     ("policy check", "-"),
     ("policy test", "-"),
     ("policy explain", "--model claude-haiku-4-5"),
+    ("mcp export", "--for cowork --url https://gateway.example --helper /opt/helper-headers"),
+    ("mcp pins", "-"),
     ("policy diff", "0123456789abcdef"),
     ("policy publish", "-"),
     ("policy rollback", "--previous"),

@@ -108,7 +108,9 @@ fn a_call_that_is_open_leaves_with_what_routes_match_on_and_without_the_client_s
     assert_eq!(header("x-tollgate-tenant").as_deref(), Some("acme"));
     assert_eq!(header("accept-encoding").as_deref(), Some("identity"));
     assert_eq!(header("mcp-protocol-version").as_deref(), Some("2025-11-25"));
-    for inside in ["authorization", "cookie", "x-user-id", "anthropic-beta", "x-claude-code-session-id"] {
+    for inside in
+        ["authorization", "cookie", "x-user-id", "anthropic-beta", "x-claude-code-session-id"]
+    {
         assert_eq!(header(inside), None, "{inside}");
     }
 }
@@ -134,10 +136,9 @@ fn the_row_says_server_tool_and_what_it_was_called_with() {
 
 #[test]
 fn a_tool_that_is_closed_looks_like_one_that_is_not_there() {
-    for (tool, rule, message) in [
-        ("refund", "stripe", call("refund")),
-        ("list_secrets", "careful", call("list_secrets")),
-    ] {
+    for (tool, rule, message) in
+        [("refund", "stripe", call("refund")), ("list_secrets", "careful", call("list_secrets"))]
+    {
         let (host, forwarded) = sends(&message, &[]);
         assert!(!forwarded, "{tool}");
         let (status, body, code) = refused(&host);
@@ -149,7 +150,8 @@ fn a_tool_that_is_closed_looks_like_one_that_is_not_there() {
         assert_eq!(row.payload.tool.as_deref(), Some(tool));
         assert_eq!(row.payload.findings[0].action, "blocked");
     }
-    let (host, _) = sends(&stateless("refund"), &[STATELESS[0], STATELESS[1], ("mcp-name", "refund")]);
+    let (host, _) =
+        sends(&stateless("refund"), &[STATELESS[0], STATELESS[1], ("mcp-name", "refund")]);
     assert_eq!(refused(&host).0, 400, "so says the later protocol");
 }
 
@@ -176,14 +178,39 @@ fn whatever_is_odd_is_refused_and_nothing_leaves() {
         (raw(r#"{"id":1,"method":"tools/list"}"#), &[], 400, "mcp_message_malformed"),
         (raw(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), &[], 400, "mcp_message_malformed"),
         (message("tools/steal", json!({})), &[], 200, "mcp_method_closed"),
-        (message("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "greet"}})), &[], 200, "mcp_method_closed"),
+        (
+            message("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "greet"}})),
+            &[],
+            200,
+            "mcp_method_closed",
+        ),
         (message("tasks/result", json!({"taskId": "1"})), &[], 200, "mcp_method_closed"),
-        (message("resources/read", json!({"uri": "file:///etc/passwd"})), &[], 200, "mcp_resource_closed"),
-        (message("resources/read", json!({"uri": "stripe://prices/../keys"})), &[], 200, "mcp_resource_closed"),
-        (message("resources/subscribe", json!({"uri": "stripe://keys"})), &[], 200, "mcp_resource_closed"),
+        (
+            message("resources/read", json!({"uri": "file:///etc/passwd"})),
+            &[],
+            200,
+            "mcp_resource_closed",
+        ),
+        (
+            message("resources/read", json!({"uri": "stripe://prices/../keys"})),
+            &[],
+            200,
+            "mcp_resource_closed",
+        ),
+        (
+            message("resources/subscribe", json!({"uri": "stripe://keys"})),
+            &[],
+            200,
+            "mcp_resource_closed",
+        ),
         (message("prompts/get", json!({"name": "other"})), &[], 200, "mcp_prompt_closed"),
         (message("tools/call", json!({})), &[], 400, "mcp_message_malformed"),
-        (message("tools/call", json!({"name": "list_a", "task": {}})), &[], 200, "mcp_method_closed"),
+        (
+            message("tools/call", json!({"name": "list_a", "task": {}})),
+            &[],
+            200,
+            "mcp_method_closed",
+        ),
         (call("list_a"), &[(":path", "/mcp/others")], 404, "mcp_server_unknown"),
         (call("list_a"), &[(":path", "/mcp/nowhere")], 404, "mcp_server_unknown"),
         (call("list_a"), &[(":path", "/mcp/a/b")], 404, "unknown_path"),
@@ -277,9 +304,19 @@ fn a_call_that_needs_an_approval_leaves_once_and_only_with_it() {
     let (host, verdict, asked) = run(Some(204));
     assert!(matches!(verdict, Verdict::Forward(_)));
     assert_eq!(host.resumed.get(), 1);
-    assert_eq!((&asked["server"], &asked["tool"], &asked["event_id"]), (&json!("stripe"), &json!("wire"), &json!("event-1")));
+    assert_eq!(
+        (&asked["server"], &asked["tool"], &asked["event_id"]),
+        (&json!("stripe"), &json!("wire"), &json!("event-1"))
+    );
     let claims = jwt("ann@example.com").custom;
-    let digest = contract::approval::digest("acme", "ann@example.com", &claims.sid, "stripe", "wire", br#"{"a":1}"#);
+    let digest = contract::approval::digest(
+        "acme",
+        "ann@example.com",
+        &claims.sid,
+        "stripe",
+        "wire",
+        br#"{"a":1}"#,
+    );
     assert_eq!(asked["digest"], contract::envelope::hex(&digest.unwrap()));
 
     for answer in [None, Some(404), Some(200), Some(500)] {
@@ -345,11 +382,17 @@ fn who_has_no_token_is_told_where_to_sign_in_and_is_not_sent_there() {
         "Bearer resource_metadata=\"https://gate.test/.well-known/oauth-protected-resource/mcp/stripe\""
     );
 
-    let host = posts(&json!({}), &[(":path", "/.well-known/oauth-protected-resource/mcp/stripe"), (":method", "GET")]);
+    let host = posts(
+        &json!({}),
+        &[(":path", "/.well-known/oauth-protected-resource/mcp/stripe"), (":method", "GET")],
+    );
     under(&host, policy()).request_headers(&host, true);
     let reply = &host.replies.borrow()[0];
     let metadata: Value = serde_json::from_str(&reply.body).unwrap();
-    assert_eq!((reply.status, &metadata["resource"]), (200, &json!("https://gate.test/mcp/stripe")));
+    assert_eq!(
+        (reply.status, &metadata["resource"]),
+        (200, &json!("https://gate.test/mcp/stripe"))
+    );
     assert_eq!(metadata["authorization_servers"], json!(["https://tollgate.test"]));
 }
 

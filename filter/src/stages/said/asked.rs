@@ -204,7 +204,10 @@ impl<'a> Reader<'a> {
         }
         // Of results of a search it is an address.
         let source = source.map(RawValue::get).filter(|source| source.starts_with('{'));
-        let source = source.map(|raw| serde_json::from_slice::<Source<'a>>(raw.as_bytes())).transpose().ok()?;
+        let source = source
+            .map(|raw| serde_json::from_slice::<Source<'a>>(raw.as_bytes()))
+            .transpose()
+            .ok()?;
         let media_type = source.as_ref().and_then(|source| source.media_type).and_then(word);
         let data = source.and_then(|source| json::inside(source.data?.get()));
         let bytes = data.unwrap_or(raw.as_bytes());

@@ -1,8 +1,9 @@
 //! `tollgate policy test`, `explain` and `diff`: what a policy would say.
 
-use crate::args::AskArgs;
+use crate::args::{AskArgs, CallerArgs};
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
+use crate::policy::called::Called;
 use crate::policy::cases::{self, Asks, Outcome, Remote, Skilled, Somebody, Wanted};
 use crate::policy::compile::{self, SourceError};
 use crate::policy::diff::{self, Way};
@@ -154,27 +155,36 @@ pub(super) async fn explain(
     data: &Data,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let (policy, version) = if let Some(file) = &asked.file {
-        let compiled = super::given(file, screen)?;
-        (compiled.policy, compiled.version)
-    } else {
-        let published = history::in_force(data).await?;
-        let policy = Policy::parse(&published.payload).map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::Refused(faults.join("; "))
-        })?;
-        (policy, published.version)
-    };
-    let (somebody, known) = somebody(asked, data).await?;
-    let explained = explain::explain(&policy, &somebody, &asks(asked));
+    let (policy, version) = meant(asked.file.as_deref(), data, screen).await?;
+    let (somebody, known) = somebody(&asked.caller, data).await?;
+    let explained = explain::explain(&policy, &somebody, &asks(asked)?);
     if screen.json() {
         return screen.object(&explained.object(&version, known));
     }
-    if asked.user.is_some() && !known {
+    if asked.caller.user.is_some() && !known {
         screen.say("Nobody is known here by that address: only what you said of them counts.");
     }
 
     screen.print(&told(&version, &explained))
+}
+
+/// A policy that was given, or else the one in force; and its version.
+pub(crate) async fn meant(
+    file: Option<&Path>,
+    data: &Data,
+    screen: &mut Screen,
+) -> Result<(Policy, String), Failure> {
+    if let Some(file) = file {
+        let compiled = super::given(file, screen)?;
+        return Ok((compiled.policy, compiled.version));
+    }
+    let published = history::in_force(data).await?;
+    let policy = Policy::parse(&published.payload).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Failure::Refused(faults.join("; "))
+    })?;
+
+    Ok((policy, published.version))
 }
 
 fn told(version: &str, explained: &Explained) -> String {
@@ -211,7 +221,7 @@ fn told(version: &str, explained: &Explained) -> String {
 }
 
 /// Who asks: as the store knows them, and as the command line says.
-async fn somebody(asked: &AskArgs, data: &Data) -> Result<(Somebody, bool), Failure> {
+pub(crate) async fn somebody(asked: &CallerArgs, data: &Data) -> Result<(Somebody, bool), Failure> {
     let known = match &asked.user {
         Some(email) => match Store::open(data).await {
             Ok(store) => store.user(&users::address(email)?).await?,
@@ -246,21 +256,47 @@ async fn somebody(asked: &AskArgs, data: &Data) -> Result<(Somebody, bool), Fail
     Ok((somebody, is_known))
 }
 
-fn asks(asked: &AskArgs) -> Asks {
+fn asks(asked: &AskArgs) -> Result<Asks, Failure> {
+    if let Some(server) = &asked.mcp {
+        return called(server, asked).map(|mcp| Asks { mcp: Some(mcp), ..Asks::default() });
+    }
     let server = |url: &String| Remote { url: url.clone(), ..Remote::default() };
     let skill = |skill: &String| {
         let (kind, id) = skill.split_once('/').unwrap_or(("custom", skill));
         Skilled { kind: kind.to_owned(), id: id.to_owned() }
     };
 
-    Asks {
-        model: asked.model.clone(),
+    Ok(Asks {
+        model: asked.model.clone().unwrap_or_default(),
+        mcp: None,
         beside: asked.beside.clone(),
         tools: asked.tools.iter().cloned().map(Wanted::Name).collect(),
         servers: asked.servers.iter().map(server).collect(),
         skills: asked.skills.iter().map(skill).collect(),
         text: asked.text.clone(),
+    })
+}
+
+fn called(server: &str, asked: &AskArgs) -> Result<Called, Failure> {
+    let refused = |why: &str| Failure::Refused(why.to_owned());
+    let arguments = match asked.arguments.as_deref().map(serde_json::from_str) {
+        None => Value::Null,
+        Some(Ok(arguments)) => arguments,
+        Some(Err(error)) => return Err(refused(&format!("--arguments is no JSON: {error}"))),
+    };
+    if asked.tools.len() > 1 {
+        return Err(refused("a call is of one tool"));
     }
+    let called = Called {
+        server: server.to_owned(),
+        tool: asked.tools.first().cloned(),
+        arguments,
+        resource: asked.resource.clone(),
+        prompt: asked.prompt.clone(),
+    };
+    called.one().map_err(refused)?;
+
+    Ok(called)
 }
 
 /// Says what changes.

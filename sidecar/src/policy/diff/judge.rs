@@ -1,7 +1,7 @@
 //! Which way a change goes. What is not certain whoever asks is [`Way::Depends`].
 
-use super::Way;
 use super::Way::{Depends, Loosens, Neither, Tightens};
+use super::{Way, mcp};
 use serde_json::Value;
 
 /// A new rule. One that goes is the same the other way round.
@@ -12,7 +12,8 @@ pub(super) fn added(section: &str, entry: &Value) -> Way {
         // Terms hold for calls that others allow already.
         "rules" if has("content") || has("audit") => Depends,
         "rules" | "servers" => Loosens,
-        "tools" | "sign_in" => Tightens,
+        "tools" => mcp::rule(entry),
+        "sign_in" => Tightens,
         "secrets" | "blocklists" if entry.get("action").is_some_and(|action| action == "deny") => {
             Tightens
         }
@@ -55,7 +56,11 @@ pub(super) fn changed(
         }
         (_, "audit" | "labels" | "say" | "severity" | "display_name" | "created_at") => Neither,
         ("rules", "content") => content(from, to),
+        ("tools", "tools") if mcp::names(member.split_once('.').map_or("", |(_, name)| name)) => {
+            mcp::word(from, to)
+        }
         ("tools", "tools") => word(member, from, to),
+        ("servers", "gateway") => mcp::gateway((was, is), member, from, to),
         ("sign_in", "tiers") => turn(Loosens, superset(from, to)),
         ("sign_in", "bound") => turn(Tightens, Some(to == true)),
         ("secrets", "except") => turn(wider, superset_or_none(from, to).map(|more| !more)),
@@ -64,7 +69,7 @@ pub(super) fn changed(
 }
 
 /// What `wider` means if a rule gets wider, narrower, or neither of the two.
-fn turn(wider: Way, gets: Option<bool>) -> Way {
+pub(super) fn turn(wider: Way, gets: Option<bool>) -> Way {
     match gets {
         Some(true) => wider,
         Some(false) => wider.turned(),
@@ -91,7 +96,7 @@ fn sides(from: &Value, to: &Value) -> Option<bool> {
 }
 
 /// Has a list all that it had, and more (true); or only some of it (false)?
-fn superset(from: &Value, to: &Value) -> Option<bool> {
+pub(super) fn superset(from: &Value, to: &Value) -> Option<bool> {
     let (from, to) = (from.as_array()?, to.as_array()?);
     let more = from.iter().all(|one| to.contains(one));
     let less = to.iter().all(|one| from.contains(one));
@@ -103,12 +108,12 @@ fn superset_or_none(from: &Value, to: &Value) -> Option<bool> {
     sides(from, to).or_else(|| superset(from, to))
 }
 
-fn rank(words: &[&str], value: &Value) -> Option<usize> {
+pub(super) fn rank(words: &[&str], value: &Value) -> Option<usize> {
     words.iter().position(|word| value == word)
 }
 
 /// Of rows that keep less, less can be read.
-fn content(from: &Value, to: &Value) -> Way {
+pub(super) fn content(from: &Value, to: &Value) -> Way {
     let rank = |value: &Value| rank(&["none", "redacted", "full"], value);
     match (rank(from), rank(to)) {
         (Some(from), Some(to)) if to < from => Tightens,
@@ -139,6 +144,7 @@ pub(super) fn document(name: &str, inner: &str, from: &Value, to: &Value) -> Way
         ("name" | "description" | "schema" | "rates", _) | ("break_glass", "keep_days") => Neither,
         ("break_glass", "") => turn(Loosens, Some(from.is_null())),
         ("break_glass", _) => turn(Loosens, superset(from, to)),
+        ("approvals", inner) => mcp::approvals(inner, from, to),
         ("standing", "") => turn(Tightens, Some(from.is_null())),
         ("standing", _) => turn(Tightens, Some(to.as_u64() < from.as_u64())),
         _ => Depends,

@@ -44,6 +44,15 @@ pub const GATEWAY: &[Member] = &[
     may("audit", Shape::Word(AUDIT), "when a call is stored"),
 ];
 
+/// A call of an MCP server at the gate.
+pub const CALLED: &[Member] = &[
+    must("server", Shape::Text, "its id"),
+    may("tool", Shape::Text, "a tool that is called"),
+    may("arguments", Shape::Data, "what it is called with; nothing unless said"),
+    may("resource", Shape::Text, "the address of a resource that is read"),
+    may("prompt", Shape::Text, "a prompt that is fetched"),
+];
+
 /// Who approves.
 pub const APPROVALS: &[Member] = &[
     must("approvers", Shape::Struct(WHO), "who may"),

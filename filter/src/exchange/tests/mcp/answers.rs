@@ -11,7 +11,13 @@ struct Round {
     replaced: bool,
 }
 
-fn round(policy: Value, asked: &Value, headers: &[(&str, &str)], answer: &str, size: usize) -> Round {
+fn round(
+    policy: Value,
+    asked: &Value,
+    headers: &[(&str, &str)],
+    answer: &str,
+    size: usize,
+) -> Round {
     round_with(policy, asked, &[], headers, answer, size)
 }
 
@@ -37,7 +43,9 @@ fn round_with(
             host.bodies.borrow_mut().insert(Body::Response, held.clone());
             let passage = exchange.response_body(&host, held.len(), nth + 1 == pieces.len());
             if passage == Passage::Pass {
-                got.extend(std::mem::take(host.bodies.borrow_mut().get_mut(&Body::Response).unwrap()));
+                got.extend(std::mem::take(
+                    host.bodies.borrow_mut().get_mut(&Body::Response).unwrap(),
+                ));
                 held.clear();
             }
         }
@@ -81,7 +89,8 @@ fn a_list_shows_what_its_caller_may_use_and_goes_on_to_its_next_page() {
 
 #[test]
 fn in_a_stream_every_message_is_looked_at_wherever_it_is_cut() {
-    let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}});
+    let progress =
+        json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}});
     let ends = ["\n", "\r\n", "\r"];
     for end in ends {
         let pretty = serde_json::to_string_pretty(&tools()).unwrap();
@@ -93,7 +102,11 @@ fn in_a_stream_every_message_is_looked_at_wherever_it_is_cut() {
         for size in [1, 2, 3, 7, 64, stream.len()] {
             let Round { got, .. } = round(policy(), &lists(), &STREAM, &stream, size);
             let events: Vec<&str> = got.split("\n\n").collect();
-            assert_eq!(&events[..3], &[":", "id: 1\ndata: ", &format!("data: {progress}")], "{got}");
+            assert_eq!(
+                &events[..3],
+                &[":", "id: 1\ndata: ", &format!("data: {progress}")],
+                "{got}"
+            );
             let list = events[3].strip_prefix("event: message\nid: 2\ndata: ").unwrap();
             assert_eq!(names(list), ["list_a", "note"], "{size} {end:?}");
             assert!(!got.contains("SECRET"));
@@ -104,14 +117,20 @@ fn in_a_stream_every_message_is_looked_at_wherever_it_is_cut() {
 #[test]
 fn what_some_readers_end_a_line_at_hides_no_message() {
     let evil = tools().to_string();
-    let hidden = format!(": x\u{2028}\u{2028}data: {evil}\u{2028}\u{2028}\n\nretry: 1\u{85}data: {evil}\n\n");
+    let hidden = format!(
+        ": x\u{2028}\u{2028}data: {evil}\u{2028}\u{2028}\n\nretry: 1\u{85}data: {evil}\n\n"
+    );
     let inside = json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [], "x": format!("\u{2028}\u{2028}data: {evil}\u{2028}\u{2028}")}});
 
-    let Round { got, .. } = round(policy(), &lists(), &STREAM, &format!("{hidden}data: {inside}\n\n"), 9);
+    let Round { got, .. } =
+        round(policy(), &lists(), &STREAM, &format!("{hidden}data: {inside}\n\n"), 9);
 
     assert!(!got.contains('\u{2028}') && !got.contains('\u{85}'), "{got}");
     for line in got.split(['\n', '\u{2028}', '\u{85}', '\u{b}', '\u{c}', '\u{1c}']) {
-        assert!(!line.starts_with("data: {\"id\":7,\"jsonrpc\":\"2.0\",\"result\":{\"nextCursor\""), "{line}");
+        assert!(
+            !line.starts_with("data: {\"id\":7,\"jsonrpc\":\"2.0\",\"result\":{\"nextCursor\""),
+            "{line}"
+        );
     }
 }
 
@@ -127,7 +146,8 @@ fn no_result_keeps_a_list_by_standing_there_twice_or_in_another_case() {
         r#"{"jsonrpc":"2.0","id":7,"result":{"tools":{"name":"refund","description":"SECRET"}}}"#,
         "SECRET",
     ] {
-        for (headers, text) in [(JSON, answer.to_owned()), (STREAM, format!("data: {answer}\n\n"))] {
+        for (headers, text) in [(JSON, answer.to_owned()), (STREAM, format!("data: {answer}\n\n"))]
+        {
             let Round { host, got, .. } = round(policy(), &lists(), &headers, &text, 11);
             assert!(!got.contains("SECRET"), "{got}");
             assert!(got.contains("mcp_server_failed"), "{answer}: who asked is told: {got}");
@@ -161,13 +181,17 @@ fn nobody_keeps_a_list_that_another_one_may_not_see() {
     let Round { got, .. } = round(policy(), &lists(), &JSON, &answer.to_string(), 1000);
 
     let kept: Value = serde_json::from_str(&got).unwrap();
-    assert_eq!((&kept["result"]["ttlMs"], &kept["result"]["cacheScope"]), (&json!(0), &json!("private")));
+    assert_eq!(
+        (&kept["result"]["ttlMs"], &kept["result"]["cacheScope"]),
+        (&json!(0), &json!("private"))
+    );
 }
 
 #[test]
 fn what_a_server_asks_of_a_client_is_closed_until_it_is_opened() {
     let asks = json!({"jsonrpc": "2.0", "id": 0, "method": "sampling/createMessage", "params": {"x": "SAMPLE"}});
-    let tells = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "LOG"}});
+    let tells =
+        json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "LOG"}});
     let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": []}});
     let stream = format!("id: 1\ndata: {asks}\n\ndata: {tells}\n\ndata: {answer}\n\n");
     let mut open = policy();
@@ -177,7 +201,11 @@ fn what_a_server_asks_of_a_client_is_closed_until_it_is_opened() {
     let opened = round(open, &call("list_a"), &STREAM, &stream, 10);
 
     assert!(!closed.got.contains("SAMPLE") && !closed.got.contains("LOG"), "{}", closed.got);
-    assert!(closed.got.starts_with("id: 1\ndata: \n\n"), "where it is taken up again: {}", closed.got);
+    assert!(
+        closed.got.starts_with("id: 1\ndata: \n\n"),
+        "where it is taken up again: {}",
+        closed.got
+    );
     assert!(closed.got.contains(r#""content""#));
     assert_eq!(row(&closed.host).payload.flags, ["mcp_messages_dropped"]);
     assert!(opened.got.contains("SAMPLE") && opened.got.contains("LOG"), "{}", opened.got);
@@ -195,7 +223,11 @@ fn what_a_server_asks_inside_of_a_result_is_closed_as_well() {
     let closed = round_with(policy(), &call, &STATELESS, &JSON, &answer.to_string(), 1000);
     let opened = round_with(open, &call, &STATELESS, &JSON, &answer.to_string(), 1000);
 
-    assert!(!closed.got.contains("password") && closed.got.contains("mcp_input_closed"), "{}", closed.got);
+    assert!(
+        !closed.got.contains("password") && closed.got.contains("mcp_input_closed"),
+        "{}",
+        closed.got
+    );
     assert_eq!(row(&closed.host).outcome, Outcome::Denied);
     assert_eq!(opened.got, answer.to_string(), "and nothing of it is changed");
 }
@@ -220,9 +252,12 @@ fn a_result_that_is_open_goes_on_as_it_is_and_stands_in_the_row() {
 #[test]
 fn a_secret_in_a_result_does_not_come_in() {
     let mut watched = policy();
-    watched["secrets"] = json!([{"id": "keys", "patterns": ["*"], "action": "deny", "severity": "high"}]);
+    watched["secrets"] =
+        json!([{"id": "keys", "patterns": ["*"], "action": "deny", "severity": "high"}]);
     let key = format!("ghp_{}", "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF2hJ5".get(..36).unwrap());
-    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": key}]}}).to_string();
+    let answer =
+        json!({"jsonrpc": "2.0", "id": 7, "result": {"content": [{"type": "text", "text": key}]}})
+            .to_string();
     for (headers, text) in [(JSON, answer.clone()), (STREAM, format!("data: {answer}\n\n"))] {
         let Round { host, got, .. } = round(watched.clone(), &call("list_a"), &headers, &text, 20);
         assert!(!got.contains("ghp_") && got.contains("secret_found"), "{got}");
@@ -238,7 +273,8 @@ fn a_secret_in_a_result_does_not_come_in() {
 fn a_result_that_is_too_large_is_not_held_and_does_not_pass() {
     let mut small = policy();
     small["servers"][0]["gateway"]["largest_result"] = json!(2000);
-    let answer = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": "x".repeat(9000)}}).to_string();
+    let answer =
+        json!({"jsonrpc": "2.0", "id": 7, "result": {"content": "x".repeat(9000)}}).to_string();
     let stream = format!("data: {answer}\n\ndata: {}\n\n", answer.replace('7', "8"));
     for (headers, text) in [(JSON, answer.clone()), (STREAM, stream)] {
         let Round { host, got, .. } = round(small.clone(), &call("list_a"), &headers, &text, 500);
@@ -251,8 +287,16 @@ fn a_result_that_is_too_large_is_not_held_and_does_not_pass() {
 #[test]
 fn an_answer_that_leads_elsewhere_or_cannot_be_read_is_none() {
     for headers in [
-        &[(":status", "307"), ("location", "https://evil.example/mcp"), ("content-type", "application/json")][..],
-        &[(":status", "401"), ("www-authenticate", "Bearer resource_metadata=\"https://evil.example\""), ("content-type", "application/json")],
+        &[
+            (":status", "307"),
+            ("location", "https://evil.example/mcp"),
+            ("content-type", "application/json"),
+        ][..],
+        &[
+            (":status", "401"),
+            ("www-authenticate", "Bearer resource_metadata=\"https://evil.example\""),
+            ("content-type", "application/json"),
+        ],
         &[(":status", "200"), ("content-type", "application/json"), ("content-encoding", "gzip")],
         &[(":status", "200"), ("content-type", "text/html")],
         &[(":status", "200")],
@@ -261,9 +305,18 @@ fn an_answer_that_leads_elsewhere_or_cannot_be_read_is_none() {
         let Round { host, replaced, .. } = round(policy(), &call("list_a"), headers, "SECRET", 10);
         assert!(replaced, "{headers:?}");
         let (status, body, code) = refused(&host);
-        assert_eq!((status, &*code, &body["id"]), (502, "mcp_server_failed", &json!(7)), "{headers:?}");
+        assert_eq!(
+            (status, &*code, &body["id"]),
+            (502, "mcp_server_failed", &json!(7)),
+            "{headers:?}"
+        );
         let reply = &host.replies.borrow()[0];
-        assert!(!reply.headers.iter().any(|(name, _)| ["location", "www-authenticate"].contains(&name.as_str())));
+        assert!(
+            !reply
+                .headers
+                .iter()
+                .any(|(name, _)| ["location", "www-authenticate"].contains(&name.as_str()))
+        );
     }
 }
 
@@ -293,8 +346,12 @@ fn of_headers_only_those_of_the_protocol_come_back() {
 #[test]
 fn a_tool_whose_description_changed_is_withheld_and_cannot_be_called_until_it_is_as_it_was() {
     let tool = |text: &str| json!({"name": "list_a", "description": text});
-    let page = |text: &str| json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [tool(text)]}}).to_string();
-    let good = contract::envelope::hex(&contract::canonical::digest(tool("good").to_string().as_bytes()).unwrap());
+    let page = |text: &str| {
+        json!({"jsonrpc": "2.0", "id": 7, "result": {"tools": [tool(text)]}}).to_string()
+    };
+    let good = contract::envelope::hex(
+        &contract::canonical::digest(tool("good").to_string().as_bytes()).unwrap(),
+    );
     let mut pinned = policy();
     pinned["servers"][0]["gateway"]["pins"] = json!({"list_a": good});
     let host = posts(&lists(), &[]);
@@ -336,9 +393,10 @@ fn a_tool_whose_description_changed_is_withheld_and_cannot_be_called_until_it_is
 
 #[test]
 fn whichever_host_call_fails_nothing_that_is_hidden_comes_through() {
-    for (headers, text) in
-        [(JSON, tools().to_string()), (STREAM, format!("data: {}\n\ndata: {}\n\n", tools(), tools()))]
-    {
+    for (headers, text) in [
+        (JSON, tools().to_string()),
+        (STREAM, format!("data: {}\n\ndata: {}\n\n", tools(), tools())),
+    ] {
         for fails in 1..60 {
             let host = posts(&lists(), &[]);
             let mut exchange = under(&host, policy());

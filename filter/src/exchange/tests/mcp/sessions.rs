@@ -10,7 +10,10 @@ const OPENS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}
 fn opened(token: &str, path: &str, key: &[u8]) -> String {
     let message = serde_json::from_str(OPENS).unwrap();
     let bearer = format!("Bearer {token}");
-    let host = posts(&message, &[(":path", path), ("authorization", &bearer), ("x-user-id", &user(token))]);
+    let host = posts(
+        &message,
+        &[(":path", path), ("authorization", &bearer), ("x-user-id", &user(token))],
+    );
     let mut open = policy();
     open["servers"][1]["who"] = json!({});
     let mut exchange = under(&host, open);
@@ -18,7 +21,11 @@ fn opened(token: &str, path: &str, key: &[u8]) -> String {
     assert!(matches!(asks(&host, &mut exchange), Verdict::Forward(_)));
     host.put_headers(
         Map::Response,
-        &[(":status", "200"), ("content-type", "application/json"), ("mcp-session-id", "upstream-1")],
+        &[
+            (":status", "200"),
+            ("content-type", "application/json"),
+            ("mcp-session-id", "upstream-1"),
+        ],
     );
     assert_eq!(exchange.response_headers(&host, false), Passage::Pass);
     host.header(Map::Response, "mcp-session-id").unwrap()
@@ -46,7 +53,11 @@ fn used(token: &str, method: &str, path: &str, session: &str) -> Option<String> 
     let mut open = policy();
     open["servers"][1]["who"] = json!({});
     let mut exchange = under(&host, open);
-    let verdict = if method == "POST" { asks(&host, &mut exchange) } else { exchange.request_headers(&host, true) };
+    let verdict = if method == "POST" {
+        asks(&host, &mut exchange)
+    } else {
+        exchange.request_headers(&host, true)
+    };
     if !matches!(verdict, Verdict::Forward(_)) {
         assert_eq!(refused(&host).0, 404);
         return None;
@@ -87,7 +98,10 @@ fn another_key_knows_no_session_of_the_one_before() {
 fn without_the_key_there_are_no_sessions() {
     let ann = token(|_| {});
     let session = opened(&ann, "/mcp/stripe", KEY);
-    let host = posts(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}), &[("mcp-session-id", &session)]);
+    let host = posts(
+        &json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}),
+        &[("mcp-session-id", &session)],
+    );
     let gate = ready(&host, &json!([]));
     gate.take(Document::Policy, &document(policy())).unwrap();
     let mut exchange = Exchange::new(Rc::new(gate));
