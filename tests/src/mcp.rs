@@ -3,6 +3,7 @@
 
 pub mod clients;
 pub mod conformance;
+pub mod gated;
 pub mod raw;
 pub mod servers;
 pub mod standin;
