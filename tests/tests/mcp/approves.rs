@@ -51,7 +51,6 @@ fn what_a_person_approved_passes_once() {
     run(async |world| {
         let ann = Agent::begun(world, ANN, "tickets").await;
         let asks = Agent::of(world, ANN, "approvals");
-        let asks = Agent { token: ann.token.clone(), ..asks };
         let script = Script::new();
         let arguments = with(&script, &json!({ "text": "close it", "n": 1 }));
         let other = with(&script, &json!({ "text": "close it", "n": 2 }));
