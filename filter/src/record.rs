@@ -226,6 +226,7 @@ pub fn mcp<'a>(event: &mut Event<'a>, called: &'a Called, version: Option<&'a st
         name: borrowed(&called.name).filter(|_| !called.is_tool),
         request_bytes: u64::try_from(called.bytes).unwrap_or(u64::MAX),
         arguments_sha256: borrowed(&called.arguments_sha256),
+        approval: borrowed(&called.approval),
         ..McpCall::default()
     });
     if let Some(arguments) = &called.arguments {

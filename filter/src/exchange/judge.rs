@@ -110,7 +110,13 @@ impl Exchange {
     fn go_on(&mut self, host: &impl Host, waiting: Waiting, now: u64) -> Result<Verdict, Refusal> {
         let Waiting { step, governed, caller } = waiting;
         let recorded = match step {
-            Step::Approved(asked) => asked.granted(host)?,
+            Step::Approved(asked) => {
+                let (recorded, approval) = asked.granted(host)?;
+                if let Some(mcp) = &mut self.mcp {
+                    mcp.called.approval = approval;
+                }
+                recorded
+            }
             Step::Stored(sent, None) => sent.stored(host)?,
             Step::Stored(sent, Some(digest)) => {
                 let recorded = sent.stored(host)?;

@@ -43,6 +43,8 @@ pub struct Called {
     pub arguments: Option<Vec<u8>>,
     /// Does it leave a row, if all goes well? What only keeps the protocol going does not.
     pub row: bool,
+    /// The approval that let it pass, by its id.
+    pub approval: Option<String>,
 }
 
 /// A message that may go to its server. Only [`clear`] and [`stream`] make one.

@@ -298,12 +298,16 @@ fn a_call_that_needs_an_approval_leaves_once_and_only_with_it() {
         assert_eq!(path, "/gate/approval");
         host.answer.set(answer);
         let verdict = exchange.call_ended(&host, 1);
+        let status = host.replies.borrow().first().map_or(200, |reply| reply.status);
+        ends(&host, status.into(), "", 0);
+        exchange.finished(&host);
         (host, verdict, serde_json::from_str::<Value>(&body).unwrap())
     };
 
     let (host, verdict, asked) = run(Some(204));
     assert!(matches!(verdict, Verdict::Forward(_)));
     assert_eq!(host.resumed.get(), 1);
+    assert_eq!(row(&host).payload.mcp.unwrap().approval.as_deref(), Some("apr_1"));
     assert_eq!(
         (&asked["server"], &asked["tool"], &asked["event_id"]),
         (&json!("stripe"), &json!("wire"), &json!("event-1"))
