@@ -191,6 +191,10 @@ impl Exchange {
             list.text(":status").and_then(|status| status.parse().ok()).unwrap_or_default();
         self.answer.status = Some(status);
         let Some(mcp) = &mut self.mcp else { return Err(Refusal::GateFailed) };
+        if self.answer.ended && mcp.called.id.is_some() && status < 400 {
+            // No body follows that could be looked at, and somebody waits for an answer.
+            return Err(Refusal::McpServerFailed);
+        }
         let keeps = mcp.called.terms.content() != contract::audit::ContentMode::None;
         // A stream that is opened answers no request, and yet everything on it is for the client.
         let asked = mcp.called.id.is_some() || mcp.called.method == "GET";

@@ -225,10 +225,12 @@ impl Exchange {
                     lane,
                 )
             }
-            // An error is not billed. What was sent and never answered may be.
+            // An error is not billed. What was sent and never answered may be, or a tool may have done its work.
             _ => {
-                let sent = matches!(self.progress, Progress::Forwarded(_)) && self.call.is_some();
-                event.complete = !sent || ending.costs_nothing(status);
+                let forwarded = matches!(self.progress, Progress::Forwarded(_));
+                let sent = forwarded && (self.call.is_some() || self.mcp.is_some());
+                let seen = self.mcp.is_some() && transported && ending.from_upstream;
+                event.complete = !sent || seen || ending.costs_nothing(status);
                 served && transported && answered
             }
         };

@@ -56,7 +56,7 @@ impl Relay {
             Form::Json { swallows: false }
         } else if kind.eq_ignore_ascii_case("text/event-stream") {
             Form::Stream { events: Events::default(), id_seen: false }
-        } else if status == 202 || (!asked && status < 300) {
+        } else if !asked && status < 300 {
             Form::Nothing
         } else if status >= 400 && plain {
             Form::Words
