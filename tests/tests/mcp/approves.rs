@@ -34,7 +34,8 @@ fn without_an_approval_the_model_reads_how_to_ask_for_one() {
         let script = Script::new();
         let call = ann.calls("tool_090", &script.arguments());
 
-        let (answer, row) = refused(world, call, &script, "approval_required").await;
+        let answer = refused(world, call, &script, "approval_required").await;
+        let row = super::denied(world, &[answer.source]).await.remove(0);
 
         let result = reply(&answer)["result"].clone();
         assert_eq!((answer.status, &result["isError"]), (200, &json!(true)), "{result}");

@@ -12,6 +12,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     run(async |world| {
         let ann = Agent::begun(world, ANN, "tickets").await;
         let script = Script::new();
+        let mut sources = Vec::new();
         let params = json!({ "name": "echo", "arguments": script.arguments() });
         let message =
             json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
@@ -51,7 +52,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
             (ann.post(&json!({ "id": 1, "method": "ping" })), 400, "mcp_message_malformed"),
             (ann.asks("tools/steal", &script.params()), 200, "mcp_method_closed"),
         ] {
-            let (answer, _) = refused(world, call, &script, code).await;
+            let answer = refused(world, call, &script, code).await;
+            sources.push(answer.source);
             assert_eq!(answer.status, status, "{code}: {}", answer.text());
             assert_eq!(answer.json()["jsonrpc"], "2.0", "{code}");
             if code == "mcp_version_unknown" {
@@ -59,6 +61,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
                 assert!(supported.contains("2026-07-28"), "{supported}");
             }
         }
+        super::denied(world, &sources).await;
     });
 }
 

@@ -130,6 +130,7 @@ fn a_resource_or_prompt_that_is_not_listed_cannot_be_had_by_its_name() {
         let open = read("test://static-text").send(world).await;
         assert!(reply(&open)["result"]["contents"].is_array(), "{}", open.text());
         let before = BEHIND.tickets.all().iter().filter(|seen| seen.rpc() == "prompts/get").count();
+        let mut sources = Vec::new();
         for (call, code) in [
             (read("test://static-binary"), "mcp_resource_closed"),
             (read("test://static-text/../static-binary"), "mcp_resource_closed"),
@@ -146,8 +147,9 @@ fn a_resource_or_prompt_that_is_not_listed_cannot_be_had_by_its_name() {
                 "mcp_method_closed",
             ),
         ] {
-            super::refused(world, call, &Script::new(), code).await;
+            sources.push(super::refused(world, call, &Script::new(), code).await.source);
         }
+        super::denied(world, &sources).await;
         let uris: Vec<_> =
             BEHIND.tickets.all().iter().map(|seen| seen.json["params"]["uri"].clone()).collect();
         assert!(uris.iter().all(|uri| uri != "test://static-text/../static-binary"), "{uris:?}");
@@ -163,14 +165,14 @@ fn a_server_is_not_there_for_whom_it_is_not() {
         let (ann, bob) = (Agent::of(world, ANN, "bobs"), Agent::begun(world, BOB, "bobs").await);
         let nowhere = Agent::of(world, ANN, "nowhere");
 
-        let (one, _) = super::refused(
+        let one = super::refused(
             world,
             ann.calls("echo", &script.arguments()),
             &script,
             "mcp_server_unknown",
         )
         .await;
-        let (other, _) = super::refused(
+        let other = super::refused(
             world,
             nowhere.calls("echo", &script.arguments()),
             &script,

@@ -13,6 +13,7 @@ use e2e::world::rows::Row;
 use e2e::world::setup::Setup;
 use e2e::world::{ANN, World};
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
 mod answers;
@@ -154,16 +155,24 @@ fn with(script: &Script, more: &Value) -> Value {
     arguments
 }
 
-/// Sends a call that is refused: its code; nothing reached the server.
-async fn refused(world: &World, call: Call, script: &Script, code: &str) -> (Answer, Row) {
+/// Sends a call that is refused with this code; nothing reached the server.
+async fn refused(world: &World, call: Call, script: &Script, code: &str) -> Answer {
     let answer = call.send(world).await;
 
     assert_eq!(answer.header("x-tollgate-refusal"), code, "{} {}", answer.status, answer.text());
     assert!(BEHIND.tickets.seen(script).is_empty(), "it reached the server");
-    let row = world.row_from(answer.source).await;
-    assert_eq!((row.text("kind"), row.text("outcome")), ("mcp", "denied"), "{row:#?}");
 
-    (answer, row)
+    answer
+}
+
+/// The row of each of these refusals.
+async fn denied(world: &World, sources: &[Ipv4Addr]) -> Vec<Row> {
+    let rows = world.row_of_each(sources).await;
+    for row in &rows {
+        assert_eq!((row.text("kind"), row.text("outcome")), ("mcp", "denied"), "{row:#?}");
+    }
+
+    rows
 }
 
 #[test]
@@ -214,7 +223,8 @@ fn a_closed_tool_is_unknown_and_the_server_never_hears_of_it() {
                 ann.asks("tools/call", &params)
             };
 
-            let (answer, row) = refused(world, call, &script, "tool_blocked").await;
+            let answer = refused(world, call, &script, "tool_blocked").await;
+            let row = denied(world, &[answer.source]).await.remove(0);
 
             assert_eq!(answer.status, if modern { 400 } else { 200 });
             let error = &e2e::mcp::gated::reply(&answer)["error"];
@@ -239,7 +249,8 @@ fn arguments_bring_a_rule_in() {
         let passed =
             ann.calls("tool_010", &with(&small, &json!({ "amount": 1000 }))).send(world).await;
         let call = ann.calls("tool_010", &with(&large, &json!({ "amount": 1000.5 })));
-        let (_, row) = refused(world, call, &large, "tool_blocked").await;
+        let answer = refused(world, call, &large, "tool_blocked").await;
+        let row = denied(world, &[answer.source]).await.remove(0);
 
         assert!(e2e::mcp::gated::reply(&passed)["result"].is_object(), "{}", passed.text());
         assert_eq!(row.text("rule_id"), "large");
@@ -252,7 +263,7 @@ fn what_is_closed_as_a_result_the_model_reads() {
         let ann = Agent::begun(world, ANN, "open").await;
         let script = Script::new();
 
-        let (answer, _) =
+        let answer =
             refused(world, ann.calls("tool_099", &script.arguments()), &script, "tool_blocked")
                 .await;
 

@@ -79,6 +79,7 @@ fn another_s_session_is_not_known_by_any_method() {
             (Agent::begun(world, ANN, "tickets").await, Agent::begun(world, BOB, "tickets").await);
         assert_ne!(own(&ann), own(&bob));
         let bobs = bob.session.clone();
+        let mut sources = Vec::new();
         for session in [
             ann.session.clone(),
             own(&ann),
@@ -88,10 +89,12 @@ fn another_s_session_is_not_known_by_any_method() {
             bob.session = session;
             let script = Script::new();
             for call in [bob.calls("echo", &script.arguments()), bob.listens(), bob.leaves()] {
-                let (answer, _) = refused(world, call, &script, "mcp_session_unknown").await;
+                let answer = refused(world, call, &script, "mcp_session_unknown").await;
+                sources.push(answer.source);
                 assert_eq!(answer.status, 404);
             }
         }
+        super::denied(world, &sources).await;
         // And of another server, though the same one stands behind it.
         let mut other = Agent::of(world, ANN, "open");
         other.session = ann.session.clone();
