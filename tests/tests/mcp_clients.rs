@@ -4,6 +4,7 @@
 use e2e::mcp::clients::{Client, Era, Said, Sdk, call, list_tools, names, step};
 use e2e::mcp::conformance;
 use e2e::mcp::gated::Behind;
+use e2e::mcp::raw::Raw;
 use e2e::mcp::servers::RealServer;
 use e2e::mcp::standin::methods::Offer;
 use e2e::mcp::standin::{Settings, Standin};
@@ -225,5 +226,23 @@ fn the_protocol_s_conformance_tests_pass_through_the_gate() {
         let expected: Vec<&str> = MAY_FAIL.iter().map(|(name, _)| *name).collect();
         assert_eq!(verdict.failed(), expected, "{}", verdict.text);
         assert_eq!(BEHIND.fixtures.violations(), Vec::<String>::new());
+    });
+}
+
+/// What the conformance tests mean with `dns-rebinding-protection`: a page whose name was led here.
+#[test]
+fn a_page_of_another_site_has_no_business_here() {
+    SUITE.run(async |world| {
+        let to = world.ports.plain;
+        let ask = async |host: &str, origin: &str| {
+            let raw = Raw::initialize(to, "/mcp/fixtures").bearer(&world.token());
+            let got = raw.header("host", host).header("origin", origin).send().await.unwrap();
+            (got.status, got.text().await.0)
+        };
+        let own = to.to_string();
+        for (host, origin) in [(&*own, format!("http://{own}")), (&*own, format!("https://{own}")), ("evil.example.com", "http://evil.example.com".into()), ("evil.example.com", "https://evil.example.com".into()), (&*own, "http://evil.example.com".into())] {
+            eprintln!("{host} {origin}: {:?}", ask(host, &origin).await);
+        }
+        panic!();
     });
 }
