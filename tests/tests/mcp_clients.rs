@@ -240,7 +240,13 @@ fn a_page_of_another_site_has_no_business_here() {
             (got.status, got.text().await.0)
         };
         let own = to.to_string();
-        for (host, origin) in [(&*own, format!("http://{own}")), (&*own, format!("https://{own}")), ("evil.example.com", "http://evil.example.com".into()), ("evil.example.com", "https://evil.example.com".into()), (&*own, "http://evil.example.com".into())] {
+        for (host, origin) in [
+            (&*own, format!("http://{own}")),
+            (&*own, format!("https://{own}")),
+            ("evil.example.com", "http://evil.example.com".into()),
+            ("evil.example.com", "https://evil.example.com".into()),
+            (&*own, "http://evil.example.com".into()),
+        ] {
             eprintln!("{host} {origin}: {:?}", ask(host, &origin).await);
         }
         panic!();

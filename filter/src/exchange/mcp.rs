@@ -430,7 +430,9 @@ impl Exchange {
     pub(super) fn read_mcp(&mut self, host: &impl Host) -> Result<(), Refusal> {
         let Some(mut head) = self.head.mcp.take() else { return Ok(()) };
         let read = host.headers(Map::Request).map_err(Refusal::from);
-        let read = read.and_then(|list| head.read(&list, &self.gate.protocol));
+        let read = read.and_then(|list| {
+            head.read(&list, &self.gate.protocol, self.gate.settings.public_url.as_deref())
+        });
         self.head.mcp = Some(head);
 
         read

@@ -53,11 +53,16 @@ impl Head {
         Self { server: server.to_owned(), posts, ..Self::default() }
     }
 
-    /// Reads the headers.
+    /// Reads the headers. `ours` is where this gateway is known to be, if it has been told.
     ///
     /// # Errors
     /// A [`Refusal`] for a value that cannot be one, a version that is not known here, and a page of somebody else.
-    pub fn read(&mut self, headers: &Headers, protocol: &Protocol) -> Result<(), Refusal> {
+    pub fn read(
+        &mut self,
+        headers: &Headers,
+        protocol: &Protocol,
+        ours: Option<&str>,
+    ) -> Result<(), Refusal> {
         let (mut scheme, mut authority, mut from) = ("", "", None);
         for (name, value) in headers.iter() {
             let name = str::from_utf8(name).or(Err(Refusal::HeaderMalformed))?;
@@ -98,8 +103,9 @@ impl Head {
         if !authority.is_empty() && authority.bytes().all(good) {
             self.origin = format!("{scheme}://{authority}");
         }
-        // A page in a browser that is not ours has no business here (MCP, "Security Warning": DNS rebinding).
-        if from.is_some_and(|from| from != self.origin) {
+        // A page in a browser that is not ours has no business here (MCP, "Security Warning": DNS rebinding). Where the
+        // request itself says it went proves nothing: a name that was led here stands in both headers.
+        if from.is_some_and(|from| Some(from) != ours) {
             return Err(Refusal::McpOrigin);
         }
         self.era = protocol.era(self.version.as_deref()).ok_or(Refusal::McpVersion)?;

@@ -216,6 +216,13 @@ fn whatever_is_odd_is_refused_and_nothing_leaves() {
         (call("list_a"), &[(":path", "/mcp/a/b")], 404, "unknown_path"),
         (call("list_a"), &[(":path", "/mcp/Stripe")], 404, "unknown_path"),
         (call("list_a"), &[("origin", "https://evil.example")], 403, "mcp_origin"),
+        // A name that was led here: the page and where it calls are the same.
+        (
+            call("list_a"),
+            &[("origin", "https://evil.example"), (":authority", "evil.example")],
+            403,
+            "mcp_origin",
+        ),
         (call("list_a"), &[("mcp-protocol-version", "2031-01-01")], 400, "mcp_version_unknown"),
         (call("list_a"), &[("mcp-method", "tools/list")], 400, "mcp_header_mismatch"),
         (call("list_a"), &[("mcp-name", "list_b")], 400, "mcp_header_mismatch"),
@@ -432,4 +439,25 @@ fn whichever_host_call_fails_no_call_leaves_that_is_not_allowed() {
             }
         }
     }
+}
+
+#[test]
+fn a_page_may_call_here_if_it_is_of_the_gateway_s_own_address_that_was_configured() {
+    let read = |origin: &str, ours: Option<&str>| {
+        let host = posts(&call("list_a"), &[("origin", origin)]);
+        let list = host.headers(Map::Request).unwrap();
+        let protocol = contract::mcp::Protocol::shipped().unwrap();
+        crate::mcp::head::Head::of("stripe", true).read(&list, &protocol, ours)
+    };
+    let ours = Some("https://gate.test");
+
+    assert_eq!(read("https://gate.test", ours), Ok(()));
+    for origin in ["https://gate.test:1", "http://gate.test", "null", ""] {
+        assert_eq!(read(origin, ours), Err(Refusal::McpOrigin), "{origin}");
+    }
+    assert_eq!(
+        read("https://gate.test", None),
+        Err(Refusal::McpOrigin),
+        "nobody said what is ours"
+    );
 }
