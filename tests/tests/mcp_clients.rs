@@ -212,8 +212,34 @@ fn clients_of_both_eras_call_a_real_server_of_both() {
     });
 }
 
+#[test]
+fn a_client_without_a_token_is_told_where_to_sign_in() {
+    SUITE.run(async |world| {
+        for sdk in [Sdk::Python, Sdk::TypeScript, Sdk::TypeScript1] {
+            let url = format!("https://localhost:{}/mcp/time", world.ports.tls.port());
+            let client =
+                Client::new(sdk, Era::Legacy, &url).trusting(world.run().join("tls/ca.pem"));
+
+            let said = client.run(&[list_tools()]).await.unwrap();
+
+            let wire = said.wire();
+            assert_eq!(wire[0]["status"], 401, "{sdk:?}: {wire:#?}");
+            let challenge = wire[0]["challenge"].as_str().unwrap();
+            assert!(
+                challenge.contains("/.well-known/oauth-protected-resource/mcp/time"),
+                "{challenge}"
+            );
+            eprintln!("CHALLENGE {challenge} at {url}");
+        }
+    });
+}
+
 /// Scenarios of the protocol's conformance tests that fail through the gate, and why they may.
-const MAY_FAIL: [(&str, &str); 0] = [];
+const MAY_FAIL: [(&str, &str); 1] = [(
+    "dns-rebinding-protection",
+    "half of it: it wants a page of http://127.0.0.1 to be let in, and a gateway lets in those of its public_url alone, \
+     which is never http. That the other half holds is a test of its own",
+)];
 
 #[test]
 fn the_protocol_s_conformance_tests_pass_through_the_gate() {
@@ -234,21 +260,24 @@ fn the_protocol_s_conformance_tests_pass_through_the_gate() {
 fn a_page_of_another_site_has_no_business_here() {
     SUITE.run(async |world| {
         let to = world.ports.plain;
-        let ask = async |host: &str, origin: &str| {
-            let raw = Raw::initialize(to, "/mcp/fixtures").bearer(&world.token());
-            let got = raw.header("host", host).header("origin", origin).send().await.unwrap();
-            (got.status, got.text().await.0)
-        };
         let own = to.to_string();
         for (host, origin) in [
-            (&*own, format!("http://{own}")),
-            (&*own, format!("https://{own}")),
-            ("evil.example.com", "http://evil.example.com".into()),
-            ("evil.example.com", "https://evil.example.com".into()),
-            (&*own, "http://evil.example.com".into()),
+            ("evil.example.com", "http://evil.example.com"),
+            ("evil.example.com", "https://evil.example.com"),
+            (&*own, "http://evil.example.com"),
+            (&*own, "null"),
         ] {
-            eprintln!("{host} {origin}: {:?}", ask(host, &origin).await);
+            let raw = Raw::initialize(to, "/mcp/fixtures").bearer(&world.token());
+            let got = raw.header("host", host).header("origin", origin).send().await.unwrap();
+
+            let refusal = got.header("x-tollgate-refusal").map(str::to_owned);
+            assert_eq!(
+                (got.status, refusal.as_deref()),
+                (403, Some("mcp_origin")),
+                "{host} {origin}"
+            );
         }
-        panic!();
+        let raw = Raw::initialize(to, "/mcp/fixtures").bearer(&world.token());
+        assert_eq!(raw.header("host", "another.name").send().await.unwrap().status, 200);
     });
 }

@@ -24,6 +24,7 @@ mod pins;
 mod rows;
 mod sessions;
 mod signs_in;
+mod ways;
 
 /// Somebody else.
 const BOB: &str = "bob@example.com";
@@ -72,7 +73,8 @@ static BEHIND: LazyLock<Behinds> = LazyLock::new(|| {
 
 static SUITE: Suite = Suite::new(|| {
     let behind = &*BEHIND;
-    let setup = Setup { policy: policy(), ..Setup::named("mcp") };
+    // Two workers: what one of them learns, both know.
+    let setup = Setup { policy: policy(), concurrency: 2, ..Setup::named("mcp") };
     let tickets = |id| Behind {
         id,
         address: behind.tickets.address,
