@@ -229,7 +229,6 @@ fn a_client_without_a_token_is_told_where_to_sign_in() {
                 challenge.contains("/.well-known/oauth-protected-resource/mcp/time"),
                 "{challenge}"
             );
-            eprintln!("CHALLENGE {challenge} at {url}");
         }
     });
 }

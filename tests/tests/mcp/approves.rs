@@ -5,6 +5,7 @@ use e2e::mcp::gated::{Agent, messages, reply};
 use e2e::mcp::standin::script::Script;
 use e2e::world::{ANN, World};
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use std::time::{Duration, Instant};
 
 /// The id of the request that waits for this tool's call.
@@ -79,6 +80,15 @@ fn what_a_person_approved_passes_once() {
         assert_eq!(BEHIND.tickets.seen(&script).len(), 1, "once");
         let row = world.row_from(passed.source).await;
         assert_eq!(row.payload["mcp"]["approval"], id, "{row:#?}");
+        // Who was consulted before this call, as docs/approvals.md has it asked.
+        let text = include_str!("../../../docs/approvals.md");
+        let question = super::rows::statements(text)[0].replace(":action", "?");
+        let pool = super::rows::database(world).await;
+        let found =
+            sqlx::query(&question).bind(row.text("event_id")).fetch_all(&pool).await.unwrap();
+        assert_eq!(found.len(), 1, "one decision");
+        let decided: (Option<String>, Option<String>) = (found[0].get(1), found[0].get(3));
+        assert_eq!(decided, (Some("approved".to_owned()), Some("tool_090".to_owned())));
         let row = world.row_from(asked.source).await;
         assert_eq!(
             (row.text("kind"), &row.payload["mcp_server"]),

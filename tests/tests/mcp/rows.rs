@@ -68,8 +68,16 @@ fn what_only_keeps_the_protocol_going_leaves_no_row() {
 }
 
 /// The statements of a document.
-fn statements(text: &str) -> Vec<&str> {
+pub(crate) fn statements(text: &str) -> Vec<&str> {
     text.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+/// The sidecar's own, for whoever asks what the documents say can be asked.
+pub(crate) async fn database(world: &World) -> sqlx::SqlitePool {
+    let path = world.place.join("data/tollgate.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
+
+    sqlx::SqlitePool::connect_with(options).await.unwrap()
 }
 
 async fn linked(world: &World, pool: &sqlx::SqlitePool, event: &str) -> (String, String) {
@@ -111,9 +119,7 @@ fn a_call_follows_from_the_model_s_answer_that_asked_for_it() {
 
         assert_eq!(answer.status, 200, "{}", answer.text());
         let row = world.row_from(answer.source).await;
-        let database = world.place.join("data/tollgate.db");
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).read_only(true);
-        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let pool = database(world).await;
         let (found, trace) = linked(world, &pool, row.text("event_id")).await;
         assert_eq!(found, parent.text("event_id"));
         assert_eq!(trace, parent.text("trace_id"), "and is of the same trace");
