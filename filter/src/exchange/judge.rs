@@ -110,7 +110,13 @@ impl Exchange {
     fn go_on(&mut self, host: &impl Host, waiting: Waiting, now: u64) -> Result<Verdict, Refusal> {
         let Waiting { step, governed, caller } = waiting;
         let recorded = match step {
-            Step::Approved(asked) => asked.granted(host)?,
+            Step::Approved(asked) => {
+                let (recorded, id) = asked.granted(host)?;
+                if let Some(mcp) = &mut self.mcp {
+                    mcp.called.approval = id;
+                }
+                recorded
+            }
             Step::Stored(sent, None) => sent.stored(host)?,
             Step::Stored(sent, Some(digest)) => {
                 let recorded = sent.stored(host)?;
@@ -137,14 +143,14 @@ impl Exchange {
         let Some(digest) = approval else {
             return Ok(Verdict::Forward(self.forward(host, governed, recorded)?));
         };
-        let event_id = self.event_id(host)?;
-        let called = self.mcp.as_ref().map(|mcp| &mcp.called).ok_or(Refusal::GateFailed)?;
+        let event_id = super::report::event_id(host)?;
+        let what = self.mcp.as_ref().map(|mcp| &mcp.called).ok_or(Refusal::GateFailed)?;
         let call = approve::Call {
             digest: digest.as_str(),
             tenant_id: &caller.claims.tenant_id,
             user_id: &caller.user_id,
-            server: &called.server,
-            tool: called.name.as_deref().unwrap_or_default(),
+            server: &what.server,
+            tool: what.name.as_deref().unwrap_or_default(),
             event_id: &event_id,
         };
         let asked = approve::ask(host, &self.gate.settings.gate_cluster, &call, recorded)?;

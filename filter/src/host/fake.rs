@@ -182,6 +182,11 @@ impl Host for FakeHost {
         Ok(self.answer.get())
     }
 
+    fn call_header(&self, name: &str) -> Result<Option<String>, HostError> {
+        self.called("call_header")?;
+        Ok(self.answer.get().map(|status| format!("{name}:{status}")))
+    }
+
     fn resume(&self) -> Result<(), HostError> {
         self.called("resume")?;
         self.resumed.set(self.resumed.get() + 1);

@@ -178,12 +178,11 @@ fn stream(view: &View<'_>, mut event: Event, told: &mut Told, out: &mut Vec<u8>)
         event.name.clear();
         return write(&event, out);
     }
-    let passed = match str::from_utf8(&data) {
-        Ok(text) => pass(view, text, told),
-        Err(_) => {
-            told.dropped = told.dropped.saturating_add(1);
-            Passed::Dropped
-        }
+    let passed = if let Ok(text) = str::from_utf8(&data) {
+        pass(view, text, told)
+    } else {
+        told.dropped = told.dropped.saturating_add(1);
+        Passed::Dropped
     };
     event.data = match passed {
         Passed::AsItIs => Some(data),

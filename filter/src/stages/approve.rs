@@ -7,6 +7,7 @@ use super::intend::Recorded;
 use super::mcp::Digest;
 use crate::host::Host;
 use crate::refusal::Refusal;
+use contract::approval::APPROVAL;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -79,13 +80,14 @@ impl Asked {
         self.token == token
     }
 
-    /// It has ended: was it approved of?
+    /// It has ended: was it approved of? Gives the approval's id as well, if the sidecar says it.
     ///
     /// # Errors
     /// [`Refusal::ApprovalRequired`] for every other answer, and for none.
-    pub fn granted(self, host: &impl Host) -> Result<Recorded, Refusal> {
+    pub fn granted(self, host: &impl Host) -> Result<(Recorded, Option<String>), Refusal> {
         match host.call_status() {
-            Ok(Some(APPROVED)) => Ok(self.recorded),
+            // The row can do without the id; the call was approved of.
+            Ok(Some(APPROVED)) => Ok((self.recorded, host.call_header(APPROVAL).ok().flatten())),
             Ok(Some(NOT)) => Err(Refusal::ApprovalRequired),
             Ok(status) => {
                 log::error!("the sidecar does not say whether a call is approved of: {status:?}");

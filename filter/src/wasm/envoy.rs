@@ -179,6 +179,10 @@ impl Host for Envoy {
         Ok(call_headers()?.text(":status").and_then(|status| status.parse().ok()))
     }
 
+    fn call_header(&self, name: &str) -> Result<Option<String>, HostError> {
+        Ok(call_headers()?.text(name).map(str::to_owned))
+    }
+
     fn resume(&self) -> Result<(), HostError> {
         ffi::continue_request()
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn document(members: Value) -> Document {
+fn document(members: &Value) -> Document {
     let mut whole = json!({
         "schema": crate::policy::SCHEMA, "name": "t", "rules": [{"id": "all", "models": ["*"]}],
     });
@@ -14,17 +14,19 @@ fn document(members: Value) -> Document {
     serde_json::from_value(whole).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write it where they call")]
 fn policy(members: Value) -> Policy {
-    Policy::check(document(members)).unwrap()
+    Policy::check(document(&members)).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write it where they call")]
 fn faults(members: Value) -> Vec<String> {
-    let faults = Policy::check(document(members)).unwrap_err();
+    let faults = Policy::check(document(&members)).unwrap_err();
     faults.into_iter().map(|fault| fault.place).collect()
 }
 
 /// Ann of payments, Bob of marketing.
-fn of<'a>(groups: &'a [String]) -> Subject<'a> {
+fn of(groups: &[String]) -> Subject<'_> {
     Subject { tenant: "acme", user: "ann@example.com", groups, ..Subject::default() }
 }
 

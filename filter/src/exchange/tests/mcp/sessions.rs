@@ -35,7 +35,7 @@ fn user(token: &str) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
-    claims["email"].as_str().unwrap_or(claims["sub"].as_str().unwrap()).to_owned()
+    claims["email"].as_str().unwrap_or_else(|| claims["sub"].as_str().unwrap()).to_owned()
 }
 
 /// What the server is sent of a session; none if it is refused.
