@@ -116,10 +116,20 @@ fn a_rule_over_arguments_speaks_of_calls_that_have_them() {
 }
 
 #[test]
+fn a_rule_that_wants_an_approval_of_some_arguments_opens_the_tool_to_nobody() {
+    let policy = policy(stripe());
+    let marketing = ["marketing".to_owned()];
+    let bob = policy.mcp(&of(&marketing), "stripe").unwrap();
+
+    assert_eq!(bob.calls("refund", &json!({"amount": 5000})).word, Word::Blocked);
+}
+
+#[test]
 fn conditions_hold_as_they_say_and_what_cannot_be_told_opens_nothing() {
     let rule = |word: &str, condition: Value| {
+        let otherwise = if word == "allow" { "blocked" } else { "allow" };
         policy(json!({
-            "servers": [{"id": "s", "gateway": {}}],
+            "servers": [{"id": "s", "gateway": {"otherwise": otherwise}}],
             "tools": [{"id": "r", "tools": {"mcp__s__t": word}, "arguments": {"/to/0": condition}}],
         }))
     };
