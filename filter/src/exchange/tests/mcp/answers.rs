@@ -322,6 +322,18 @@ fn an_answer_that_leads_elsewhere_or_cannot_be_read_is_none() {
 }
 
 #[test]
+fn where_the_server_is_away_the_client_reads_why_in_its_own_words() {
+    let headers = [(":status", "529"), ("content-type", "application/json")];
+    let answer = r#"{"type":"error","error":{"type":"overloaded_error","message":"The model's provider cannot be reached. Try again shortly."}}"#;
+
+    let Round { got, .. } = round(policy(), &call("list_a"), &headers, answer, 1000);
+
+    let said: Value = serde_json::from_str(&got).unwrap();
+    assert_eq!((&said["id"], &said["jsonrpc"]), (&json!(7), &json!("2.0")));
+    assert_eq!(said["error"]["message"], "The MCP server cannot be reached. Try again shortly.");
+}
+
+#[test]
 fn of_headers_only_those_of_the_protocol_come_back() {
     let headers = [
         (":status", "200"),
