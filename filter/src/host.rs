@@ -93,7 +93,7 @@ pub trait Host {
     ) -> Result<u32, HostError>;
     /// The status of the call that has just ended; `None` if there was no answer.
     fn call_status(&self) -> Result<Option<u16>, HostError>;
-    /// A header of the answer to the call that has just ended.
+    /// A header of that answer; `None` if it has none of this name.
     fn call_header(&self, name: &str) -> Result<Option<String>, HostError>;
     /// Lets the request go on that was held.
     fn resume(&self) -> Result<(), HostError>;

@@ -1,17 +1,16 @@
 //! What the record of an exchange is made of, beside what the exchange itself knows.
 
+mod mcp;
+
+pub use mcp::{mcp, told};
+
 use crate::exchange::Answer;
 use crate::host::Host;
-use crate::mcp::answer::Told;
 use crate::stages::authenticate::Caller;
 use crate::stages::authorise::Noted;
-use crate::stages::mcp::Called;
 use crate::stages::meter::{Meter, Reading};
-use crate::stages::said;
 use crate::stages::said::{Answered, Asked};
-use contract::audit::{
-    self, Acted, Content, ContentMode, Event, Finding, FineUsage, Kind, McpCall, Outcome, Part,
-};
+use contract::audit::{self, Acted, Content, ContentMode, Event, FineUsage, Kind};
 use contract::policy::Policy;
 use contract::price::RateCard;
 use std::borrow::Cow;
@@ -44,9 +43,6 @@ const KEPT_IN_ZONE: &str = "rbac_access_denied_matched_policy[residency]";
 
 /// Flag: of the ids of tools some are left out.
 const TOOLS_CUT: &str = "tool_uses_cut";
-
-/// Flag: messages of an MCP server were not let through.
-const DROPPED: &str = "mcp_messages_dropped";
 
 /// Flag: the last message of the request could not be read.
 const UNREADABLE: &str = "content_unreadable";
@@ -207,83 +203,11 @@ pub fn acted(event: &mut Event<'_>, acted: Acted) {
 /// Enters what the request says.
 pub fn asked(event: &mut Event<'_>, asked: Asked) {
     event.payload.answers = asked.answers.into_iter().map(Cow::Owned).collect();
-    event.payload.content = asked.content.or(event.payload.content.take());
+    event.payload.content = asked.content.or_else(|| event.payload.content.take());
     for (raised, flag) in [(asked.answers_cut, TOOLS_CUT), (asked.unreadable, UNREADABLE)] {
         if raised {
             event.payload.flags.push(flag.into());
         }
-    }
-}
-
-/// Enters what was called of an MCP server.
-pub fn mcp<'a>(event: &mut Event<'a>, called: &'a Called, version: Option<&'a str>) {
-    let borrowed = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
-    event.payload.mcp_server = Some(Cow::Borrowed(&called.server));
-    event.payload.tool = borrowed(&called.name).filter(|_| called.is_tool);
-    event.payload.mcp = Some(McpCall {
-        method: Some(Cow::Borrowed(&*called.method)).filter(|method| !method.is_empty()),
-        protocol: version.map(Cow::Borrowed),
-        name: borrowed(&called.name).filter(|_| !called.is_tool),
-        request_bytes: u64::try_from(called.bytes).unwrap_or(u64::MAX),
-        arguments_sha256: borrowed(&called.arguments_sha256),
-        approval: borrowed(&called.approval),
-        ..McpCall::default()
-    });
-    if let Some(arguments) = &called.arguments {
-        let input = said::clipped(arguments, audit::LARGEST_CONTENT / 2);
-        let name = called.name.clone().unwrap_or_default().into();
-        event.payload.content = Some(Content {
-            mode: called.terms.content(),
-            input: vec![Part::ToolUse { id: "".into(), name, input }],
-            ..Content::default()
-        });
-    }
-    event.complete = true;
-}
-
-/// Enters what an MCP server answered. Where its answer was not let through, so is why.
-pub fn told(event: &mut Event<'_>, called: &Called, told: Told) {
-    let Told {
-        bytes,
-        hidden,
-        withheld,
-        findings,
-        result_sha256,
-        result,
-        is_error,
-        dropped,
-        refused,
-        ..
-    } = told;
-    if let Some(call) = &mut event.payload.mcp {
-        call.answer_bytes = bytes;
-        call.hidden = hidden;
-        call.result_sha256 = result_sha256.map(Cow::Owned);
-        call.is_error = is_error;
-        call.withheld = withheld.iter().map(|(name, _)| Cow::Owned(name.clone())).collect();
-    }
-    for (name, digest) in withheld {
-        event.payload.findings.push(Finding {
-            rule_id: called.server.clone().into(),
-            action: "withheld".into(),
-            what: Some(name.into()),
-            place: "result.tools".into(),
-            digest: Some(digest.into()),
-            ..Finding::default()
-        });
-    }
-    event.payload.findings.extend(findings);
-    if dropped > 0 {
-        event.payload.flags.push(DROPPED.into());
-    }
-    if let (Some(content), Some(result)) = (&mut event.payload.content, result) {
-        let text = said::clipped(&result, audit::LARGEST_CONTENT / 2);
-        content.output = vec![Part::ToolResult { tool_use_id: "".into(), is_error, text }];
-    }
-    if let Some((refusal, rule, _)) = refused {
-        event.outcome = if refusal.is_failure() { Outcome::Error } else { Outcome::Denied };
-        event.rule_id = Some(rule.map_or(Cow::Borrowed(refusal.code()), Cow::Owned));
-        event.payload.refusal = Some(refusal.code().into());
     }
 }
 

@@ -5,7 +5,7 @@ use super::document::{
     ToolRule,
 };
 use super::memo::Memo;
-use super::scan::Watch;
+use super::scan::{FindRule, Watch};
 use super::tools::Words;
 use super::{Fault, Policy, Tools, mcp, residency, servers, sign_in};
 use crate::model;
@@ -129,19 +129,12 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         name: document.name,
         rules,
         tools,
-        served: servers
-            .iter()
-            .map(|rule| rule.gateway.as_ref().map(mcp::Served::new).unwrap_or_default())
-            .collect(),
+        served: servers.iter().map(mcp::Served::of).collect(),
         servers,
         sign_in: document.sign_in,
         residency: document.residency,
         approvals: document.approvals,
-        finds: secrets
-            .into_iter()
-            .map(Into::into)
-            .chain(blocklists.into_iter().map(Into::into))
-            .collect(),
+        finds: finds(secrets, blocklists),
         watch,
         memo: Memo::default(),
         offered,
@@ -150,6 +143,10 @@ pub(super) fn policy(document: Document) -> Result<Policy, Vec<Fault>> {
         standing: document.standing,
         rates,
     })
+}
+
+fn finds(secrets: Vec<SecretRule>, blocklists: Vec<Blocklist>) -> Vec<FindRule> {
+    secrets.into_iter().map(Into::into).chain(blocklists.into_iter().map(Into::into)).collect()
 }
 
 fn each<A, B>(list: Vec<A>, mut check: impl FnMut(usize, A) -> B) -> Vec<B> {

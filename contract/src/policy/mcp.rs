@@ -48,7 +48,12 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(gateway: &Gateway) -> Self {
+    /// Of a server; of one that is not reached through the gate, nothing.
+    pub(super) fn of(rule: &ServerRule) -> Self {
+        rule.gateway.as_ref().map(Self::new).unwrap_or_default()
+    }
+
+    fn new(gateway: &Gateway) -> Self {
         Self {
             tools: Words::new(&gateway.tools),
             resources: Words::new(&gateway.resources),
@@ -122,14 +127,20 @@ impl Policy {
                 (Cow::Owned(Gateway::default()), Cow::Owned(Served::approvals()));
             return Some(Mcp { id: APPROVALS, gateway, served, rules: Vec::new(), glass });
         }
-        let (server, served) = self.gateways().find(|(server, _)| server.id == id)?;
-        let gateway = server.gateway.as_ref()?;
-        if !concerns(&server.who, server.unless.as_ref(), subject) {
+        let (entry, words) = self.gateways().find(|(entry, _)| entry.id == id)?;
+        let gateway = entry.gateway.as_ref()?;
+        if !concerns(&entry.who, entry.unless.as_ref(), subject) {
             return None;
         }
-        let (gateway, served) = (Cow::Borrowed(gateway), Cow::Borrowed(served));
+        let served = Cow::Borrowed(words);
 
-        Some(Mcp { id: &server.id, gateway, served, rules: rules.collect(), glass })
+        Some(Mcp {
+            id: &entry.id,
+            gateway: Cow::Borrowed(gateway),
+            served,
+            rules: rules.collect(),
+            glass,
+        })
     }
 
     /// The servers that are reached through the gate, by their ids.
@@ -240,13 +251,7 @@ impl<'a> Mcp<'a> {
         }
         let own = self.served.tools.of(&comparable(name));
 
-        self.judge(
-            own,
-            &format!("mcp__{}__", self.id),
-            name,
-            self.gateway.otherwise,
-            Some(arguments),
-        )
+        self.judge(own, &format!("mcp__{}__", self.id), name, self.gateway.otherwise, arguments)
     }
 
     fn closed(&self) -> Said<'a> {
@@ -270,7 +275,7 @@ impl<'a> Mcp<'a> {
         beginning: &str,
         name: &str,
         otherwise: Word,
-        arguments: Option<Option<&Value>>,
+        arguments: Option<&Value>,
     ) -> Said<'a> {
         let full = comparable(&format!("{beginning}{name}")).into_owned();
         let beginning = comparable(beginning);
@@ -279,7 +284,7 @@ impl<'a> Mcp<'a> {
         let (mut labels, mut passed) = (BTreeSet::new(), BTreeSet::new());
         for tools in &self.rules {
             let Some(word) = tools.words.of(&full) else { continue };
-            if !arguments::speaks(&tools.rule.arguments, arguments.flatten(), word) {
+            if !arguments::speaks(&tools.rule.arguments, arguments, word) {
                 continue;
             }
             if word > Word::Ask && self.glass.is_some_and(|glass| glass.passes(&tools.rule.id)) {

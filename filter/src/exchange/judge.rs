@@ -111,9 +111,9 @@ impl Exchange {
         let Waiting { step, governed, caller } = waiting;
         let recorded = match step {
             Step::Approved(asked) => {
-                let (recorded, approval) = asked.granted(host)?;
+                let (recorded, id) = asked.granted(host)?;
                 if let Some(mcp) = &mut self.mcp {
-                    mcp.called.approval = approval;
+                    mcp.called.approval = id;
                 }
                 recorded
             }
@@ -143,14 +143,14 @@ impl Exchange {
         let Some(digest) = approval else {
             return Ok(Verdict::Forward(self.forward(host, governed, recorded)?));
         };
-        let event_id = self.event_id(host)?;
-        let called = self.mcp.as_ref().map(|mcp| &mcp.called).ok_or(Refusal::GateFailed)?;
+        let event_id = super::report::event_id(host)?;
+        let what = self.mcp.as_ref().map(|mcp| &mcp.called).ok_or(Refusal::GateFailed)?;
         let call = approve::Call {
             digest: digest.as_str(),
             tenant_id: &caller.claims.tenant_id,
             user_id: &caller.user_id,
-            server: &called.server,
-            tool: called.name.as_deref().unwrap_or_default(),
+            server: &what.server,
+            tool: what.name.as_deref().unwrap_or_default(),
             event_id: &event_id,
         };
         let asked = approve::ask(host, &self.gate.settings.gate_cluster, &call, recorded)?;

@@ -1,12 +1,13 @@
 //! A call of an MCP server: from its message to the way out, and what comes back.
 
+mod reply;
+
 use super::judge::{Step, Waiting};
 use super::{Exchange, Passage, Progress, Verdict};
 use crate::guard;
 use crate::host::{Body, Host, HostError, Map};
 use crate::mcp::answer::{Told, View};
 use crate::mcp::relay::{Chunk, Relay};
-use crate::mcp::said;
 use crate::refusal::Refusal;
 use crate::stages::authenticate::Caller;
 use crate::stages::authorise;
@@ -14,7 +15,6 @@ use crate::stages::decode::Surface;
 use crate::stages::intend::{self, Way};
 use crate::stages::mcp::{self, Called, Denied};
 use crate::stages::route::{self, Facts};
-use contract::audit::REPLY_MARK;
 use contract::headers;
 use contract::mcp::Era;
 use std::rc::Rc;
@@ -59,17 +59,17 @@ impl Exchange {
         };
         let governed = route::mcp(&self.head, head, session, &caller, &cleared, &facts);
         let way = intend::way_of_mcp(&cleared);
-        let (called, rule_id, noted, approval, instead) = cleared.into_parts();
-        self.withheld(host, &bundle.policy, &called)?;
+        let (what, rule_id, noted, approval, instead) = cleared.into_parts();
+        self.withheld(host, &bundle.policy, &what)?;
         if let Some(body) = instead {
             host.set_body(Body::Request, self.held, &body)?;
             host.set_header(Map::Request, "content-length", &body.len().to_string())?;
         }
-        if !called.row {
+        if !what.row {
             self.no_row(host)?;
         }
         (self.rule_id, self.noted) = (rule_id, noted);
-        self.mcp = Some(Box::new(Mcp { called, ..Mcp::default() }));
+        self.mcp = Some(Box::new(Mcp { called: what, ..Mcp::default() }));
         self.take_room(host, &caller, now)?;
         match way {
             Way::Open(recorded) => self.behind_record(host, caller, governed, approval, recorded),
@@ -154,34 +154,6 @@ impl Exchange {
         self.rule_id = Some(called.server.clone());
 
         Err(Refusal::ToolBlocked)
-    }
-
-    /// Notes for all workers which tools are withheld. Two that do so at the same moment may lose one of them until
-    /// the next list.
-    fn note_withheld(&self, host: &impl Host, server: &str, told: &Told) {
-        if told.withheld.is_empty() && told.shown.is_empty() {
-            return;
-        }
-        let key = format!("{WITHHELD}{server}");
-        let Ok(known) = host.shared(&key) else { return };
-        let text = String::from_utf8(known.value).unwrap_or_default();
-        let mut names: std::collections::BTreeSet<&str> =
-            text.split('\n').filter(|name| !name.is_empty()).collect();
-        let before = names.len();
-        let mut changed = false;
-        for (name, _) in &told.withheld {
-            changed |= names.insert(name);
-        }
-        for name in &told.shown {
-            changed |= names.remove(name.as_str());
-        }
-        if !changed && names.len() == before {
-            return;
-        }
-        let list: Vec<&str> = names.into_iter().collect();
-        if let Err(error) = host.share(&key, list.join("\n").as_bytes(), None) {
-            log::error!("{error}: a tool that changed is not known to be");
-        }
     }
 
     /// The answer's headers are here.
@@ -310,120 +282,15 @@ impl Exchange {
         let told = self.mcp.as_mut().and_then(|mcp| mcp.relay.as_mut());
         let told = told.map(|relay| std::mem::take(&mut relay.told)).unwrap_or_default();
         if let Some(mcp) = &self.mcp {
-            self.note_withheld(host, &mcp.called.server, &told);
+            note_withheld(host, &mcp.called.server, &told);
         }
 
         told
     }
 
-    /// Where one finds out how to sign in here (RFC 9728).
-    pub(super) fn resource_metadata(&mut self, host: &impl Host) -> Result<Verdict, Refusal> {
-        #[derive(serde::Serialize)]
-        struct Metadata<'a> {
-            resource: &'a str,
-            authorization_servers: [&'a str; 1],
-            bearer_methods_supported: [&'a str; 1],
-        }
-        let head = self.head.mcp.as_deref().ok_or(Refusal::GateFailed)?;
-        let origin = self.gate.origin(&head.origin);
-        let path =
-            if head.server.is_empty() { String::new() } else { format!("/mcp/{}", head.server) };
-        let metadata = Metadata {
-            resource: &format!("{origin}{path}"),
-            authorization_servers: [&self.gate.settings.issuer],
-            bearer_methods_supported: ["header"],
-        };
-        let body = serde_json::to_vec(&metadata).unwrap_or_default();
-        self.progress = Progress::Answered;
-        host.set_state(REPLY_MARK, b"1")?;
-        let fields = [("content-type", "application/json"), ("cache-control", "no-store")];
-        host.reply(200, &fields, &body)?;
-
-        Ok(Verdict::Hold)
-    }
-
     /// Is this an exchange with an MCP server?
     pub(super) fn is_mcp(&self) -> bool {
         self.head.surface == Some(Surface::Mcp)
-    }
-
-    /// Sends a refusal in JSON-RPC's shape. Clients of MCP read no other one.
-    pub(super) fn reply_mcp_refusal(
-        &self,
-        host: &impl Host,
-        refusal: Refusal,
-    ) -> Result<(), HostError> {
-        let head = self.head.mcp.as_deref();
-        let era = head.map(|head| head.era).unwrap_or_default();
-        let called = self.mcp.as_ref().map(|mcp| &mcp.called);
-        let id = called.and_then(|called| called.id.as_deref());
-        let told = self.told(host, refusal);
-        let status = said::status(refusal, era, id.is_some());
-        let message = self.mcp_sentence(refusal, &told.message, called);
-        let approve = refusal == Refusal::ApprovalRequired;
-        let readable = id.is_some()
-            && called.is_some_and(|called| called.is_tool && (called.as_result || approve))
-            && (approve || refusal == Refusal::ToolBlocked);
-        let (status, body) = if readable {
-            (200, said::result(id, era, &message))
-        } else {
-            let data = said::Data {
-                refusal: refusal.code(),
-                request_id: &self.head.request_id,
-                supported: if refusal == Refusal::McpVersion {
-                    &self.gate.protocol.stateless
-                } else {
-                    &[]
-                },
-                requested: head
-                    .and_then(|head| head.version.as_deref())
-                    .filter(|_| refusal == Refusal::McpVersion),
-            };
-            (status, said::error(id, said::code(refusal), &message, data))
-        };
-        let mut fields =
-            vec![("content-type", "application/json"), (headers::REFUSAL, refusal.code())];
-        if !self.head.request_id.is_empty() {
-            fields.push((headers::X_REQUEST_ID, &self.head.request_id));
-        }
-        let after = told.retry_after.map(|seconds| seconds.to_string());
-        if let Some(after) = &after {
-            fields.push(("retry-after", after));
-        }
-        let challenge = head.map(|head| {
-            let origin = self.gate.origin(&head.origin);
-            let server = &head.server;
-            format!(
-                "Bearer resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp/{server}\""
-            )
-        });
-        if let Some(challenge) = challenge.as_deref().filter(|_| status == 401) {
-            fields.push(("www-authenticate", challenge));
-        }
-        let marked = host.set_state(REPLY_MARK, b"1");
-        host.reply(status, &fields, &body)?;
-
-        marked
-    }
-
-    /// What is told: of a tool that is blocked what every server says of one it does not have, unless the policy
-    /// wants the model to know why.
-    fn mcp_sentence(&self, refusal: Refusal, told: &str, called: Option<&Called>) -> String {
-        let name = called.and_then(|called| called.name.as_deref()).unwrap_or_default();
-        let server = called.map(|called| called.server.as_str()).unwrap_or_default();
-        match refusal {
-            Refusal::ToolBlocked if called.is_some_and(|called| !called.as_result) => {
-                format!("Unknown tool: {name}")
-            }
-            Refusal::McpPromptClosed => format!("Unknown prompt: {name}"),
-            Refusal::McpResourceClosed => format!("Resource not found: {name}"),
-            Refusal::McpMethodClosed => "Method not found".to_owned(),
-            Refusal::ApprovalRequired => format!(
-                "{told} Ask for it with the tool request_approval of the MCP server approvals (server {server}, tool \
-                 {name}, and exactly these arguments), wait for the decision, and then call again."
-            ),
-            _ => told.to_owned(),
-        }
     }
 
     /// Has this a head of MCP's to be read?
@@ -436,5 +303,33 @@ impl Exchange {
         self.head.mcp = Some(head);
 
         read
+    }
+}
+
+/// Notes for all workers which tools are withheld. Two that do so at the same moment may lose one of them until
+/// the next list.
+fn note_withheld(host: &impl Host, server: &str, told: &Told) {
+    if told.withheld.is_empty() && told.shown.is_empty() {
+        return;
+    }
+    let key = format!("{WITHHELD}{server}");
+    let Ok(known) = host.shared(&key) else { return };
+    let text = String::from_utf8(known.value).unwrap_or_default();
+    let mut names: std::collections::BTreeSet<&str> =
+        text.split('\n').filter(|name| !name.is_empty()).collect();
+    let before = names.len();
+    let mut changed = false;
+    for (name, _) in &told.withheld {
+        changed |= names.insert(name);
+    }
+    for name in &told.shown {
+        changed |= names.remove(name.as_str());
+    }
+    if !changed && names.len() == before {
+        return;
+    }
+    let list: Vec<&str> = names.into_iter().collect();
+    if let Err(error) = host.share(&key, list.join("\n").as_bytes(), None) {
+        log::error!("{error}: a tool that changed is not known to be");
     }
 }

@@ -90,18 +90,10 @@ impl Exchange {
     /// The call as it is told to the sidecar before it leaves. It must carry the id of its row to be.
     pub(super) fn intent(&self, host: &impl Host) -> Result<Vec<u8>, Refusal> {
         let mut event = self.known();
-        event.event_id = Cow::Owned(self.event_id(host)?);
+        event.event_id = Cow::Owned(event_id(host)?);
         event.payload.flags.push(record::PROVISIONAL.into());
 
         Ok(record::encode(&event))
-    }
-
-    /// The id that the row will have.
-    pub(super) fn event_id(&self, host: &impl Host) -> Result<String, Refusal> {
-        let id = host.property(&["filter_state", EVENT_ID_STATE])?;
-        let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| !id.is_empty());
-
-        id.ok_or(Refusal::AuditUnavailable)
     }
 
     fn count(&self, host: &impl Host, outcome: Outcome) -> Result<(), HostError> {
@@ -314,6 +306,14 @@ impl Exchange {
             _ => Kind::Inference,
         }
     }
+}
+
+/// The id that the row will have.
+pub(super) fn event_id(host: &impl Host) -> Result<String, Refusal> {
+    let id = host.property(&["filter_state", EVENT_ID_STATE])?;
+    let id = id.and_then(|id| String::from_utf8(id).ok()).filter(|id| !id.is_empty());
+
+    id.ok_or(Refusal::AuditUnavailable)
 }
 
 fn text(value: &str) -> Option<Cow<'_, str>> {

@@ -82,7 +82,7 @@ pub fn pass(view: &View<'_>, text: &str, told: &mut Told) -> Passed {
     told.bytes = told.bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
     let message = match read(text) {
         Ok(message) => message,
-        Err(Fault::Batch | Fault::Malformed | Fault::Twice) => return view.dropped(told),
+        Err(Fault::Batch | Fault::Malformed | Fault::Twice) => return dropped(told),
     };
     match message.kind {
         Kind::Request | Kind::Notification => view.asks(&message, text, told),
@@ -90,13 +90,13 @@ pub fn pass(view: &View<'_>, text: &str, told: &mut Told) -> Passed {
     }
 }
 
+fn dropped(told: &mut Told) -> Passed {
+    told.dropped = told.dropped.saturating_add(1);
+
+    Passed::Dropped
+}
+
 impl View<'_> {
-    fn dropped(&self, told: &mut Told) -> Passed {
-        told.dropped = told.dropped.saturating_add(1);
-
-        Passed::Dropped
-    }
-
     /// The server asks for something, or tells something.
     fn asks(&self, message: &Message<'_>, text: &str, told: &mut Told) -> Passed {
         let needs = self.protocol.server.get(&*message.method);
@@ -108,7 +108,7 @@ impl View<'_> {
         let uri = about.and_then(|[uri]| uri).and_then(word);
         let closed = uri.is_some_and(|uri| !self.server.resource(&uri).is_open());
         if !open || odd || closed || self.finds(text, told).is_some() {
-            return self.dropped(told);
+            return dropped(told);
         }
 
         Passed::AsItIs
@@ -120,7 +120,7 @@ impl View<'_> {
             // Who reads whatever comes on the stream would take it for the answer.
             let ours = message.kind == Kind::Error && message.id.is_none();
             if !ours {
-                return self.dropped(told);
+                return dropped(told);
             }
         }
         told.answered = true;
@@ -302,11 +302,10 @@ impl View<'_> {
         told.findings.extend(found.into_iter().map(crate::stages::scan::finding));
         let denial = denial?;
         let refusal = Refusal::from(denial.why);
-        told.refused.get_or_insert((
-            refusal,
-            denial.rule_id.map(ToOwned::to_owned),
-            denial.say.map(ToOwned::to_owned),
-        ));
+        told.refused.get_or_insert_with(|| {
+            let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+            (refusal, owned(denial.rule_id), owned(denial.say))
+        });
         told.result = None;
 
         Some(self.error(

@@ -2,6 +2,7 @@
 
 use super::answer::{Passed, Told, View, pass};
 use super::events::{Event, Events, write};
+use super::message::{self, members, word};
 use crate::refusal::Refusal;
 
 /// How the answer comes.
@@ -124,14 +125,8 @@ impl Relay {
     /// One message that is whole.
     fn whole(&mut self, view: &View<'_>, body: &[u8]) -> Chunk {
         let Ok(text) = str::from_utf8(body) else { return self.failed(view) };
-        if self.status >= 400 && super::message::read(text).is_err() {
-            // An error in another form: it cannot be taken for an answer.
-            return if super::message::members(text, ["result", "method", "params"]) == Ok([None; 3])
-            {
-                Chunk::AsItIs
-            } else {
-                self.failed(view)
-            };
+        if self.status >= 400 && message::read(text).is_err() {
+            return self.other_error(view, text);
         }
         match pass(view, text, &mut self.told) {
             Passed::AsItIs => Chunk::AsItIs,
@@ -139,6 +134,21 @@ impl Relay {
             Passed::Dropped if view.id.is_none() => Chunk::Instead(Vec::new()),
             Passed::Dropped => self.failed(view),
         }
+    }
+
+    /// An error in another form, as Envoy's own have: clients of MCP read none but JSON-RPC's.
+    fn other_error(&mut self, view: &View<'_>, text: &str) -> Chunk {
+        let Ok([None, None, None, error]) = members(text, ["result", "method", "params", "error"])
+        else {
+            return self.failed(view);
+        };
+        let message = error.and_then(|error| members(error, ["message"]).ok());
+        let Some(message) = message.and_then(|[message]| message).and_then(word) else {
+            return Chunk::AsItIs; // it cannot be taken for an answer
+        };
+        let message = message.replace("The model's provider", "The MCP server");
+
+        Chunk::Instead(view.error(Refusal::McpServerFailed, &message))
     }
 
     fn failed(&mut self, view: &View<'_>) -> Chunk {
@@ -178,12 +188,11 @@ fn stream(view: &View<'_>, mut event: Event, told: &mut Told, out: &mut Vec<u8>)
         event.name.clear();
         return write(&event, out);
     }
-    let passed = match str::from_utf8(&data) {
-        Ok(text) => pass(view, text, told),
-        Err(_) => {
-            told.dropped = told.dropped.saturating_add(1);
-            Passed::Dropped
-        }
+    let passed = if let Ok(text) = str::from_utf8(&data) {
+        pass(view, text, told)
+    } else {
+        told.dropped = told.dropped.saturating_add(1);
+        Passed::Dropped
     };
     event.data = match passed {
         Passed::AsItIs => Some(data),

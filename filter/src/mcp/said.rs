@@ -50,7 +50,7 @@ struct Result<'a> {
     #[serde(rename = "isError")]
     is_error: bool,
     #[serde(rename = "resultType", skip_serializing_if = "Option::is_none")]
-    result_type: Option<&'static str>,
+    kind: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -76,8 +76,8 @@ pub fn error(id: Option<&str>, code: i32, message: &str, data: Data<'_>) -> Vec<
 /// A tool's result that says why it was not called.
 pub fn result(id: Option<&str>, era: Era, text: &str) -> Vec<u8> {
     let id = raw(id);
-    let result_type = (era == Era::Stateless).then_some("complete");
-    let result = Result { content: [Text { kind: "text", text }], is_error: true, result_type };
+    let kind = (era == Era::Stateless).then_some("complete");
+    let result = Result { content: [Text { kind: "text", text }], is_error: true, kind };
     let answer = Answer { jsonrpc: "2.0", id: id.as_deref(), error: None, result: Some(result) };
 
     serde_json::to_vec(&answer).unwrap_or_default()

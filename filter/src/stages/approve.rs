@@ -80,13 +80,13 @@ impl Asked {
         self.token == token
     }
 
-    /// It has ended: was it approved of, and by which approval?
+    /// It has ended: was it approved of? Gives the approval's id as well, if the sidecar says it.
     ///
     /// # Errors
     /// [`Refusal::ApprovalRequired`] for every other answer, and for none.
     pub fn granted(self, host: &impl Host) -> Result<(Recorded, Option<String>), Refusal> {
         match host.call_status() {
-            // The id is for the row; that it cannot be read keeps nobody.
+            // The row can do without the id; the call was approved of.
             Ok(Some(APPROVED)) => Ok((self.recorded, host.call_header(APPROVAL).ok().flatten())),
             Ok(Some(NOT)) => Err(Refusal::ApprovalRequired),
             Ok(status) => {

@@ -3,10 +3,11 @@
 //! What a message asks for stands in its body; what headers repeat must be the same. The server, the method, and the
 //! thing that the method is about each have to be open for this caller.
 
+mod capabilities;
+
 use super::authenticate::Caller;
 use super::authorise::Noted;
 use super::scan::finding;
-use crate::lane::edit::{Edits, Object};
 use crate::mcp::head::Head;
 use crate::mcp::message::{self, Fault, Kind, Message, members, word};
 use crate::refusal::Refusal;
@@ -41,10 +42,10 @@ pub struct Called {
     pub terms: Terms,
     /// The arguments, where the row keeps them.
     pub arguments: Option<Vec<u8>>,
+    /// The approval by which it left.
+    pub approval: Option<String>,
     /// Does it leave a row, if all goes well? What only keeps the protocol going does not.
     pub row: bool,
-    /// The approval that let it pass, by its id.
-    pub approval: Option<String>,
 }
 
 /// A message that may go to its server. Only [`clear`] and [`stream`] make one.
@@ -165,7 +166,7 @@ impl<'a> Asking<'a> {
         caller: &'a Caller,
         head: &'a Head,
     ) -> Self {
-        let called = Called { server: head.server.clone(), row: true, ..Called::default() };
+        let what = Called { server: head.server.clone(), row: true, ..Called::default() };
 
         Self {
             bundle,
@@ -173,7 +174,7 @@ impl<'a> Asking<'a> {
             caller,
             head,
             protocol,
-            called,
+            called: what,
             rule_id: None,
             say: None,
             noted: Noted::default(),
@@ -362,56 +363,6 @@ impl<'a> Asking<'a> {
         super::scan::add(&mut self.noted.passed, passed);
         denial.map_or(Ok(()), |denial| Err(self.refuses(&denial)))
     }
-
-    /// What the client says it can do for the server, without what is closed: a server that was told of it would ask,
-    /// and wait for an answer that never comes.
-    fn without_closed(
-        &self,
-        server: &Mcp<'a>,
-        text: &str,
-        message: &Message<'_>,
-    ) -> Option<Vec<u8>> {
-        const CAPABILITIES: [(&str, Also); 4] = [
-            ("sampling", Also::Sampling),
-            ("elicitation", Also::Elicitation),
-            ("roots", Also::Roots),
-            ("tasks", Also::Tasks),
-        ];
-        let closed: Vec<&'static str> = CAPABILITIES
-            .iter()
-            .filter(|(_, also)| !server.also(*also))
-            .map(|(name, _)| *name)
-            .collect();
-        let path: &[&'static str] = match (self.head.era, &*message.method) {
-            (contract::mcp::Era::Sessions, "initialize") => &["params", "capabilities"],
-            (contract::mcp::Era::Stateless, _) if message.kind == Kind::Request => {
-                &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"]
-            }
-            _ => return None,
-        };
-
-        without(text.as_bytes(), path, &closed)
-    }
-}
-
-/// JSON without these members of an object in it; none where there are none of them.
-fn without(json: &[u8], path: &[&'static str], names: &[&'static str]) -> Option<Vec<u8>> {
-    let mut edits = Edits::default();
-    let object = match path.split_first() {
-        None => {
-            let object = Object::read(json, names).ok()?;
-            names.iter().for_each(|name| object.remove(name, &mut edits));
-            object
-        }
-        Some((first, rest)) => {
-            let object = Object::read(json, std::slice::from_ref(first)).ok()?;
-            let inner = without(object.value(first)?, rest, names)?;
-            object.replace(first, inner, &mut edits);
-            object
-        }
-    };
-
-    (!edits.is_empty()).then(|| object.apply(edits))
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -87,12 +87,12 @@ pub fn mcp(
     cleared: &stages_mcp::Cleared,
     facts: &Facts<'_>,
 ) -> Governed {
-    let (claims, called) = (&caller.claims, cleared.called());
-    let ours = stages_mcp::is_ours(&called.server);
-    let tool = called.name.as_deref().filter(|_| called.is_tool);
+    let (claims, what) = (&caller.claims, cleared.called());
+    let ours = stages_mcp::is_ours(&what.server);
+    let tool = what.name.as_deref().filter(|_| what.is_tool);
     let mut set = vec![
         (headers::ROUTE_SURFACE, "mcp".to_owned()),
-        (headers::ROUTE_SERVER, called.server.clone()),
+        (headers::ROUTE_SERVER, what.server.clone()),
         (headers::ROUTE_TOOL, fact(tool)),
         (headers::ROUTE_TENANT, claims.tenant_id.clone()),
         (headers::ROUTE_DEPARTMENT, fact(claims.department.as_deref())),

@@ -180,7 +180,7 @@ impl Host for Envoy {
     }
 
     fn call_header(&self, name: &str) -> Result<Option<String>, HostError> {
-        Ok(call_headers()?.text(name).map(ToOwned::to_owned))
+        Ok(call_headers()?.text(name).map(str::to_owned))
     }
 
     fn resume(&self) -> Result<(), HostError> {

@@ -4,7 +4,7 @@ use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn document(members: Value) -> Document {
+fn document(members: &Value) -> Document {
     let mut whole = json!({
         "schema": crate::policy::SCHEMA, "name": "t", "rules": [{"id": "all", "models": ["*"]}],
     });
@@ -14,17 +14,19 @@ fn document(members: Value) -> Document {
     serde_json::from_value(whole).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write it where they call")]
 fn policy(members: Value) -> Policy {
-    Policy::check(document(members)).unwrap()
+    Policy::check(document(&members)).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write it where they call")]
 fn faults(members: Value) -> Vec<String> {
-    let faults = Policy::check(document(members)).unwrap_err();
+    let faults = Policy::check(document(&members)).unwrap_err();
     faults.into_iter().map(|fault| fault.place).collect()
 }
 
 /// Ann of payments, Bob of marketing.
-fn of<'a>(groups: &'a [String]) -> Subject<'a> {
+fn of(groups: &[String]) -> Subject<'_> {
     Subject { tenant: "acme", user: "ann@example.com", groups, ..Subject::default() }
 }
 
@@ -114,10 +116,20 @@ fn a_rule_over_arguments_speaks_of_calls_that_have_them() {
 }
 
 #[test]
+fn a_rule_that_wants_an_approval_of_some_arguments_opens_the_tool_to_nobody() {
+    let policy = policy(stripe());
+    let marketing = ["marketing".to_owned()];
+    let bob = policy.mcp(&of(&marketing), "stripe").unwrap();
+
+    assert_eq!(bob.calls("refund", &json!({"amount": 5000})).word, Word::Blocked);
+}
+
+#[test]
 fn conditions_hold_as_they_say_and_what_cannot_be_told_opens_nothing() {
     let rule = |word: &str, condition: Value| {
+        let otherwise = if word == "allow" { "blocked" } else { "allow" };
         policy(json!({
-            "servers": [{"id": "s", "gateway": {}}],
+            "servers": [{"id": "s", "gateway": {"otherwise": otherwise}}],
             "tools": [{"id": "r", "tools": {"mcp__s__t": word}, "arguments": {"/to/0": condition}}],
         }))
     };

@@ -3,12 +3,14 @@
 use super::*;
 use crate::feed::Document;
 use crate::gate::tests::document;
-use crate::stages::authenticate::tests::jwt;
 use serde_json::Value;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod answers;
+mod endings;
+mod approvals;
+mod pins;
 mod sessions;
 
 const KEY: &[u8] = br#"{"key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
@@ -170,6 +172,7 @@ fn by_choice_the_model_is_told_why() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn whatever_is_odd_is_refused_and_nothing_leaves() {
     let message = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": "x", "method": method, "params": params});
     let raw = |text: &str| serde_json::from_str::<Value>(text).unwrap();
@@ -295,67 +298,6 @@ fn in_the_stateless_protocol_headers_say_what_the_body_says() {
 }
 
 #[test]
-fn a_call_that_needs_an_approval_leaves_once_and_only_with_it() {
-    let run = |answer: Option<u16>| {
-        let host = posts(&call("wire"), &[]);
-        let mut exchange = under(&host, policy());
-        assert_eq!(asks(&host, &mut exchange), Verdict::Hold);
-        assert!(host.replies.borrow().is_empty(), "it waits");
-        let (path, body) = host.posts.borrow()[0].clone();
-        assert_eq!(path, "/gate/approval");
-        host.answer.set(answer);
-        let verdict = exchange.call_ended(&host, 1);
-        let status = host.replies.borrow().first().map_or(200, |reply| reply.status);
-        ends(&host, status.into(), "", 0);
-        exchange.finished(&host);
-        (host, verdict, serde_json::from_str::<Value>(&body).unwrap())
-    };
-
-    let (host, verdict, asked) = run(Some(204));
-    assert!(matches!(verdict, Verdict::Forward(_)));
-    assert_eq!(host.resumed.get(), 1);
-    assert_eq!(row(&host).payload.mcp.unwrap().approval.as_deref(), Some("apr_1"));
-    assert_eq!(
-        (&asked["server"], &asked["tool"], &asked["event_id"]),
-        (&json!("stripe"), &json!("wire"), &json!("event-1"))
-    );
-    let claims = jwt("ann@example.com").custom;
-    let digest = contract::approval::digest(
-        "acme",
-        "ann@example.com",
-        &claims.sid,
-        "stripe",
-        "wire",
-        br#"{"a":1}"#,
-    );
-    assert_eq!(asked["digest"], contract::envelope::hex(&digest.unwrap()));
-
-    for answer in [None, Some(404), Some(200), Some(500)] {
-        let (host, verdict, _) = run(answer);
-        assert_eq!(verdict, Verdict::Hold, "{answer:?}");
-        let (status, body, code) = refused(&host);
-        assert_eq!((status, &*code), (200, "approval_required"));
-        let text = body["result"]["content"][0]["text"].as_str().unwrap();
-        assert!(text.contains("request_approval") && text.contains("tool wire"), "{text}");
-    }
-}
-
-#[test]
-fn an_approval_is_asked_for_only_once_the_call_is_stored() {
-    let mut both = policy();
-    both["servers"][0]["gateway"]["audit"] = json!("before");
-    let host = posts(&call("wire"), &[]);
-    let mut exchange = under(&host, both);
-
-    assert_eq!(asks(&host, &mut exchange), Verdict::Hold);
-    host.answer.set(Some(204));
-    assert_eq!(exchange.call_ended(&host, 1), Verdict::Hold);
-    let paths: Vec<_> = host.posts.borrow().iter().map(|(path, _)| path.clone()).collect();
-    assert_eq!(paths, ["/gate/intent", "/gate/approval"]);
-    assert!(matches!(exchange.call_ended(&host, 2), Verdict::Forward(_)));
-}
-
-#[test]
 fn what_is_closed_is_not_promised_to_the_server() {
     let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {"sampling": {}, "roots": {"listChanged": true}, "x": 1}, "clientInfo": {"name": "c"}}});
@@ -439,25 +381,4 @@ fn whichever_host_call_fails_no_call_leaves_that_is_not_allowed() {
             }
         }
     }
-}
-
-#[test]
-fn a_page_may_call_here_if_it_is_of_the_gateway_s_own_address_that_was_configured() {
-    let read = |origin: &str, ours: Option<&str>| {
-        let host = posts(&call("list_a"), &[("origin", origin)]);
-        let list = host.headers(Map::Request).unwrap();
-        let protocol = contract::mcp::Protocol::shipped().unwrap();
-        crate::mcp::head::Head::of("stripe", true).read(&list, &protocol, ours)
-    };
-    let ours = Some("https://gate.test");
-
-    assert_eq!(read("https://gate.test", ours), Ok(()));
-    for origin in ["https://gate.test:1", "http://gate.test", "null", ""] {
-        assert_eq!(read(origin, ours), Err(Refusal::McpOrigin), "{origin}");
-    }
-    assert_eq!(
-        read("https://gate.test", None),
-        Err(Refusal::McpOrigin),
-        "nobody said what is ours"
-    );
 }

@@ -35,7 +35,7 @@ fn user(token: &str) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
-    claims["email"].as_str().unwrap_or(claims["sub"].as_str().unwrap()).to_owned()
+    claims["email"].as_str().unwrap_or_else(|| claims["sub"].as_str().unwrap()).to_owned()
 }
 
 /// What the server is sent of a session; none if it is refused.
@@ -108,4 +108,25 @@ fn without_the_key_there_are_no_sessions() {
 
     assert_eq!(asks(&host, &mut exchange), Verdict::Hold);
     assert_eq!(refused(&host).2, "not_ready");
+}
+
+#[test]
+fn a_page_may_call_here_if_it_is_of_the_gateway_s_own_address_that_was_configured() {
+    let read = |origin: &str, ours: Option<&str>| {
+        let host = posts(&call("list_a"), &[("origin", origin)]);
+        let list = host.headers(Map::Request).unwrap();
+        let protocol = contract::mcp::Protocol::shipped().unwrap();
+        crate::mcp::head::Head::of("stripe", true).read(&list, &protocol, ours)
+    };
+    let ours = Some("https://gate.test");
+
+    assert_eq!(read("https://gate.test", ours), Ok(()));
+    for origin in ["https://gate.test:1", "http://gate.test", "null", ""] {
+        assert_eq!(read(origin, ours), Err(Refusal::McpOrigin), "{origin}");
+    }
+    assert_eq!(
+        read("https://gate.test", None),
+        Err(Refusal::McpOrigin),
+        "nobody said what is ours"
+    );
 }
