@@ -60,6 +60,30 @@ pub fn digest(json: &[u8]) -> Result<[u8; 32], CanonicalError> {
     write(json).map(|canonical| Sha256::digest(canonical).into())
 }
 
+/// Does every number of a JSON text say the same to whoever reads it, as IEEE 754 or as digits? Those of up to fifteen
+/// digits do.
+pub fn is_exact(json: &[u8]) -> bool {
+    let (mut inside, mut escaped, mut digits) = (false, false, 0_u32);
+    for byte in json {
+        if inside {
+            inside = *byte != b'"' || escaped;
+            escaped = *byte == b'\\' && !escaped;
+            continue;
+        }
+        inside = *byte == b'"';
+        digits = match byte {
+            b'0'..=b'9' => digits.saturating_add(1),
+            b'.' => digits,
+            _ => 0,
+        };
+        if digits > 15 {
+            return false;
+        }
+    }
+
+    true
+}
+
 struct Writer<'j> {
     rest: &'j [u8],
     out: Vec<u8>,

@@ -124,6 +124,24 @@ impl Protocol {
     }
 }
 
+/// Could a reader take these two names of members for one? There are some that do not look at the case (Go's, which
+/// folds U+017F and U+212A as well) and some that end a name at a zero byte.
+pub fn same_name(name: &str, ours: &str) -> bool {
+    if name.eq_ignore_ascii_case(ours) {
+        return true;
+    }
+    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return false;
+    }
+    let folded = name.chars().filter(|c| !c.is_control()).map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+
+    folded.eq(ours.chars().map(|c| c.to_ascii_lowercase()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +162,18 @@ mod tests {
         assert_eq!(protocol.era(Some("2025-11-25")), Some(Era::Sessions));
         assert_eq!(protocol.era(Some("2026-07-28")), Some(Era::Stateless));
         assert_eq!(protocol.era(Some("2031-01-01")), None);
+    }
+
+    #[test]
+    fn a_name_that_some_reader_takes_for_ours_is_ours() {
+        for name in ["params", "Params", "param\u{17f}", "PARAM\u{17f}", "params\0", "par\u{1}ams"]
+        {
+            assert!(same_name(name, "params"), "{name:?}");
+        }
+        assert!(same_name("to\u{212a}en", "token") && same_name("inputRequests", "inputRequests"));
+        for name in ["param", "paramß", "params2", "парамs", ""] {
+            assert!(!same_name(name, "params"), "{name:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,9 @@ use contract::audit::Sequence;
 use judge::Waiting;
 use std::rc::Rc;
 
+/// Largest message of an MCP client's, bytes: all of it is read into values to be judged.
+const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
+
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -148,6 +151,9 @@ impl Exchange {
     pub fn request_body(&mut self, host: &impl Host, held: usize, last: bool) -> Verdict {
         self.held = held;
         match self.progress {
+            Progress::Authenticated(..) if self.is_mcp() && held > LARGEST_MESSAGE => {
+                self.refuse(host, Refusal::McpMessageTooLarge)
+            }
             Progress::Authenticated(..) if held > LARGEST_BODY => {
                 self.refuse(host, Refusal::BodyTooLarge)
             }
@@ -220,6 +226,9 @@ impl Exchange {
             Surface::ResourceMetadata => self.resource_metadata(host),
             Surface::Mcp if !self.posts() => {
                 self.authenticate(host)?;
+                if !last {
+                    return Err(Refusal::McpMessage); // nobody would judge what follows
+                }
                 self.judge_mcp(host, self.started)
             }
             Surface::Messages | Surface::CountTokens | Surface::Mcp => {

@@ -10,7 +10,7 @@ use crate::stages::authenticate::Caller;
 use crate::stages::authorise::Noted;
 use crate::stages::meter::{Meter, Reading};
 use crate::stages::said::{Answered, Asked};
-use contract::audit::{self, Acted, Content, ContentMode, Event, FineUsage, Kind};
+use contract::audit::{self, Acted, Content, ContentMode, Event, FineUsage, Kind, Payload};
 use contract::policy::Policy;
 use contract::price::RateCard;
 use std::borrow::Cow;
@@ -230,7 +230,10 @@ pub fn mask(event: &mut Event<'_>, policy: &Policy) {
     }
     let mut masked = false;
     // Where a model is named, anything may have been pasted.
-    for name in [event.model.as_mut(), event.payload.requested_model.as_mut()].into_iter().flatten()
+    let Payload { requested_model, tool, mcp, .. } = &mut event.payload;
+    let about = mcp.as_mut().and_then(|call| call.name.as_mut());
+    for name in
+        [event.model.as_mut(), requested_model.as_mut(), tool.as_mut(), about].into_iter().flatten()
     {
         if let Cow::Owned(clean) = policy.mask(name) {
             *name = Cow::Owned(clean);
@@ -320,11 +323,8 @@ pub fn encode(event: &Event<'_>) -> Vec<u8> {
     if without_tools.len() <= audit::LARGEST {
         return without_tools;
     }
-    small.payload = audit::Payload {
-        flags: vec![CUT.into()],
-        sequence: event.payload.sequence,
-        ..audit::Payload::default()
-    };
+    small.payload =
+        Payload { flags: vec![CUT.into()], sequence: event.payload.sequence, ..Payload::default() };
 
     serde_json::to_vec(&small).unwrap_or_default()
 }

@@ -100,6 +100,7 @@ table! {
     McpVersion          "mcp_version_unknown"    400 InvalidRequestError "This version of MCP is not known here."
     McpHeaderMismatch   "mcp_header_mismatch"    400 InvalidRequestError "A header of MCP is missing, or says something else than the body."
     McpMessage          "mcp_message_malformed"  400 InvalidRequestError "The body is not one JSON-RPC 2.0 message of MCP."
+    McpMessageTooLarge  "mcp_message_too_large"  413 RequestTooLarge     "A message of MCP may have 4 MiB."
     McpBatch            "mcp_batch"              400 InvalidRequestError "Lists of messages are not accepted. Send each on its own."
     McpServerUnknown    "mcp_server_unknown"     404 NotFoundError       "There is no MCP server of this name for you."
     McpSessionUnknown   "mcp_session_unknown"    404 NotFoundError       "This session is not known here. Begin a new one."

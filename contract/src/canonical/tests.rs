@@ -251,3 +251,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_number_that_is_another_one_to_another_reader_is_not_exact() {
+    for text in
+        ["{}", "[1,2.5,-3e9]", r#"{"a":"9007199254740993"}"#, "999999999999999", r#"["\\",1]"#]
+    {
+        assert!(is_exact(text.as_bytes()), "{text}");
+    }
+    for text in ["9007199254740993", "[1,0.12345678901234567]", r#"{"a\"1":9007199254740993}"#] {
+        assert!(!is_exact(text.as_bytes()), "{text}");
+    }
+}

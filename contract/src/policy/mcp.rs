@@ -313,16 +313,28 @@ impl<'a> Mcp<'a> {
 
 /// An address that every server reads alike: nothing in it climbs or hides a slash.
 fn is_plain_uri(uri: &str) -> bool {
-    let hidden = ["%2e", "%2f", "%5c", "%25"];
-    let lower = uri.to_ascii_lowercase();
     let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
     let dots = |segment: &str| segment == "." || segment == "..";
 
     !uri.is_empty()
         && uri.len() <= LONGEST_URI
         && !uri.contains(odd)
-        && !hidden.iter().any(|escape| lower.contains(escape))
+        && !uri.split('%').skip(1).any(hides)
+        && !uri.split_once("://").map_or(uri, |(_, rest)| rest).contains("//")
         && !uri.split(['/', '?', '#', ';']).any(dots)
+}
+
+/// Does what stands behind a `%` hide a character that could have been written as it is, or one that some reader ends
+/// a segment at, or no character of UTF-8?
+fn hides(escape: &str) -> bool {
+    let Some(byte) = escape.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
+        return true;
+    };
+
+    byte.is_ascii_alphanumeric()
+        || b"-._~/\\%".contains(&byte)
+        || byte.is_ascii_control()
+        || matches!(byte, 0xc0 | 0xc1 | 0xf5..)
 }
 
 #[cfg(test)]

@@ -120,7 +120,10 @@ impl Exchange {
         head: &crate::mcp::head::Head,
         caller: &Caller,
     ) -> Result<Option<String>, Refusal> {
-        let Some(sealed) = &head.session else { return Ok(None) };
+        let Some(sealed) = &head.session else {
+            // An event's id says nothing of whose it is.
+            return if head.resumes { Err(Refusal::McpSessionUnknown) } else { Ok(None) };
+        };
         if head.era == Era::Stateless {
             return Ok(None); // there are none any more; it stays inside
         }
@@ -146,7 +149,7 @@ impl Exchange {
         let Some(name) = called.name.as_deref().filter(|_| pinned && called.is_tool) else {
             return Ok(());
         };
-        let known = host.shared(&format!("{WITHHELD}{}", called.server))?.value;
+        let known = host.shared(&self.withheld_key(&called.server))?.value;
         if !known.split(|byte| *byte == b'\n').any(|tool| tool == name.as_bytes()) {
             return Ok(());
         }
@@ -154,6 +157,13 @@ impl Exchange {
         self.rule_id = Some(called.server.clone());
 
         Err(Refusal::ToolBlocked)
+    }
+
+    /// Where the tools of a server stand that have changed. Behind one id tenants may have servers of their own.
+    fn withheld_key(&self, server: &str) -> String {
+        let tenant = self.caller.as_deref().map(|caller| caller.claims.tenant_id.as_str());
+
+        format!("{WITHHELD}{server}.{}", tenant.unwrap_or_default())
     }
 
     /// The answer's headers are here.
@@ -177,7 +187,10 @@ impl Exchange {
             asked,
             keeps && mcp.called.is_tool,
         )?;
-        let keeps_length = relay.keeps_length() || self.answer.ended;
+        if relay.speaks_instead() && !self.answer.ended {
+            host.set_header(Map::Response, "content-type", "application/json")?;
+        }
+        let keeps_length = self.answer.ended;
         mcp.relay = Some(relay);
         for (name, _) in list.iter() {
             let name = str::from_utf8(name).or(Err(Refusal::McpServerFailed))?;
@@ -225,7 +238,12 @@ impl Exchange {
         // If not even this can be done, the rest is held for ever; the client sees a stream that does not end.
         match host.set_body(Body::Response, size, b"") {
             Ok(()) => Passage::Pass,
-            Err(_) => Passage::Held,
+            Err(_) => {
+                if let Some(mcp) = &mut self.mcp {
+                    mcp.kept = size;
+                }
+                Passage::Held
+            }
         }
     }
 
@@ -253,6 +271,11 @@ impl Exchange {
             id: mcp.called.id.as_deref(),
             request_id: &head.request_id,
         };
+        if !last && relay.waits(size, server.largest_result()) {
+            // Read once, when it is whole.
+            mcp.kept = size;
+            return Ok(Passage::Held);
+        }
         let chunk = host.body(Body::Response, size)?;
         let out = relay.eat(&view, &chunk, last);
         mcp.kept = 0;
@@ -282,7 +305,7 @@ impl Exchange {
         let told = self.mcp.as_mut().and_then(|mcp| mcp.relay.as_mut());
         let told = told.map(|relay| std::mem::take(&mut relay.told)).unwrap_or_default();
         if let Some(mcp) = &self.mcp {
-            note_withheld(host, &mcp.called.server, &told);
+            note_withheld(host, &self.withheld_key(&mcp.called.server), &told);
         }
 
         told
@@ -308,28 +331,27 @@ impl Exchange {
 
 /// Notes for all workers which tools are withheld. Two that do so at the same moment may lose one of them until
 /// the next list.
-fn note_withheld(host: &impl Host, server: &str, told: &Told) {
-    if told.withheld.is_empty() && told.shown.is_empty() {
+fn note_withheld(host: &impl Host, key: &str, told: &Told) {
+    if told.changed.is_empty() && told.shown.is_empty() {
         return;
     }
-    let key = format!("{WITHHELD}{server}");
-    let Ok(known) = host.shared(&key) else { return };
+    let Ok(known) = host.shared(key) else { return };
     let text = String::from_utf8(known.value).unwrap_or_default();
     let mut names: std::collections::BTreeSet<&str> =
         text.split('\n').filter(|name| !name.is_empty()).collect();
     let before = names.len();
     let mut changed = false;
-    for (name, _) in &told.withheld {
+    for name in &told.changed {
         changed |= names.insert(name);
     }
-    for name in &told.shown {
+    for name in told.shown.iter().filter(|name| !told.changed.contains(name)) {
         changed |= names.remove(name.as_str());
     }
     if !changed && names.len() == before {
         return;
     }
     let list: Vec<&str> = names.into_iter().collect();
-    if let Err(error) = host.share(&key, list.join("\n").as_bytes(), None) {
+    if let Err(error) = host.share(key, list.join("\n").as_bytes(), None) {
         log::error!("{error}: a tool that changed is not known to be");
     }
 }

@@ -91,6 +91,9 @@ impl Exchange {
     pub(super) fn intent(&self, host: &impl Host) -> Result<Vec<u8>, Refusal> {
         let mut event = self.known();
         event.event_id = Cow::Owned(event_id(host)?);
+        if let Some(bundle) = self.bundle.as_deref() {
+            record::mask(&mut event, &bundle.policy);
+        }
         event.payload.flags.push(record::PROVISIONAL.into());
 
         Ok(record::encode(&event))

@@ -11,7 +11,7 @@ use contract::audit::Finding;
 use contract::canonical;
 use contract::envelope::hex;
 use contract::mcp::{Era, Protocol};
-use contract::policy::{Listed, Mcp, Policy, Scanned, Subject};
+use contract::policy::{Also, Listed, Mcp, Policy, Scanned, Subject};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -34,6 +34,9 @@ pub struct View<'a> {
     pub request_id: &'a str,
 }
 
+/// Why an answer was not let through: the refusal, the rule, what its author has the person told.
+type Why = (Refusal, Option<String>, Option<String>);
+
 /// What was seen of a server's messages.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -45,6 +48,8 @@ pub struct Told {
     pub hidden: u32,
     /// Tools whose definition is not the one that was approved of, and the digest of what they have.
     pub withheld: Vec<(String, String)>,
+    /// Those of them that are pinned.
+    pub changed: Vec<String>,
     /// Tools whose definition is the one that was approved of.
     pub shown: Vec<String>,
     /// What was found.
@@ -60,7 +65,7 @@ pub struct Told {
     /// Messages that were not let through.
     pub dropped: u32,
     /// Why the answer was not let through, the rule and what it has the person told.
-    pub refused: Option<(Refusal, Option<String>, Option<String>)>,
+    pub refused: Option<Why>,
 }
 
 /// What becomes of a message.
@@ -74,7 +79,10 @@ pub enum Passed {
     Dropped,
 }
 
-/// Most tools that a row names as withheld.
+/// Most finds that a row tells.
+const MOST_FOUND: usize = 32;
+
+/// Most tools that a row names as withheld, beside those that are pinned.
 const MOST_WITHHELD: usize = 32;
 
 /// Looks at a message.
@@ -104,9 +112,11 @@ impl View<'_> {
             needs.is_some_and(|needs| needs.also().is_none_or(|also| self.server.also(also)));
         // From 2026-07-28 on servers ask inside of results alone.
         let odd = message.kind == Kind::Request && self.era == Era::Stateless;
-        let about = message.content.and_then(|params| members(params, ["uri"]).ok());
-        let uri = about.and_then(|[uri]| uri).and_then(word);
-        let closed = uri.is_some_and(|uri| !self.server.resource(&uri).is_open());
+        let closed = match members(message.content.unwrap_or("{}"), ["uri"]) {
+            Ok([None]) => false,
+            Ok([Some(uri)]) => word(uri).is_none_or(|uri| !self.server.resource(&uri).is_open()),
+            Err(_) => true,
+        };
         if !open || odd || closed || self.finds(text, told).is_some() {
             return dropped(told);
         }
@@ -131,10 +141,17 @@ impl View<'_> {
                 told.result = Some(content.as_bytes().to_vec());
             }
         }
-        if let Some(instead) = self.finds(text, told) {
+        if let Some((instead, why)) = self.finds(text, told) {
+            told.result = None;
+            told.refused.get_or_insert(why);
             return Passed::Instead(instead);
         }
         if message.kind == Kind::Error {
+            // It has the person sent somewhere (2025-11-25, `URLElicitationRequiredError`).
+            let code = members(content, ["code"]).ok().and_then(|[code]| code);
+            if code == Some("-32042") && !self.server.also(Also::Elicitation) {
+                return self.refuses(Refusal::McpInputClosed, told);
+            }
             return Passed::AsItIs;
         }
         match self.result(content, told) {
@@ -262,14 +279,20 @@ impl View<'_> {
         let digest = || canonical::digest(definition.as_bytes()).ok().map(|digest| hex(&digest));
         match self.server.lists(name, digest) {
             Listed::Shown => {
-                if !self.server.gateway().pins.is_empty() {
+                let pins = &self.server.gateway().pins;
+                if pins.contains_key(name) && !told.shown.iter().any(|known| known == name) {
                     told.shown.push(name.to_owned());
                 }
                 true
             }
             Listed::Hidden => false,
             Listed::Withheld => {
-                if told.withheld.len() < MOST_WITHHELD {
+                let pinned = self.server.gateway().pins.contains_key(name);
+                let known = told.withheld.iter().any(|(known, _)| known == name);
+                if pinned && !known {
+                    told.changed.push(name.to_owned());
+                }
+                if !known && (pinned || told.withheld.len() < MOST_WITHHELD) {
                     told.withheld.push((name.to_owned(), digest().unwrap_or_default()));
                 }
                 false
@@ -293,24 +316,29 @@ impl View<'_> {
         Ok(())
     }
 
+    /// Is there something in an error that may not come here? The row tells.
+    pub fn has_finds(&self, text: &str, told: &mut Told) -> bool {
+        let found = self.finds(text, told);
+        found.map(|(_, why)| told.refused.get_or_insert(why)).is_some()
+    }
+
     /// Is there something in it that may not come here? Then what the client gets instead.
-    fn finds(&self, text: &str, told: &mut Told) -> Option<Vec<u8>> {
+    fn finds(&self, text: &str, told: &mut Told) -> Option<(Vec<u8>, Why)> {
         if !self.policy.looks_for_something() {
             return None;
         }
         let Scanned { found, denial, .. } = self.policy.scan(self.subject, text.as_bytes());
-        told.findings.extend(found.into_iter().map(crate::stages::scan::finding));
+        let room = MOST_FOUND.saturating_sub(told.findings.len());
+        told.findings.extend(found.into_iter().take(room).map(crate::stages::scan::finding));
         let denial = denial?;
         let refusal = Refusal::from(denial.why);
-        told.refused.get_or_insert_with(|| {
-            let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
-            (refusal, owned(denial.rule_id), owned(denial.say))
-        });
-        told.result = None;
-
-        Some(self.error(
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        let why = (refusal, owned(denial.rule_id), owned(denial.say));
+        let error = self.error(
             refusal,
             "The server's answer has something in it that your organization does not let through.",
-        ))
+        );
+
+        Some((error, why))
     }
 }

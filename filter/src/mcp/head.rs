@@ -26,6 +26,8 @@ pub struct Head {
     pub version: Option<String>,
     /// `MCP-Session-Id`, sealed.
     pub session: Option<String>,
+    /// Does it take up a stream again?
+    pub resumes: bool,
     /// `Mcp-Method`.
     method: Option<String>,
     /// `Mcp-Name`.
@@ -82,6 +84,10 @@ impl Head {
                     from = Some(str::from_utf8(value).unwrap_or("?"));
                     continue;
                 }
+                "last-event-id" => {
+                    self.resumes = true;
+                    continue;
+                }
                 "mcp-protocol-version" => &mut self.version,
                 "mcp-session-id" => &mut self.session,
                 "mcp-method" => &mut self.method,
@@ -120,6 +126,9 @@ impl Head {
     /// [`Refusal::McpHeaderMismatch`].
     pub fn agrees(&self, message: &Message<'_>, subject: Option<&str>) -> Result<(), Refusal> {
         let stateless = self.era == Era::Stateless;
+        if !self.params.is_empty() && message.method != "tools/call" {
+            return Err(Refusal::McpHeaderMismatch);
+        }
         let asked = matches!(message.kind, Kind::Request | Kind::Notification);
         match &self.method {
             Some(method) if *method == message.method => {}
@@ -162,7 +171,8 @@ impl Head {
     pub fn agrees_on_arguments(&self, arguments: &Value) -> Result<(), Refusal> {
         for (_, value) in &self.params {
             let value = decoded(value)?;
-            if !says(arguments, &value, 0) {
+            let number = value.parse().ok();
+            if !says(arguments, &value, number, 0) {
                 return Err(Refusal::McpHeaderMismatch);
             }
         }
@@ -172,7 +182,7 @@ impl Head {
 }
 
 /// Is this one of the values, however deep?
-fn says(value: &Value, text: &str, depth: usize) -> bool {
+fn says(value: &Value, text: &str, number: Option<f64>, depth: usize) -> bool {
     if depth > 64 {
         return false;
     }
@@ -180,12 +190,9 @@ fn says(value: &Value, text: &str, depth: usize) -> bool {
     match value {
         Value::String(string) => string == text,
         // Whole numbers are compared as numbers.
-        Value::Number(number) => {
-            number.to_string() == text
-                || text.parse::<f64>().is_ok_and(|said| Some(said) == number.as_f64())
-        }
+        Value::Number(is) => number.is_some() && number == is.as_f64(),
         Value::Bool(truth) => text == if *truth { "true" } else { "false" },
-        Value::Object(members) => members.values().any(|member| says(member, text, below)),
+        Value::Object(members) => members.values().any(|member| says(member, text, number, below)),
         Value::Array(_) | Value::Null => false,
     }
 }

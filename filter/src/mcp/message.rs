@@ -3,6 +3,7 @@
 //! A member on which we decide may stand there once, in one spelling: there are servers that take the first of two, and
 //! such that do not look at the case. A list of messages is refused (not allowed since 2025-06-18).
 
+use contract::mcp::same_name;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -120,6 +121,21 @@ pub fn members<'a, const N: usize>(
     }
 }
 
+/// Is one of these members of an object there twice, or in another spelling?
+pub fn is_twice(json: &str, names: &[&'static str]) -> bool {
+    let mut found = vec![None; names.len()];
+
+    search(json, names, &mut found).is_ok_and(|twice| twice)
+}
+
+/// Has an object these members and no others?
+pub fn only(json: &str, names: &[&str]) -> bool {
+    type All<'a> = std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+    serde_json::from_slice::<All<'_>>(json.as_bytes())
+        .is_ok_and(|all| all.keys().all(|name| names.contains(&&**name)))
+}
+
 fn search<'a>(
     json: &'a str,
     names: &[&'static str],
@@ -159,8 +175,7 @@ impl<'de> Visitor<'de> for Search<'_, 'de> {
         let mut twice = false;
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let value = map.next_value::<&'de RawValue>()?.get();
-            let Some(at) = self.names.iter().position(|ours| name.eq_ignore_ascii_case(ours))
-            else {
+            let Some(at) = self.names.iter().position(|ours| same_name(&name, ours)) else {
                 continue;
             };
             let (Some(slot), Some(ours)) = (self.found.get_mut(at), self.names.get(at)) else {

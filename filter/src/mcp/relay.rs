@@ -14,8 +14,8 @@ enum Form {
     Stream { events: Events, id_seen: bool },
     /// Nothing of it is for the client.
     Nothing,
-    /// Something else that is no answer of MCP's: an error of a proxy on the way, in words.
-    Words,
+    /// An error in a form that no client of MCP reads: it is told of in one that they do.
+    Words { said: bool },
 }
 
 /// One answer.
@@ -60,7 +60,7 @@ impl Relay {
         } else if !asked && status < 300 {
             Form::Nothing
         } else if status >= 400 && plain {
-            Form::Words
+            Form::Words { said: false }
         } else {
             return Err(Refusal::McpServerFailed);
         };
@@ -78,16 +78,26 @@ impl Relay {
         matches!(self.form, Form::Stream { .. })
     }
 
-    /// Is what is written as long as what comes?
-    pub fn keeps_length(&self) -> bool {
-        matches!(self.form, Form::Words)
+    /// Is something else said than what comes?
+    pub fn speaks_instead(&self) -> bool {
+        matches!(self.form, Form::Words { .. })
+    }
+
+    /// Is it read only once it is whole, and may it still be?
+    pub fn waits(&self, size: usize, most: usize) -> bool {
+        matches!(self.form, Form::Json { swallows: false }) && size <= most
     }
 
     /// The next chunk, or all that is held.
     pub fn eat(&mut self, view: &View<'_>, chunk: &[u8], last: bool) -> Chunk {
         let most = view.server.largest_result();
         match &mut self.form {
-            Form::Words => Chunk::AsItIs,
+            Form::Words { said } => {
+                if std::mem::replace(said, true) {
+                    return Chunk::Instead(Vec::new());
+                }
+                self.answered_with(view)
+            }
             Form::Nothing => Chunk::Instead(Vec::new()),
             Form::Json { swallows } if chunk.len() > most || *swallows => {
                 if std::mem::replace(swallows, true) {
@@ -136,6 +146,16 @@ impl Relay {
         }
     }
 
+    /// What is known of an answer of which nothing is passed on.
+    fn answered_with(&self, view: &View<'_>) -> Chunk {
+        if view.id.is_none() {
+            return Chunk::Instead(Vec::new());
+        }
+        let message = format!("The MCP server answered with status {}.", self.status);
+
+        Chunk::Instead(view.error(Refusal::McpServerFailed, &message))
+    }
+
     /// An error in another form, as Envoy's own have: clients of MCP read none but JSON-RPC's.
     fn other_error(&mut self, view: &View<'_>, text: &str) -> Chunk {
         let Ok([None, None, None, error]) = members(text, ["result", "method", "params", "error"])
@@ -144,8 +164,12 @@ impl Relay {
         };
         let message = error.and_then(|error| members(error, ["message"]).ok());
         let Some(message) = message.and_then(|[message]| message).and_then(word) else {
-            return Chunk::AsItIs; // it cannot be taken for an answer
+            return self.answered_with(view);
         };
+        // Who answers in such a form may say anything in it.
+        if view.has_finds(text, &mut self.told) {
+            return self.answered_with(view);
+        }
         let message = message.replace("The model's provider", "The MCP server");
 
         Chunk::Instead(view.error(Refusal::McpServerFailed, &message))

@@ -9,13 +9,18 @@ use std::borrow::Cow;
 /// Flag: messages of an MCP server were not let through.
 const DROPPED: &str = "mcp_messages_dropped";
 
+/// A name as the row has it: who is refused may have sent one without end.
+fn clipped(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text.get(..text.floor_char_boundary(512)).unwrap_or_default())
+}
+
 /// Enters what was called of an MCP server.
 pub fn mcp<'a>(event: &mut Event<'a>, called: &'a Called, version: Option<&'a str>) {
-    let borrowed = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
+    let borrowed = |text: &'a Option<String>| text.as_deref().map(clipped);
     event.payload.mcp_server = Some(Cow::Borrowed(&called.server));
     event.payload.tool = borrowed(&called.name).filter(|_| called.is_tool);
     event.payload.mcp = Some(McpCall {
-        method: Some(Cow::Borrowed(&*called.method)).filter(|method| !method.is_empty()),
+        method: Some(clipped(&called.method)).filter(|method| !method.is_empty()),
         protocol: version.map(Cow::Borrowed),
         name: borrowed(&called.name).filter(|_| !called.is_tool),
         request_bytes: u64::try_from(called.bytes).unwrap_or(u64::MAX),
@@ -25,7 +30,7 @@ pub fn mcp<'a>(event: &mut Event<'a>, called: &'a Called, version: Option<&'a st
     });
     if let Some(arguments) = &called.arguments {
         let input = said::clipped(arguments, audit::LARGEST_CONTENT / 2);
-        let name = called.name.clone().unwrap_or_default().into();
+        let name = clipped(called.name.as_deref().unwrap_or_default());
         event.payload.content = Some(Content {
             mode: called.terms.content(),
             input: vec![Part::ToolUse { id: "".into(), name, input }],

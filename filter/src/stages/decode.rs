@@ -248,6 +248,8 @@ impl<'a> Found<'a> {
                 head.credential = Some(self.credential()?);
                 self.content(head)?;
             }
+            // A server may read what stands there; nothing of it is judged.
+            Surface::Mcp if path.contains('?') => return Err(Refusal::UnknownPath),
             Surface::Mcp => {
                 head.credential = Some(self.credential()?);
                 if method == "POST" {
@@ -330,7 +332,10 @@ fn is_json(value: &[u8]) -> bool {
     let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
     let utf8 = |parameter: &[u8]| {
         let lower = parameter.to_ascii_lowercase();
-        lower.strip_prefix(b"charset=").is_none_or(|name| name.trim_ascii() == b"utf-8")
+        // `charset =` and `charset*=` are read by some as well.
+        lower.strip_prefix(b"charset").is_none_or(|rest| {
+            rest.strip_prefix(b"=").is_some_and(|name| name.trim_ascii() == b"utf-8")
+        })
     };
 
     json && parts.all(utf8)

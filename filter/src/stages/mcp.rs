@@ -227,7 +227,12 @@ impl<'a> Asking<'a> {
         self.called.id =
             message.id.filter(|_| message.kind == Kind::Request).map(ToOwned::to_owned);
         self.called.method = message.method.clone().into_owned();
-        self.called.row = message.kind == Kind::Request && message.method != "ping";
+        // What only keeps the protocol going leaves none. What a client answers to a server has words in it.
+        self.called.row = message.kind == Kind::Result
+            || (message.kind == Kind::Request && message.method != "ping");
+        if message.kind == Kind::Result {
+            "response".clone_into(&mut self.called.method);
+        }
         let server = self.server()?;
         match message.kind {
             Kind::Request | Kind::Notification => self.asks(&server, &message)?,
@@ -236,10 +241,15 @@ impl<'a> Asking<'a> {
         }
         self.scan(body)?;
 
-        Ok(self.without_closed(&server, text, &message))
+        self.without_closed(&server, text, &message)
     }
 
     fn asks(&mut self, server: &Mcp<'a>, message: &Message<'_>) -> Result<(), Refusal> {
+        // There are servers that do what they are told to without an id; nobody would hear of it.
+        let tells = message.method.starts_with("notifications/");
+        if tells != (message.kind == Kind::Notification) {
+            return Err(Refusal::McpMessage);
+        }
         let params = message.content.unwrap_or("{}");
         let [name, uri, arguments, task, reference, notifications] =
             members(params, ["name", "uri", "arguments", "task", "ref", "notifications"])
@@ -264,7 +274,8 @@ impl<'a> Asking<'a> {
                 if task.is_some() && !server.also(Also::Tasks) {
                     return Err(Refusal::McpMethodClosed);
                 }
-                self.tool(server, subject.ok_or(Refusal::McpMessage)?, arguments.unwrap_or("{}"))
+                self.tool(server, subject.ok_or(Refusal::McpMessage)?, arguments.unwrap_or("{}"))?;
+                self.approves_of_all(params, arguments.unwrap_or("{}"))
             }
             Needs::Resource => self.resource(server, subject.ok_or(Refusal::McpMessage)?),
             Needs::Prompt => self.prompt(server, subject.ok_or(Refusal::McpMessage)?),
@@ -300,6 +311,20 @@ impl<'a> Asking<'a> {
             if self.bundle.policy.approvals().is_none() {
                 return Err(Refusal::ApprovalRequired);
             }
+        }
+
+        Ok(())
+    }
+
+    /// What is approved of is all there is: nothing stands beside the arguments, and no number is another one at the
+    /// server.
+    fn approves_of_all(&mut self, params: &str, arguments: &str) -> Result<(), Refusal> {
+        if self.approval.is_none() {
+            return Ok(());
+        }
+        let known = message::only(params, &["name", "arguments", "_meta"]);
+        if !known || !canonical::is_exact(arguments.as_bytes()) {
+            return Err(Refusal::McpMessage);
         }
 
         Ok(())

@@ -110,6 +110,10 @@ pub fn mcp(
         // A compressed answer could not be read.
         set.push(("accept-encoding", "identity".to_owned()));
     }
+    if mcp.posts {
+        // In the one encoding that was read.
+        set.push(("content-type", "application/json".to_owned()));
+    }
     let mut remove: Vec<String> = mcp.inside.clone();
     match session {
         Some(id) => set.push(("mcp-session-id", id)),

@@ -1,6 +1,7 @@
 //! What a rule says of the arguments of a call.
 
 use super::Word;
+use crate::mcp::same_name;
 use crate::model;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,8 +62,7 @@ fn find<'v>(value: &'v Value, pointer: &str) -> Result<Option<&'v Value>, Unknow
         let token = token.replace("~1", "/").replace("~0", "~");
         match at {
             Value::Object(members) => {
-                let mut fitting =
-                    members.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&token));
+                let mut fitting = members.iter().filter(|(name, _)| same_name(name, &token));
                 match (fitting.next(), fitting.next()) {
                     (Some((_, member)), None) => at = member,
                     (None, _) => return Ok(None),
@@ -87,10 +87,8 @@ fn find<'v>(value: &'v Value, pointer: &str) -> Result<Option<&'v Value>, Unknow
 
 impl Condition {
     fn holds(&self, value: Option<&Value>) -> Result<bool, Unknown> {
-        let Some(value) = value.filter(|value| !value.is_null()) else {
-            // What is not there is over and under nothing, and like nothing.
-            return Ok(self.over.is_none() && self.under.is_none() && self.like.is_empty());
-        };
+        // What is not there the server fills in, and only it knows how.
+        let value = value.filter(|value| !value.is_null()).ok_or(Unknown)?;
         let mut all = true;
         if let Some(bound) = self.over {
             all &= number(value)? > wide(bound);
@@ -125,7 +123,10 @@ fn wide(bound: i64) -> f64 {
     bound as f64
 }
 
-/// Is it one of these? A list is, where one of its elements is.
+/// Whole numbers up to here are exact in IEEE 754.
+const EXACT: f64 = 9_007_199_254_740_991.0; // 2^53 - 1
+
+/// Is it one of these? A list is, where all of its elements are, and is not, where none is.
 fn like(patterns: &[String], value: &Value) -> Result<bool, Unknown> {
     let fits = |text: &str| {
         let text = text.to_lowercase();
@@ -133,13 +134,15 @@ fn like(patterns: &[String], value: &Value) -> Result<bool, Unknown> {
     };
     match value {
         Value::String(text) => Ok(fits(text)),
+        // Beyond that two numbers are one here and two at the server.
+        Value::Number(number) if number.as_f64().is_none_or(|n| n.abs() > EXACT) => Err(Unknown),
         Value::Number(_) | Value::Bool(_) => Ok(fits(&value.to_string())),
         Value::Array(elements) => {
-            let mut any = false;
-            for element in elements {
-                any |= like(patterns, element)?;
-            }
-            Ok(any)
+            let mut elements = elements.iter().map(|element| like(patterns, element));
+            let first = elements.next().unwrap_or(Ok(false))?;
+            // Of some it holds, of others not.
+            let same = elements.all(|other| other == Ok(first));
+            same.then_some(first).ok_or(Unknown)
         }
         Value::Null => Ok(false),
         Value::Object(_) => Err(Unknown),

@@ -21,11 +21,16 @@ pub(in super::super) fn server(faults: &mut Faults, place: &str, rule: &ServerRu
     let Some(gateway) = &rule.gateway else { return };
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if !rule.id.bytes().all(fits) || rule.id.contains("__") || rule.id == APPROVALS {
+    if !rule.id.bytes().all(fits)
+        || rule.id.contains("__")
+        || rule.id.starts_with('_')
+        || rule.id.ends_with('_')
+        || rule.id == APPROVALS
+    {
         faults.add(
             format!("{place}.id"),
             format!(
-                "{:?} is a part of its address: lower case, digits, - and single _, and not {APPROVALS:?}",
+                "{:?} is a part of its address: lower case, digits, - and single _ between them, and not {APPROVALS:?}",
                 rule.id
             ),
         );

@@ -66,9 +66,9 @@ fn the_same_tool_is_open_to_payments_and_closed_to_marketing() {
         ("lіst_charges", Word::Blocked, Word::Blocked, "stripe"), // a Cyrillic letter
         ("", Word::Blocked, Word::Blocked, "stripe"),
     ] {
-        let said = ann.calls(name, &json!({}));
+        let said = ann.calls(name, &json!({"amount": 1}));
         assert_eq!((said.word, said.rule_id), (for_ann, rule), "{name}");
-        assert_eq!(bob.calls(name, &json!({})).word, for_bob, "{name}");
+        assert_eq!(bob.calls(name, &json!({"amount": 1})).word, for_bob, "{name}");
         assert_eq!(ann.shows(name).is_open(), for_ann != Word::Blocked, "{name}");
     }
     assert!(policy.mcp(&of(&[]), "stripe").is_none(), "who is of neither does not see it");
@@ -97,7 +97,7 @@ fn a_rule_over_arguments_speaks_of_calls_that_have_them() {
     let ann = policy.mcp(&of(&payments), "stripe").unwrap();
 
     for (arguments, word) in [
-        (json!({}), Word::Allow),
+        (json!({}), Word::Approve),
         (json!({"amount": 1000}), Word::Allow),
         (json!({"amount": 1001}), Word::Approve),
         (json!({"amount": 1000.5}), Word::Approve),
@@ -107,7 +107,7 @@ fn a_rule_over_arguments_speaks_of_calls_that_have_them() {
         (json!({"amount": 1, "Amount": 5000}), Word::Approve),
         (json!({"amount": [5000]}), Word::Approve),
         (json!({"amount": "a lot"}), Word::Approve),
-        (json!({"amount": null}), Word::Allow),
+        (json!({"amount": null}), Word::Approve),
         (json!("5000"), Word::Approve),
     ] {
         assert_eq!(ann.calls("refund", &arguments).word, word, "{arguments}");
@@ -137,9 +137,27 @@ fn conditions_hold_as_they_say_and_what_cannot_be_told_opens_nothing() {
         (json!({"like": ["*@acme.example"]}), json!({"to": ["ann@ACME.example"]}), true, true),
         (json!({"like": ["*@acme.example"]}), json!({"to": ["ann@evil.example"]}), false, false),
         (json!({"like": ["*@acme.example"]}), json!({"to": [{"a": 1}]}), false, true),
-        (json!({"like": ["*@acme.example"]}), json!({}), false, false),
+        (json!({"like": ["*@acme.example"]}), json!({}), false, true),
         (json!({"unlike": ["*@acme.example"]}), json!({"to": ["ann@evil.example"]}), true, true),
-        (json!({"unlike": ["*@acme.example"]}), json!({}), true, true),
+        (json!({"unlike": ["*@acme.example"]}), json!({}), false, true),
+        (
+            json!({"like": ["*@acme.example"]}),
+            json!({"to": [["a@acme.example", "x@evil.example"]]}),
+            false,
+            true,
+        ),
+        (
+            json!({"like": ["*@acme.example"]}),
+            json!({"to": [["a@acme.example", "b@acme.example"]]}),
+            true,
+            true,
+        ),
+        (
+            json!({"like": ["9007199254740992"]}),
+            json!({"to": [9_007_199_254_740_993_i64]}),
+            false,
+            true,
+        ),
         (json!({"over": 1, "under": 5}), json!({"to": [3]}), true, true),
         (json!({"over": 1, "under": 5}), json!({"to": [5]}), false, false),
         (json!({"over": 1, "under": 5}), json!({"to": ["x"]}), false, true),
@@ -175,6 +193,11 @@ fn resources_and_prompts_are_closed_and_no_address_climbs_out_of_its_folder() {
         ("stripe://public/..%2fprivate", false),
         ("stripe://public/a\\..\\b", false),
         ("stripe://public/ x", false),
+        ("stripe://public/pr%69ces", false),
+        ("stripe://public/%c0%ae%c0%ae/keys", false),
+        ("stripe://public//keys", false),
+        ("stripe://public/%", false),
+        ("stripe://public/caf%C3%A9%20x", true),
         ("file:///etc/passwd", false),
         ("", false),
     ] {

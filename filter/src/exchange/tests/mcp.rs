@@ -218,6 +218,40 @@ fn whatever_is_odd_is_refused_and_nothing_leaves() {
         (call("list_a"), &[(":path", "/mcp/nowhere")], 404, "mcp_server_unknown"),
         (call("list_a"), &[(":path", "/mcp/a/b")], 404, "unknown_path"),
         (call("list_a"), &[(":path", "/mcp/Stripe")], 404, "unknown_path"),
+        (
+            json!({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "list_a"}}),
+            &[],
+            400,
+            "mcp_message_malformed",
+        ),
+        (
+            json!({"jsonrpc": "2.0", "id": null, "method": "tools/call", "params": {"name": "list_a"}}),
+            &[],
+            400,
+            "mcp_message_malformed",
+        ),
+        (message("notifications/initialized", json!({})), &[], 400, "mcp_message_malformed"),
+        (message("tasks/list", json!({})), &[], 200, "mcp_method_closed"),
+        (call("list_a"), &[(":path", "/mcp/stripe?project=other")], 404, "unknown_path"),
+        (
+            call("list_a"),
+            &[("content-type", "application/json; charset =utf-7")],
+            415,
+            "media_type_unsupported",
+        ),
+        (
+            call("list_a"),
+            &[("content-type", "application/json; charset*=utf-7")],
+            415,
+            "media_type_unsupported",
+        ),
+        (
+            json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+            &[("mcp-param-x", "1")],
+            400,
+            "mcp_header_mismatch",
+        ),
+        (call("list_a"), &[("last-event-id", "7")], 404, "mcp_session_unknown"),
         (call("list_a"), &[("origin", "https://evil.example")], 403, "mcp_origin"),
         // A name that was led here: the page and where it calls are the same.
         (
@@ -252,6 +286,9 @@ fn a_member_that_could_be_read_in_two_ways_is_refused() {
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","Name":"refund"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","n\u0061me":"refund"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call","params":{"name":"refund"}}"#,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"list_a\"},\"param\u{17f}\":{\"name\":\"refund\"}}",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","name\u0000":"refund"}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{"Sampling":{}}}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"ping","METHOD":"tools/call","params":{"name":"refund"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_a","arguments":{"to":"a","to":"b"}}}"#,
     ] {
@@ -354,7 +391,7 @@ fn what_only_keeps_the_protocol_going_leaves_no_row() {
     for message in [
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
         json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
-        json!({"jsonrpc": "2.0", "id": 0, "result": {}}),
+        json!({"jsonrpc": "2.0", "id": 0, "error": {"code": 1, "message": "no"}}),
     ] {
         let (host, forwarded) = sends(&message, &[]);
         assert!(forwarded && host.record().is_none(), "{message}");

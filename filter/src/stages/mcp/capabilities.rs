@@ -2,8 +2,8 @@
 
 use super::Asking;
 use crate::lane::edit::{Edits, Object};
-use crate::mcp::message::{Kind, Message};
-use contract::mcp::Era;
+use crate::mcp::message::{self, Kind, Message};
+use crate::refusal::Refusal;
 use contract::policy::{Also, Mcp};
 
 impl<'a> Asking<'a> {
@@ -14,7 +14,7 @@ impl<'a> Asking<'a> {
         server: &Mcp<'a>,
         text: &str,
         message: &Message<'_>,
-    ) -> Option<Vec<u8>> {
+    ) -> Result<Option<Vec<u8>>, Refusal> {
         const CAPABILITIES: [(&str, Also); 4] = [
             ("sampling", Also::Sampling),
             ("elicitation", Also::Elicitation),
@@ -26,36 +26,54 @@ impl<'a> Asking<'a> {
             .filter(|(_, also)| !server.also(*also))
             .map(|(name, _)| *name)
             .collect();
-        let path: &[&'static str] = match (self.head.era, &*message.method) {
-            (Era::Sessions, "initialize") => &["params", "capabilities"],
-            (Era::Stateless, _) if message.kind == Kind::Request => {
-                &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"]
-            }
-            _ => return None,
+        // A server that knows both eras goes by the header; what stands in the other's place goes as well.
+        let stateless: &[&'static str] =
+            &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"];
+        let sessions: &[&'static str] = &["params", "capabilities"];
+        let paths: &[&[&'static str]] = match (&*message.method, message.kind) {
+            ("initialize", _) => &[sessions, stateless],
+            (_, Kind::Request) => &[stateless],
+            _ => return Ok(None),
         };
+        let mut instead: Option<Vec<u8>> = None;
+        for path in paths {
+            let text = instead.as_deref().unwrap_or(text.as_bytes());
+            if let Some(new) = without(text, path, &closed)? {
+                instead = Some(new);
+            }
+        }
 
-        without(text.as_bytes(), path, &closed)
+        Ok(instead)
     }
 }
 
 /// JSON without these members of an object in it; none where there are none of them.
-fn without(json: &[u8], path: &[&'static str], names: &[&'static str]) -> Option<Vec<u8>> {
+fn without(
+    json: &[u8],
+    path: &[&'static str],
+    names: &[&'static str],
+) -> Result<Option<Vec<u8>>, Refusal> {
     let mut edits = Edits::default();
-    let object = match path.split_first() {
+    let wanted = path.first().map_or(names, std::slice::from_ref);
+    // In another case, or twice, they would stay.
+    let text = str::from_utf8(json).or(Err(Refusal::BodyMalformed))?;
+    if message::is_twice(text, wanted) {
+        return Err(Refusal::BodyDuplicate);
+    }
+    let Ok(object) = Object::read(json, wanted) else { return Ok(None) };
+    match path.split_first() {
         None => {
-            let object = Object::read(json, names).ok()?;
             for name in names {
                 object.remove(name, &mut edits);
             }
-            object
         }
         Some((first, rest)) => {
-            let object = Object::read(json, std::slice::from_ref(first)).ok()?;
-            let inner = without(object.value(first)?, rest, names)?;
-            object.replace(first, inner, &mut edits);
-            object
+            let Some(inner) = object.value(first) else { return Ok(None) };
+            if let Some(inner) = without(inner, rest, names)? {
+                object.replace(first, inner, &mut edits);
+            }
         }
-    };
+    }
 
-    (!edits.is_empty()).then(|| object.apply(edits))
+    Ok((!edits.is_empty()).then(|| object.apply(edits)))
 }

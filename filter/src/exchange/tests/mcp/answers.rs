@@ -335,6 +335,23 @@ fn where_the_server_is_away_the_client_reads_why_in_its_own_words() {
 }
 
 #[test]
+fn of_an_error_in_another_form_nothing_is_passed_on() {
+    let html = [(":status", "403"), ("content-type", "text/html")];
+    let bare = [(":status", "400"), ("content-type", "application/json")];
+    let asks = json!({"jsonrpc": "2.0", "id": 7, "error": {"code": -32042, "message": "m",
+        "data": {"elicitations": [{"url": "https://evil.example/SECRET"}]}}});
+    for (headers, text, said) in [
+        (&html[..], "<p>SECRET</p>".to_owned(), "status 403"),
+        (&bare, r#"{"tools":[{"name":"refund","description":"SECRET"}]}"#.to_owned(), "status 400"),
+        (&JSON, asks.to_string(), "mcp_input_closed"),
+    ] {
+        let Round { got, .. } = round(policy(), &call("list_a"), headers, &text, 9);
+        assert!(!got.contains("SECRET") && got.contains(said), "{got}");
+        assert_eq!(serde_json::from_str::<Value>(&got).unwrap()["id"], json!(7));
+    }
+}
+
+#[test]
 fn of_headers_only_those_of_the_protocol_come_back() {
     let headers = [
         (":status", "200"),

@@ -61,3 +61,34 @@ fn an_approval_is_asked_for_only_once_the_call_is_stored() {
     assert_eq!(paths, ["/gate/intent", "/gate/approval"]);
     assert!(matches!(exchange.call_ended(&host, 2), Verdict::Forward(_)));
 }
+
+#[test]
+fn what_is_approved_of_is_all_there_is() {
+    for params in [
+        json!({"name": "wire", "arguments": {"to": 9_007_199_254_740_993_i64}}),
+        json!({"name": "wire", "arguments": {}, "requestState": "another call's"}),
+        json!({"name": "wire", "arguments": {}, "inputResponses": {}}),
+    ] {
+        let message = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+        let (host, forwarded) = sends(&message, &[]);
+        assert!(!forwarded && host.posts.borrow().is_empty(), "{message}");
+        assert_eq!(refused(&host).2, "mcp_message_malformed", "{message}");
+    }
+}
+
+#[test]
+fn what_is_stored_before_a_call_leaves_has_no_secret_either() {
+    let mut both = policy();
+    both["servers"][0]["gateway"]["audit"] = json!("before");
+    both["secrets"] = json!([{"id": "keys", "patterns": ["*"], "action": "flag"}]);
+    let key = format!("ghp_{}", "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF2hJ5".get(..36).unwrap());
+    let message = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": {"name": "list_a", "arguments": {"token": key}}});
+    let host = posts(&message, &[]);
+
+    assert_eq!(asks(&host, &mut under(&host, both)), Verdict::Hold);
+
+    let (path, body) = host.posts.borrow()[0].clone();
+    assert_eq!(path, "/gate/intent");
+    assert!(body.contains("list_a") && !body.contains("ghp_aB"), "{body}");
+}

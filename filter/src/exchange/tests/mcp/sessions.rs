@@ -130,3 +130,14 @@ fn a_page_may_call_here_if_it_is_of_the_gateway_s_own_address_that_was_configure
         "nobody said what is ours"
     );
 }
+
+#[test]
+fn what_follows_a_request_that_has_no_message_is_not_passed_on() {
+    for method in ["GET", "DELETE"] {
+        let host = posts(&call("refund"), &[(":method", method)]);
+        let mut exchange = under(&host, policy());
+
+        assert_eq!(exchange.request_headers(&host, false), Verdict::Hold);
+        assert_eq!(refused(&host).2, "mcp_message_malformed", "{method}");
+    }
+}
