@@ -233,3 +233,24 @@ fn who_leaves_a_server_that_hangs_leaves_a_row() {
         }
     });
 }
+
+#[test]
+fn what_envoy_itself_says_a_client_of_mcp_can_read() {
+    run(async |world| {
+        let ann = Agent::begun(world, ANN, "tickets").await;
+        for modern in [false, true] {
+            let script = Script::new().fault(Fault::Reset);
+            let away = called(world, &ann, &script, modern).await;
+            // A server of the policy's that Envoy has no route to.
+            let unrouted = called(world, &Agent::of(world, ANN, "unrouted"), &script, modern).await;
+
+            for (answer, status) in [(away, 529), (unrouted, 404)] {
+                assert_eq!(answer.status, status, "{}", answer.text());
+                let error = reply(&answer)["error"].clone();
+                assert_eq!(error["code"], -32000, "{error}");
+                assert!(error["data"]["request_id"].is_string(), "{error}");
+                world.row_from(answer.source).await;
+            }
+        }
+    });
+}

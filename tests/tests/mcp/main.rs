@@ -110,6 +110,7 @@ fn policy() -> Value {
             { "id": "bobs", "who": { "users": [BOB] }, "gateway": { "otherwise": "allow" } },
             { "id": "pinned", "gateway": { "otherwise": "allow", "pins": pins() } },
             { "id": "leaky", "gateway": { "otherwise": "allow" } },
+            { "id": "unrouted", "gateway": { "otherwise": "allow" } },
         ],
         "tools": [
             { "id": "large", "tools": { "mcp__tickets__tool_010": "blocked" }, "arguments": { "/amount": { "over": 1000 } } },

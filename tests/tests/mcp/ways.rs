@@ -50,8 +50,11 @@ fn a_hundred_calls_at_once_each_have_their_own_answer() {
         let calls = (0..100).map(|nth: usize| {
             let ann = &ann;
             async move {
-                let script =
-                    Script { delay: (nth % 11) as u64, sse: Some(nth % 2 == 0), ..Script::new() };
+                let script = Script {
+                    delay: (nth % 11) as u64,
+                    sse: Some(nth.is_multiple_of(2)),
+                    ..Script::new()
+                };
                 let words = format!("number {nth}");
                 let answer =
                     ann.calls("echo", &with(&script, &json!({ "text": words }))).send(world).await;
