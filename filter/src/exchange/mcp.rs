@@ -236,15 +236,12 @@ impl Exchange {
             mcp.failed = true;
         }
         // If not even this can be done, the rest is held for ever; the client sees a stream that does not end.
-        match host.set_body(Body::Response, size, b"") {
-            Ok(()) => Passage::Pass,
-            Err(_) => {
-                if let Some(mcp) = &mut self.mcp {
-                    mcp.kept = size;
-                }
-                Passage::Held
-            }
+        let cleared = host.set_body(Body::Response, size, b"").is_ok();
+        if let Some(mcp) = &mut self.mcp {
+            mcp.kept = if cleared { 0 } else { size };
         }
+
+        if cleared { Passage::Pass } else { Passage::Held }
     }
 
     fn relay(&mut self, host: &impl Host, size: usize, last: bool) -> Result<Passage, HostError> {

@@ -3,7 +3,10 @@
 //! What a message asks for stands in its body; what headers repeat must be the same. The server, the method, and the
 //! thing that the method is about each have to be open for this caller.
 
+mod called;
 mod capabilities;
+
+pub use called::Called;
 
 use super::authenticate::Caller;
 use super::authorise::Noted;
@@ -18,35 +21,6 @@ use contract::mcp::{Needs, Protocol};
 use contract::policy::{APPROVALS, Also, Denial, Mcp, Said, Scanned, Subject, Terms, Word};
 use contract::{approval, canonical};
 use serde_json::Value;
-
-/// What was called, as far as it is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Called {
-    /// The server.
-    pub server: String,
-    /// JSON-RPC's method; that of HTTP, where there is no message.
-    pub method: String,
-    /// The id of the request, as the client wrote it; none where no answer is awaited.
-    pub id: Option<String>,
-    /// The tool, the prompt or the resource.
-    pub name: Option<String>,
-    /// Is it a tool?
-    pub is_tool: bool,
-    /// The message's bytes.
-    pub bytes: usize,
-    /// SHA-256 of the arguments in canonical form, hex.
-    pub arguments_sha256: Option<String>,
-    /// Is denied said in a result?
-    pub as_result: bool,
-    /// What its row keeps.
-    pub terms: Terms,
-    /// The arguments, where the row keeps them.
-    pub arguments: Option<Vec<u8>>,
-    /// The approval by which it left.
-    pub approval: Option<String>,
-    /// Does it leave a row, if all goes well? What only keeps the protocol going does not.
-    pub row: bool,
-}
 
 /// A message that may go to its server. Only [`clear`] and [`stream`] make one.
 #[derive(Debug, PartialEq, Eq)]
@@ -241,7 +215,7 @@ impl<'a> Asking<'a> {
         }
         self.scan(body)?;
 
-        self.without_closed(&server, text, &message)
+        capabilities::without_closed(&server, text, &message)
     }
 
     fn asks(&mut self, server: &Mcp<'a>, message: &Message<'_>) -> Result<(), Refusal> {

@@ -1,50 +1,46 @@
 //! What a client promises a server, without what is closed.
 
-use super::Asking;
 use crate::lane::edit::{Edits, Object};
 use crate::mcp::message::{self, Kind, Message};
 use crate::refusal::Refusal;
 use contract::policy::{Also, Mcp};
 
-impl<'a> Asking<'a> {
-    /// What the client says it can do for the server, without what is closed: a server that was told of it would ask,
-    /// and wait for an answer that never comes.
-    pub(super) fn without_closed(
-        &self,
-        server: &Mcp<'a>,
-        text: &str,
-        message: &Message<'_>,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
-        const CAPABILITIES: [(&str, Also); 4] = [
-            ("sampling", Also::Sampling),
-            ("elicitation", Also::Elicitation),
-            ("roots", Also::Roots),
-            ("tasks", Also::Tasks),
-        ];
-        let closed: Vec<&'static str> = CAPABILITIES
-            .iter()
-            .filter(|(_, also)| !server.also(*also))
-            .map(|(name, _)| *name)
-            .collect();
-        // A server that knows both eras goes by the header; what stands in the other's place goes as well.
-        let stateless: &[&'static str] =
-            &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"];
-        let sessions: &[&'static str] = &["params", "capabilities"];
-        let paths: &[&[&'static str]] = match (&*message.method, message.kind) {
-            ("initialize", _) => &[sessions, stateless],
-            (_, Kind::Request) => &[stateless],
-            _ => return Ok(None),
-        };
-        let mut instead: Option<Vec<u8>> = None;
-        for path in paths {
-            let text = instead.as_deref().unwrap_or(text.as_bytes());
-            if let Some(new) = without(text, path, &closed)? {
-                instead = Some(new);
-            }
+/// What the client says it can do for the server, without what is closed: a server that was told of it would ask,
+/// and wait for an answer that never comes.
+pub(super) fn without_closed(
+    server: &Mcp<'_>,
+    text: &str,
+    message: &Message<'_>,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    const CAPABILITIES: [(&str, Also); 4] = [
+        ("sampling", Also::Sampling),
+        ("elicitation", Also::Elicitation),
+        ("roots", Also::Roots),
+        ("tasks", Also::Tasks),
+    ];
+    let closed: Vec<&'static str> = CAPABILITIES
+        .iter()
+        .filter(|(_, also)| !server.also(*also))
+        .map(|(name, _)| *name)
+        .collect();
+    // A server that knows both eras goes by the header; what stands in the other's place goes as well.
+    let stateless: &[&'static str] =
+        &["params", "_meta", "io.modelcontextprotocol/clientCapabilities"];
+    let sessions: &[&'static str] = &["params", "capabilities"];
+    let paths: &[&[&'static str]] = match (&*message.method, message.kind) {
+        ("initialize", _) => &[sessions, stateless],
+        (_, Kind::Request) => &[stateless],
+        _ => return Ok(None),
+    };
+    let mut instead: Option<Vec<u8>> = None;
+    for path in paths {
+        let text = instead.as_deref().unwrap_or(text.as_bytes());
+        if let Some(new) = without(text, path, &closed)? {
+            instead = Some(new);
         }
-
-        Ok(instead)
     }
+
+    Ok(instead)
 }
 
 /// JSON without these members of an object in it; none where there are none of them.
