@@ -256,8 +256,9 @@ impl Exchange {
                 self.has_room(host, &caller, self.started)?;
                 self.head.peer = peer(host, &snapshot.bundle, &caller)?;
                 self.progress = Progress::Authenticated(caller, snapshot);
-                // If this worker is cut off, whoever called is known all the same.
-                if self.row { self.write_provisional(host) } else { Ok(()) }
+                // If this worker is cut off, whoever called is known all the same. Of what an MCP server is sent not
+                // everything leaves a row, and a number that was taken for none would be a hole.
+                if self.row && !self.is_mcp() { self.write_provisional(host) } else { Ok(()) }
             }
             Err((refusal, caller)) => {
                 self.caller = caller;

@@ -183,7 +183,7 @@ pub struct McpCall<'a> {
     /// SHA-256 of the [canonical form](crate::canonical) of the tool's arguments, hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments_sha256: Option<Cow<'a, str>>,
-    /// SHA-256 of the result as the server sent it, hex.
+    /// SHA-256 of the result as the server sent it, hex; of lists none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_sha256: Option<Cow<'a, str>>,
     /// The tool's own word that it failed.

@@ -65,11 +65,14 @@ impl Exchange {
             host.set_body(Body::Request, self.held, &body)?;
             host.set_header(Map::Request, "content-length", &body.len().to_string())?;
         }
-        if !what.row {
+        (self.rule_id, self.noted) = (rule_id, noted);
+        let row = what.row;
+        self.mcp = Some(Box::new(Mcp { called: what, ..Mcp::default() }));
+        if row {
+            self.write_provisional(host)?;
+        } else {
             self.no_row(host)?;
         }
-        (self.rule_id, self.noted) = (rule_id, noted);
-        self.mcp = Some(Box::new(Mcp { called: what, ..Mcp::default() }));
         self.take_room(host, &caller, now)?;
         match way {
             Way::Open(recorded) => self.behind_record(host, caller, governed, approval, recorded),

@@ -5,7 +5,6 @@
 
 use super::message::{Fault, Kind, Message, members, read, word};
 use super::said;
-use crate::lane::edit::{Edits, Object};
 use crate::refusal::Refusal;
 use contract::audit::Finding;
 use contract::canonical;
@@ -14,6 +13,7 @@ use contract::mcp::{Era, Protocol};
 use contract::policy::{Also, Listed, Mcp, Policy, Scanned, Subject};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// What a message is looked at with.
 #[derive(Debug)]
@@ -66,6 +66,40 @@ pub struct Told {
     pub dropped: u32,
     /// Why the answer was not let through, the rule and what it has the person told.
     pub refused: Option<Why>,
+}
+
+/// A text in which some pieces are others. All else is copied once, as it stands.
+struct Pieces<'t> {
+    text: &'t str,
+    others: Vec<(Range<usize>, Vec<u8>)>,
+}
+
+impl<'t> Pieces<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, others: Vec::new() }
+    }
+
+    /// Another piece in the place of this one, which is a part of the text.
+    fn replace(&mut self, part: &str, other: Vec<u8>) {
+        let start = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        let range = start..start.saturating_add(part.len());
+        let at = self.others.iter().take_while(|(known, _)| known.start <= range.start).count();
+        self.others.insert(at, (range, other));
+    }
+
+    fn join(self) -> Vec<u8> {
+        let bytes = self.text.as_bytes();
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        for (range, other) in self.others {
+            out.extend_from_slice(bytes.get(from..range.start).unwrap_or_default());
+            out.extend_from_slice(&other);
+            from = range.end;
+        }
+        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+
+        out
+    }
 }
 
 /// What becomes of a message.
@@ -136,7 +170,6 @@ impl View<'_> {
         told.answered = true;
         let content = message.content.unwrap_or("{}");
         if message.kind == Kind::Result {
-            told.result_sha256 = Some(hex(&Sha256::digest(content)));
             if told.keeps {
                 told.result = Some(content.as_bytes().to_vec());
             }
@@ -154,16 +187,9 @@ impl View<'_> {
             }
             return Passed::AsItIs;
         }
-        match self.result(content, told) {
+        match self.result(text, content, told) {
             Ok(None) => Passed::AsItIs,
-            Ok(Some(result)) => {
-                let whole = Object::read(text.as_bytes(), &["result"]).ok().map(|object| {
-                    let mut edits = Edits::default();
-                    object.replace("result", result, &mut edits);
-                    object.apply(edits)
-                });
-                whole.map_or_else(|| self.refuses(Refusal::McpServerFailed, told), Passed::Instead)
-            }
+            Ok(Some(whole)) => Passed::Instead(whole),
             Err(refusal) => self.refuses(refusal, told),
         }
     }
@@ -188,24 +214,24 @@ impl View<'_> {
         said::error(self.id, said::OTHER, message, data)
     }
 
-    /// The result as this caller may see it; none where it is all theirs.
-    fn result(&self, result: &str, told: &mut Told) -> Result<Option<Vec<u8>>, Refusal> {
-        const LISTS: [&str; 4] = ["tools", "resources", "resourceTemplates", "prompts"];
-        let fault = |_: Fault| Refusal::McpServerFailed;
-        let found = members(
-            result,
-            [
-                "tools",
-                "resources",
-                "resourceTemplates",
-                "prompts",
-                "inputRequests",
-                "isError",
-                "ttlMs",
-                "cacheScope",
-            ],
-        )
-        .map_err(fault)?;
+    /// The message with its result as this caller may see it; none where it is all theirs.
+    fn result(
+        &self,
+        text: &str,
+        result: &str,
+        told: &mut Told,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        const NAMES: [&str; 8] = [
+            "tools",
+            "resources",
+            "resourceTemplates",
+            "prompts",
+            "inputRequests",
+            "isError",
+            "ttlMs",
+            "cacheScope",
+        ];
+        let found = members(result, NAMES).or(Err(Refusal::McpServerFailed))?;
         let [tools, resources, templates, prompts, asks, is_error, ttl, scope] = found;
         told.is_error = is_error == Some("true");
         if let Some(asks) = asks {
@@ -213,29 +239,29 @@ impl View<'_> {
         }
         let lists = [tools, resources, templates, prompts];
         if lists.iter().all(Option::is_none) {
+            told.result_sha256 = Some(hex(&Sha256::digest(result)));
             return Ok(None);
         }
-        let object = Object::read(
-            result.as_bytes(),
-            &["tools", "resources", "resourceTemplates", "prompts", "ttlMs", "cacheScope"],
-        )
-        .or(Err(Refusal::McpServerFailed))?;
-        let mut edits = Edits::default();
-        for (name, list) in LISTS.into_iter().zip(lists) {
+        told.result = None;
+        let mut pieces = Pieces::new(text);
+        for (name, list) in NAMES.into_iter().zip(lists) {
             let Some(list) = list else { continue };
-            let kept = self.list(name, list, told)?;
-            object.replace(name, kept, &mut edits);
+            pieces.replace(list, self.list(name, list, told)?);
         }
         // What is shown to one is not what is shown to another, and a policy can change at any moment.
         for (name, value, said) in [("ttlMs", "0", ttl), ("cacheScope", "\"private\"", scope)] {
-            if said.is_some() {
-                object.replace(name, value.into(), &mut edits);
-            } else if self.era == Era::Stateless {
-                edits.add(name, value.as_bytes());
+            match said {
+                Some(said) => pieces.replace(said, value.into()),
+                None if self.era == Era::Stateless => {
+                    // Behind the brace; a list follows.
+                    let behind = result.get(1..1).unwrap_or_default();
+                    pieces.replace(behind, format!("\"{name}\":{value},").into_bytes());
+                }
+                None => {}
             }
         }
 
-        Ok(Some(object.apply(edits)))
+        Ok(Some(pieces.join()))
     }
 
     /// A list without what this caller may not see.

@@ -286,8 +286,13 @@ fn what_only_keeps_the_protocol_going_leaves_no_row() {
         json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}),
         json!({"jsonrpc": "2.0", "id": 0, "error": {"code": 1, "message": "no"}}),
     ] {
-        let (host, forwarded) = sends(&message, &[]);
-        assert!(forwarded && host.record().is_none(), "{message}");
+        let host = posts(&message, &[]);
+        let mut exchange = under(&host, policy());
+        let gate = Rc::clone(&exchange.gate);
+        assert!(matches!(asks(&host, &mut exchange), Verdict::Forward(_)), "{message}");
+        exchange.finished(&host);
+        assert!(host.record().is_none(), "{message}");
+        assert_eq!(gate.heartbeat().highest, 0, "nor a hole where one could have been");
     }
     let (host, forwarded) = sends(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}), &[]);
     assert!(forwarded && host.record().is_some());
