@@ -169,10 +169,8 @@ impl View<'_> {
         }
         told.answered = true;
         let content = message.content.unwrap_or("{}");
-        if message.kind == Kind::Result {
-            if told.keeps {
-                told.result = Some(content.as_bytes().to_vec());
-            }
+        if message.kind == Kind::Result && told.keeps {
+            told.result = Some(content.as_bytes().to_vec());
         }
         if let Some((instead, why)) = self.finds(text, told) {
             told.result = None;
