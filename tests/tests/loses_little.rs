@@ -160,7 +160,8 @@ async fn killed(storm: &mut Storm<'_>) {
     );
     assert!(oldest < UNWRITTEN, "a row that had been written is lost: {:#?}", books.lost);
     let lost = u64::try_from(books.lost.len()).unwrap();
-    assert!(books.holes() <= lost, "a hole for what is not lost: {:?}", books.sequences);
+    let holes = books.holes();
+    assert!(holes <= lost, "{holes} holes for {lost} lost calls: {:?}", books.sequences);
 }
 
 /// As `killed`, where the policy has each call stored before it may leave.
