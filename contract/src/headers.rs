@@ -116,14 +116,23 @@ pub struct Boundary {
     pub response: Inbound,
 }
 
-/// The allow-list towards the provider. Names in lower case.
-#[derive(Debug, Clone, Deserialize)]
+/// An allow-list of headers. Names in lower case.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outbound {
     /// Whole names.
     pub exact: Vec<String>,
     /// Beginnings of names.
     pub prefix: Vec<String>,
+}
+
+impl Outbound {
+    /// Is a header of this name on the list? Pseudo-headers are the transport's own.
+    pub fn has(&self, name: &str) -> bool {
+        name.starts_with(':')
+            || self.exact.iter().any(|exact| exact == name)
+            || self.prefix.iter().any(|prefix| name.starts_with(prefix.as_str()))
+    }
 }
 
 /// What is withheld from the client. Names in lower case.
@@ -145,12 +154,9 @@ impl Boundary {
         serde_json::from_slice(include_bytes!("../data/headers.json"))
     }
 
-    /// May a request header of this name leave towards a provider? Pseudo-headers are the
-    /// transport's own.
+    /// May a request header of this name leave towards a provider?
     pub fn leaves(&self, name: &str) -> bool {
-        name.starts_with(':')
-            || self.request.exact.iter().any(|exact| exact == name)
-            || self.request.prefix.iter().any(|prefix| name.starts_with(prefix.as_str()))
+        self.request.has(name)
     }
 
     /// Must a response header of this name be withheld from the client?

@@ -1,5 +1,6 @@
 //! What is known of the Model Context Protocol: dated data, because the lists are other people's and grow.
 
+use crate::headers::Outbound;
 use crate::policy::Also;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -47,16 +48,6 @@ impl Needs {
             Self::Tasks => Also::Tasks,
         })
     }
-}
-
-/// Which request headers leave for a server. Names in lower case.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Outbound {
-    /// Whole names.
-    pub exact: Vec<String>,
-    /// Beginnings of names.
-    pub prefix: Vec<String>,
 }
 
 /// The protocol.
@@ -113,9 +104,7 @@ impl Protocol {
 
     /// May a request header of this name leave?
     pub fn leaves(&self, name: &str) -> bool {
-        name.starts_with(':')
-            || self.request.exact.iter().any(|exact| exact == name)
-            || self.request.prefix.iter().any(|prefix| name.starts_with(prefix.as_str()))
+        self.request.has(name)
     }
 
     /// May a response header of this name come back?

@@ -206,7 +206,7 @@ impl Exchange {
             self.no_row(host)?;
         }
         // A refusal, too, is told as MCP has it.
-        let read = self.read_mcp(host);
+        let read = self.read_mcp(&headers);
         let surface = surface?;
         read?;
         match surface {

@@ -13,6 +13,7 @@
 
 pub mod exchange;
 pub mod stages;
+mod lines;
 pub mod lane;
 pub mod mcp;
 pub mod refusal;

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use tollgate_filter::mcp::answer::View;
 use tollgate_filter::mcp::message;
 use tollgate_filter::mcp::relay::{Chunk, Relay};
+use tollgate_filter::stages::mcp::Called;
 
 const POLICY: &[u8] = br#"{"schema":"tollgate.policy/v1","name":"n","rules":[{"id":"a","models":["*"]}],
     "servers":[{"id":"s","gateway":{"tools":{"open":"allow"},"resources":{"file:///open/*":"allow"},"largest_result":4096}}]}"#;
@@ -29,7 +30,8 @@ fn relayed(kind: &str, bytes: &[u8], size: usize) -> Vec<u8> {
         id: Some("7"),
         request_id: "r",
     };
-    let mut relay = Relay::new(200, kind, None, true, true).expect("a form");
+    let called = Called { id: Some("7".into()), largest_result: 4096, ..Called::default() };
+    let mut relay = Relay::new(200, kind, None, &called).expect("a form");
     let (mut out, mut held) = (Vec::new(), Vec::new());
     let count = bytes.chunks(size).count();
     for (nth, piece) in bytes.chunks(size).enumerate() {

@@ -5,7 +5,7 @@ mod reply;
 use super::judge::{Step, Waiting};
 use super::{Exchange, Passage, Progress, Verdict};
 use crate::guard;
-use crate::host::{Body, Host, HostError, Map};
+use crate::host::{Body, Headers, Host, HostError, Map};
 use crate::mcp::answer::{Told, View};
 use crate::mcp::relay::{Chunk, Relay};
 use crate::refusal::Refusal;
@@ -60,7 +60,7 @@ impl Exchange {
         let governed = route::mcp(&self.head, head, session, &caller, &cleared, &facts);
         let way = intend::way_of_mcp(&cleared);
         let (what, rule_id, noted, approval, instead) = cleared.into_parts();
-        self.withheld(host, &bundle.policy, &what)?;
+        self.withheld(host, &what)?;
         if let Some(body) = instead {
             host.set_body(Body::Request, self.held, &body)?;
             host.set_header(Map::Request, "content-length", &body.len().to_string())?;
@@ -138,18 +138,9 @@ impl Exchange {
     }
 
     /// Refuses a tool whose definition is known to be another than the one that was approved of.
-    fn withheld(
-        &mut self,
-        host: &impl Host,
-        policy: &contract::policy::Policy,
-        called: &Called,
-    ) -> Result<(), Refusal> {
-        let pinned = policy
-            .mcp_servers()
-            .find(|server| server.id == called.server)
-            .and_then(|server| server.gateway.as_ref())
-            .is_some_and(|gateway| !gateway.pins.is_empty());
-        let Some(name) = called.name.as_deref().filter(|_| pinned && called.is_tool) else {
+    fn withheld(&mut self, host: &impl Host, called: &Called) -> Result<(), Refusal> {
+        let Some(name) = called.name.as_deref().filter(|_| called.is_pinned && called.is_tool)
+        else {
             return Ok(());
         };
         let known = host.shared(&self.withheld_key(&called.server))?.value;
@@ -180,15 +171,11 @@ impl Exchange {
             // No body follows that could be looked at, and somebody waits for an answer.
             return Err(Refusal::McpServerFailed);
         }
-        let keeps = mcp.called.terms.content() != contract::audit::ContentMode::None;
-        // A stream that is opened answers no request, and yet everything on it is for the client.
-        let asked = mcp.called.id.is_some() || mcp.called.method == "GET";
         let relay = Relay::new(
             status,
             list.text("content-type").unwrap_or_default(),
             list.text("content-encoding"),
-            asked,
-            keeps && mcp.called.is_tool,
+            &mcp.called,
         )?;
         if relay.speaks_instead() && !self.answer.ended {
             host.set_header(Map::Response, "content-type", "application/json")?;
@@ -259,6 +246,11 @@ impl Exchange {
             return Ok(Passage::Pass);
         }
         let Some(relay) = &mut mcp.relay else { return Err(no) };
+        if !last && relay.waits(size) {
+            // Read once, when it is whole.
+            mcp.kept = size;
+            return Ok(Passage::Held);
+        }
         let subject = authorise::subject(head, caller);
         // The policy that let the request go is the one that judges its answer.
         let server = bundle.policy.mcp(&subject, &mcp.called.server).ok_or(no)?;
@@ -271,11 +263,6 @@ impl Exchange {
             id: mcp.called.id.as_deref(),
             request_id: &head.request_id,
         };
-        if !last && relay.waits(size, server.largest_result()) {
-            // Read once, when it is whole.
-            mcp.kept = size;
-            return Ok(Passage::Held);
-        }
         let chunk = host.body(Body::Response, size)?;
         let out = relay.eat(&view, &chunk, last);
         mcp.kept = 0;
@@ -317,15 +304,11 @@ impl Exchange {
     }
 
     /// Has this a head of MCP's to be read?
-    pub(super) fn read_mcp(&mut self, host: &impl Host) -> Result<(), Refusal> {
-        let Some(mut head) = self.head.mcp.take() else { return Ok(()) };
-        let read = host.headers(Map::Request).map_err(Refusal::from);
-        let read = read.and_then(|list| {
-            head.read(&list, &self.gate.protocol, self.gate.settings.public_url.as_deref())
-        });
-        self.head.mcp = Some(head);
+    pub(super) fn read_mcp(&mut self, list: &Headers) -> Result<(), Refusal> {
+        let Some(head) = &mut self.head.mcp else { return Ok(()) };
+        let ours = self.gate.settings.public_url.as_deref();
 
-        read
+        head.read(list, &self.gate.protocol, ours)
     }
 }
 
@@ -339,7 +322,6 @@ fn note_withheld(host: &impl Host, key: &str, told: &Told) {
     let text = String::from_utf8(known.value).unwrap_or_default();
     let mut names: std::collections::BTreeSet<&str> =
         text.split('\n').filter(|name| !name.is_empty()).collect();
-    let before = names.len();
     let mut changed = false;
     for name in &told.changed {
         changed |= names.insert(name);
@@ -347,7 +329,7 @@ fn note_withheld(host: &impl Host, key: &str, told: &Told) {
     for name in told.shown.iter().filter(|name| !told.changed.contains(name)) {
         changed |= names.remove(name.as_str());
     }
-    if !changed && names.len() == before {
+    if !changed {
         return;
     }
     let list: Vec<&str> = names.into_iter().collect();

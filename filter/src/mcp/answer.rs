@@ -34,8 +34,8 @@ pub struct View<'a> {
     pub request_id: &'a str,
 }
 
-/// Why an answer was not let through: the refusal, the rule, what its author has the person told.
-type Why = (Refusal, Option<String>, Option<String>);
+/// Why an answer was not let through: the refusal, and the rule if one says so.
+type Why = (Refusal, Option<String>);
 
 /// What was seen of a server's messages.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ pub struct Told {
     pub is_error: bool,
     /// Messages that were not let through.
     pub dropped: u32,
-    /// Why the answer was not let through, the rule and what it has the person told.
+    /// Why the answer was not let through.
     pub refused: Option<Why>,
 }
 
@@ -195,7 +195,7 @@ impl View<'_> {
     /// The answer is withheld, and the client told so.
     pub fn refuses(&self, refusal: Refusal, told: &mut Told) -> Passed {
         told.result = None;
-        told.refused.get_or_insert((refusal, None, None));
+        told.refused.get_or_insert((refusal, None));
         told.answered = true;
 
         Passed::Instead(self.error(refusal, refusal.message()))
@@ -356,8 +356,7 @@ impl View<'_> {
         told.findings.extend(found.into_iter().take(room).map(crate::stages::scan::finding));
         let denial = denial?;
         let refusal = Refusal::from(denial.why);
-        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
-        let why = (refusal, owned(denial.rule_id), owned(denial.say));
+        let why = (refusal, denial.rule_id.map(ToOwned::to_owned));
         let error = self.error(
             refusal,
             "The server's answer has something in it that your organization does not let through.",

@@ -4,6 +4,8 @@
 //! for a mark at the stream's beginning), and what one reader takes for a comment another one takes for a message.
 //! An event leaves when it is whole, and what is held meanwhile is bounded.
 
+use crate::lines::Lines;
+
 /// An event that is whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
@@ -29,7 +31,7 @@ pub struct Events {
     /// Is there anything in it but comments?
     any: bool,
     begun: bool,
-    after_cr: bool,
+    ends: Lines,
 }
 
 /// The longest line of another field than `data`.
@@ -38,20 +40,11 @@ const LONGEST_FIELD: usize = 1024;
 impl Events {
     /// Reads the next bytes and hands over each event that they end, none of them of more than `most` bytes.
     pub fn eat(&mut self, mut chunk: &[u8], most: usize, each: &mut dyn FnMut(Event)) {
-        while let Some(first) = chunk.first() {
-            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
-                chunk = chunk.get(1..).unwrap_or_default();
-                continue;
-            }
-            let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (text, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
+        while let Some((text, ends, rest)) = self.ends.next(chunk) {
+            chunk = rest;
             self.hold(text, most);
-            if let Some((ending, rest)) = rest.split_first() {
-                self.after_cr = *ending == b'\r';
+            if ends {
                 self.line_ends(each);
-                chunk = rest;
-            } else {
-                chunk = rest;
             }
         }
     }

@@ -4,6 +4,8 @@ use super::answer::{Passed, Told, View, pass};
 use super::events::{Event, Events, write};
 use super::message::{self, members, word};
 use crate::refusal::Refusal;
+use crate::stages::mcp::Called;
+use contract::audit::ContentMode;
 
 /// How the answer comes.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Relay {
     form: Form,
     /// The answer's status.
     status: u16,
+    /// The largest message that passes, bytes.
+    most: usize,
     /// What was seen.
     pub told: Told,
 }
@@ -40,7 +44,7 @@ pub enum Chunk {
 }
 
 impl Relay {
-    /// For an answer with these headers to a request, or to something that asks for no answer.
+    /// For an answer with these headers to what was called.
     ///
     /// # Errors
     /// [`Refusal::McpServerFailed`] for an answer that is none of MCP's.
@@ -48,9 +52,11 @@ impl Relay {
         status: u16,
         content_type: &str,
         encoding: Option<&str>,
-        asked: bool,
-        keeps: bool,
+        called: &Called,
     ) -> Result<Self, Refusal> {
+        // A stream that is opened answers no request, and yet everything on it is for the client.
+        let asked = called.id.is_some() || called.method == "GET";
+        let keeps = called.is_tool && called.terms.content() != ContentMode::None;
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         let plain = encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
         let form = if kind.eq_ignore_ascii_case("application/json") {
@@ -70,12 +76,9 @@ impl Relay {
             return Err(Refusal::McpServerFailed);
         }
 
-        Ok(Self { form, status, told: Told { keeps, ..Told::default() } })
-    }
+        let told = Told { keeps, ..Told::default() };
 
-    /// Is the answer a stream?
-    pub fn streams(&self) -> bool {
-        matches!(self.form, Form::Stream { .. })
+        Ok(Self { form, status, most: called.largest_result, told })
     }
 
     /// Is something else said than what comes?
@@ -84,13 +87,13 @@ impl Relay {
     }
 
     /// Is it read only once it is whole, and may it still be?
-    pub fn waits(&self, size: usize, most: usize) -> bool {
-        matches!(self.form, Form::Json { swallows: false }) && size <= most
+    pub fn waits(&self, size: usize) -> bool {
+        matches!(self.form, Form::Json { swallows: false }) && size <= self.most
     }
 
     /// The next chunk, or all that is held.
     pub fn eat(&mut self, view: &View<'_>, chunk: &[u8], last: bool) -> Chunk {
-        let most = view.server.largest_result();
+        let most = self.most;
         match &mut self.form {
             Form::Words { said } => {
                 if std::mem::replace(said, true) {
@@ -124,7 +127,7 @@ impl Relay {
                             )),
                             ..Event::default()
                         };
-                    told.refused.get_or_insert((Refusal::McpServerFailed, None, None));
+                    told.refused.get_or_insert((Refusal::McpServerFailed, None));
                     write(&event, &mut out);
                 }
                 Chunk::Instead(out)

@@ -4,6 +4,7 @@ use super::answer::View;
 use super::events::{Event, Events, write};
 use super::message::{self, Fault, Kind};
 use super::relay::{Chunk, Relay};
+use crate::stages::mcp::Called;
 use contract::mcp::{Era, Protocol};
 use contract::policy::{Policy, Subject};
 use proptest::prelude::*;
@@ -29,7 +30,8 @@ fn relayed(kind: &str, bytes: &[u8], size: usize) -> Vec<u8> {
         id: Some("7"),
         request_id: "r",
     };
-    let mut relay = Relay::new(200, kind, None, true, false).unwrap();
+    let called = Called { id: Some("7".into()), largest_result: 1 << 20, ..Called::default() };
+    let mut relay = Relay::new(200, kind, None, &called).unwrap();
     let (mut out, mut held) = (Vec::new(), Vec::new());
     let pieces: Vec<&[u8]> = bytes.chunks(size.max(1)).collect();
     for (nth, piece) in pieces.iter().enumerate() {

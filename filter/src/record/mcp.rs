@@ -79,7 +79,7 @@ pub fn told(event: &mut Event<'_>, called: &Called, told: Told) {
         let text = said::clipped(&result, audit::LARGEST_CONTENT / 2);
         content.output = vec![Part::ToolResult { tool_use_id: "".into(), is_error, text }];
     }
-    if let Some((refusal, rule, _)) = refused {
+    if let Some((refusal, rule)) = refused {
         event.outcome = if refusal.is_failure() { Outcome::Error } else { Outcome::Denied };
         event.rule_id = Some(rule.map_or_else(|| refusal.code().into(), Cow::Owned));
         event.payload.refusal = Some(refusal.code().into());

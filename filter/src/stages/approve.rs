@@ -4,7 +4,6 @@
 //! used. Every other answer, and none, is a no.
 
 use super::intend::Recorded;
-use super::mcp::Digest;
 use crate::host::Host;
 use crate::refusal::Refusal;
 use contract::approval::APPROVAL;
@@ -45,13 +44,6 @@ pub struct Call<'a> {
 pub struct Asked {
     token: u32,
     recorded: Recorded,
-}
-
-impl Digest {
-    /// As it is written: hex.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// Asks. What the call needs to leave is kept here until the answer.

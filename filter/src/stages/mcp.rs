@@ -25,18 +25,25 @@ use serde_json::Value;
 /// A message that may go to its server. Only [`clear`] and [`stream`] make one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleared {
-    pub(super) called: Called,
-    pub(super) rule_id: Option<String>,
-    pub(super) noted: Noted,
+    called: Called,
+    rule_id: Option<String>,
+    noted: Noted,
     /// Somebody has to have approved of exactly this.
-    pub(super) approval: Option<Digest>,
+    approval: Option<Digest>,
     /// The body that goes instead.
-    pub(super) instead: Option<Vec<u8>>,
+    instead: Option<Vec<u8>>,
 }
 
 /// What is approved of: exactly one call ([`contract::approval`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Digest(pub(super) String);
+pub struct Digest(String);
+
+impl Digest {
+    /// As it is written: hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A no, and what was known by then.
 #[derive(Debug, PartialEq, Eq)]
@@ -182,6 +189,8 @@ impl<'a> Asking<'a> {
         policy.accepts(subject).map_err(|denial| self.refuses(&denial))?;
         let server = policy.mcp(subject, &self.head.server).ok_or(Refusal::McpServerUnknown)?;
         self.called.terms = server.terms();
+        self.called.is_pinned = !server.gateway().pins.is_empty();
+        self.called.largest_result = server.largest_result();
         self.called.as_result = server.gateway().denied_as == contract::policy::DeniedAs::Result;
 
         Ok(server)

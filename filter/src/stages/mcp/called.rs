@@ -3,6 +3,7 @@
 use contract::policy::Terms;
 
 /// What was called, as far as it is known.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, which its row tells")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Called {
     /// The server.
@@ -19,6 +20,10 @@ pub struct Called {
     pub bytes: usize,
     /// SHA-256 of the arguments in canonical form, hex.
     pub arguments_sha256: Option<String>,
+    /// Are its server's tools pinned?
+    pub is_pinned: bool,
+    /// The largest result that passes, bytes.
+    pub largest_result: usize,
     /// Is denied said in a result?
     pub as_result: bool,
     /// What its row keeps.

@@ -4,6 +4,7 @@
 //! some is passed over without a copy. Lines end in LF, CRLF or CR, wherever a chunk is cut.
 
 use super::LARGEST;
+use crate::lines;
 
 /// A finished event.
 pub(super) struct Event<'a> {
@@ -16,7 +17,6 @@ pub(super) struct Event<'a> {
 }
 
 /// The reader.
-#[expect(clippy::struct_excessive_bools, reason = "a reader's state is made of them")]
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// The line's field name, until its colon.
@@ -26,7 +26,7 @@ pub(super) struct Lines {
     data: Vec<u8>,
     has_data: bool,
     too_large: bool,
-    after_cr: bool,
+    ends: lines::Lines,
     texts: bool,
 }
 
@@ -69,20 +69,11 @@ impl Lines {
     /// Reads the next bytes and hands over each event that is finished in them. Who gets one says
     /// whether events that carry text are wanted from there on.
     pub(super) fn eat(&mut self, mut chunk: &[u8], found: &mut dyn FnMut(Event<'_>) -> bool) {
-        while let Some(first) = chunk.first() {
-            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
-                chunk = chunk.get(1..).unwrap_or_default();
-                continue;
-            }
-            let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (text, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
+        while let Some((text, ends, rest)) = self.ends.next(chunk) {
+            chunk = rest;
             self.text(text);
-            if let Some((ending, rest)) = rest.split_first() {
-                self.after_cr = *ending == b'\r';
+            if ends {
                 self.line_ends(found);
-                chunk = rest;
-            } else {
-                chunk = rest;
             }
         }
     }

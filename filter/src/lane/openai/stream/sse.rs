@@ -1,5 +1,7 @@
 //! The provider's events (WHATWG HTML, §9.2.6): their data alone, however they are cut.
 
+use crate::lines;
+
 /// Largest event that is read, bytes: some providers send a tool's whole input in one.
 const LARGEST: usize = 4 * 1024 * 1024;
 
@@ -14,7 +16,7 @@ pub(super) struct Lines {
     /// The data of the event that has begun.
     data: Vec<u8>,
     has_data: bool,
-    after_cr: bool,
+    ends: lines::Lines,
 }
 
 impl Lines {
@@ -23,25 +25,15 @@ impl Lines {
         &mut self,
         mut chunk: &'c [u8],
     ) -> Result<(&'c [u8], Option<Vec<u8>>), TooLarge> {
-        while let Some(first) = chunk.first() {
-            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
-                chunk = chunk.get(1..).unwrap_or_default();
-                continue;
-            }
-            let end = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (text, rest) = chunk.split_at(end.unwrap_or(chunk.len()));
+        while let Some((text, ends, rest)) = self.ends.next(chunk) {
             let size = self.line.len().saturating_add(self.data.len()).saturating_add(text.len());
             if size > LARGEST {
                 return Err(TooLarge);
             }
             self.line.extend_from_slice(text);
             chunk = rest;
-            if let Some((ending, rest)) = rest.split_first() {
-                self.after_cr = *ending == b'\r';
-                chunk = rest;
-                if let Some(data) = self.line_ends() {
-                    return Ok((chunk, Some(data)));
-                }
+            if ends && let Some(data) = self.line_ends() {
+                return Ok((chunk, Some(data)));
             }
         }
 
