@@ -8,7 +8,7 @@
 //! [`policy`] say what they may ask for (a policy arrives in a signed [`envelope`]), [`scan`] finds what
 //! may not leave, [`standing`] says who was stopped since, [`refusal`] is the shape of a no, [`price`] says what it cost ([`estimate`]: what it is likely to), [`audit`] is the row that stays, and
 //! [`canonical`] the one form of what a tool was called with, [`approval`] what of it a person approves, and
-//! [`clients`] what clients are told of the policy.
+//! [`clients`] what clients are told of the policy. What stands on a laptop is a [`manifest`]'s to say, signed like a policy.
 
 #![forbid(unsafe_code)]
 
@@ -27,3 +27,4 @@ pub mod audit;
 pub mod canonical;
 pub mod approval;
 pub mod clients;
+pub mod manifest;

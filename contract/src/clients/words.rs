@@ -7,10 +7,12 @@
 use super::{EXCEPTION, Warning};
 use crate::model;
 use crate::policy::{Mcp, Outline, Stroke, Word};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A client's word for a tool. The greater is the stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// It is used.
     Allow,
