@@ -18,6 +18,7 @@ mod document;
 mod index;
 mod known;
 mod names;
+mod report;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,9 @@ pub use document::{
 pub use index::{Audience, INDEX_SCHEMA, Index};
 pub use known::{Freshness, Known, Rejected};
 pub use names::{is_hex_digest, name_fault, path_fault};
+pub use report::{
+    Fetch, LARGEST_REPORT, LAST_SYNC_SCHEMA, LastSync, Standing, Stands, SyncReport, SyncResult,
+};
 
 /// `payloadType` of a [`Document`].
 pub const MANIFEST_TYPE: &str = "application/vnd.tollgate.manifest.v1+json";

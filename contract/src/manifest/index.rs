@@ -43,6 +43,9 @@ pub struct Audience {
     pub unless: Option<Who>,
     /// SHA-256 of its document's signed bytes, hex.
     pub document_sha256: String,
+    /// SHA-256 of its marketplace document's bytes, hex, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marketplace_sha256: Option<String>,
 }
 
 impl Index {
@@ -67,8 +70,14 @@ impl Index {
             if !names.insert(audience.name.to_ascii_lowercase()) {
                 faults.add(place("name"), "is used before");
             }
-            if !is_hex_digest(&audience.document_sha256) {
-                faults.add(place("document_sha256"), "must be 64 hex digits in lower case");
+            let digests = [
+                ("document_sha256", Some(&audience.document_sha256)),
+                ("marketplace_sha256", audience.marketplace_sha256.as_ref()),
+            ];
+            for (member, digest) in digests {
+                if digest.is_some_and(|digest| !is_hex_digest(digest)) {
+                    faults.add(place(member), "must be 64 hex digits in lower case");
+                }
             }
         }
         if audiences.is_empty() {

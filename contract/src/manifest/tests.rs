@@ -300,6 +300,7 @@ fn the_first_audience_that_fits_is_the_callers() {
         who: Who { groups: groups.iter().map(ToString::to_string).collect(), ..Who::default() },
         unless: None,
         document_sha256: sha256(name.as_bytes()),
+        marketplace_sha256: None,
     };
     let index = Index {
         schema: INDEX_SCHEMA.into(),
