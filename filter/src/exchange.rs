@@ -223,6 +223,12 @@ impl Exchange {
                 self.progress = Progress::Forwarded(forwarded);
                 Ok(Verdict::Forward(forwarded))
             }
+            Surface::Manifest => {
+                self.authenticate(host)?;
+                let forwarded = route::catalogue(&self.head).apply(host)?;
+                self.progress = Progress::Forwarded(forwarded);
+                Ok(Verdict::Forward(forwarded))
+            }
             Surface::ResourceMetadata => self.resource_metadata(host),
             Surface::Mcp if !self.posts() => {
                 self.authenticate(host)?;
@@ -253,12 +259,15 @@ impl Exchange {
             Ok(caller) => {
                 self.caller = Some(Rc::clone(&caller));
                 self.fresh(host, &snapshot.bundle, self.started)?;
-                self.has_room(host, &caller, self.started)?;
+                // Who is slowed down has to lose a plugin that was revoked all the same.
+                if self.head.surface != Some(Surface::Manifest) {
+                    self.has_room(host, &caller, self.started)?;
+                }
                 self.head.peer = peer(host, &snapshot.bundle, &caller)?;
                 self.progress = Progress::Authenticated(caller, snapshot);
-                // If this worker is cut off, whoever called is known all the same. Of what an MCP server is sent not
-                // everything leaves a row, and a number that was taken for none would be a hole.
-                if self.row && !self.is_mcp() { self.write_provisional(host) } else { Ok(()) }
+                // If this worker is cut off, whoever called is known all the same.
+                let surely = self.head.surface.is_some_and(Surface::surely_leaves_row);
+                if self.row && surely { self.write_provisional(host) } else { Ok(()) }
             }
             Err((refusal, caller)) => {
                 self.caller = caller;

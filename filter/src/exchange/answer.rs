@@ -133,6 +133,13 @@ impl Exchange {
         let from_sidecar = self.head.surface.is_some_and(Surface::is_sidecar);
         if from_sidecar {
             self.acted(host, list.get(headers::CALLER))?;
+        } else if self.head.surface == Some(Surface::Manifest) {
+            // Laptops ask every quarter of an hour: what they get leaves no row here, nor that there is nothing for them.
+            let nothing =
+                self.answer.status == Some(404) && self.head.target.ends_with("/manifest");
+            if nothing || self.answer.status.is_some_and(|status| status < 400) {
+                self.no_row(host)?;
+            }
         } else if self.call.is_some() {
             let kind = list.get("content-type").unwrap_or_default();
             let mut meter = Meter::new(kind, list.get("content-encoding"));

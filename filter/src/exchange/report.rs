@@ -306,6 +306,7 @@ impl Exchange {
             Some(Surface::CountTokens) => Kind::Count,
             Some(Surface::SignIn | Surface::Sidecar) => Kind::Auth,
             Some(Surface::Mcp) => Kind::Mcp,
+            Some(Surface::Manifest) => Kind::Manifest,
             _ => Kind::Inference,
         }
     }

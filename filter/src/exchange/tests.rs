@@ -5,6 +5,7 @@ mod forms;
 mod governs;
 mod intends;
 mod lanes;
+mod manifest;
 mod mcp;
 mod said;
 mod stands;

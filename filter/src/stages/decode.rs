@@ -31,6 +31,9 @@ pub enum Surface {
     /// The sidecar's other surfaces: the pages of signing in, directories (SCIM), operators. They leave a row
     /// where the sidecar says who acted.
     Sidecar,
+    /// `/v1/cowork/…`: what stands on a laptop, signed elsewhere and served by the sidecar to who is signed in. Only
+    /// what is refused leaves a row here; the sidecar writes those of what changed.
+    Manifest,
     /// `GET /.well-known/jwks.json`: the sidecar's token keys.
     Jwks,
     /// `GET /v1/auth/cowork/capabilities`: answered here.
@@ -75,6 +78,9 @@ impl Surface {
             "/v1/auth/cowork/session/approve" | "/v1/operator" => (Self::Sidecar, POST),
             _ if path.starts_with("/scim/v2/") => (Self::Sidecar, SCIM),
             _ if path.starts_with("/approvals/") => (Self::Sidecar, &["GET", "POST"]),
+            "/v1/cowork/manifest" | "/v1/cowork/marketplace.json" => (Self::Manifest, READ),
+            "/v1/cowork/sync-report" => (Self::Manifest, POST),
+            _ if path.starts_with("/v1/cowork/plugins/") => (Self::Manifest, READ),
             "/.well-known/jwks.json" => (Self::Jwks, READ),
             "/v1/auth/cowork/capabilities" => (Self::Capabilities, READ),
             "/healthz" => (Self::Healthz, READ),
@@ -97,8 +103,18 @@ impl Surface {
     pub fn leaves_row(self) -> bool {
         matches!(
             self,
-            Self::Messages | Self::CountTokens | Self::SignIn | Self::Sidecar | Self::Mcp
+            Self::Messages
+                | Self::CountTokens
+                | Self::SignIn
+                | Self::Sidecar
+                | Self::Mcp
+                | Self::Manifest
         )
+    }
+
+    /// Is it known from the start that it does? A number that was taken for a row that never came would be a hole.
+    pub fn surely_leaves_row(self) -> bool {
+        matches!(self, Self::Messages | Self::CountTokens)
     }
 }
 
@@ -259,6 +275,7 @@ impl<'a> Found<'a> {
             Surface::Capabilities => {
                 path.split_once('?').map_or("", |(_, query)| query).clone_into(&mut head.query);
             }
+            Surface::Manifest => head.credential = Some(self.credential()?),
             Surface::Models => {
                 head.credential = Some(self.credential()?);
                 path.split_once('?').map_or("", |(_, query)| query).clone_into(&mut head.query);

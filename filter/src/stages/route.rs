@@ -140,6 +140,14 @@ pub fn sidecar(head: &Head) -> Dispatch {
     Dispatch { remove: head.inside.iter().filter(ours).cloned().collect(), set: Vec::new() }
 }
 
+/// A call for what stands on a laptop: the sidecar reads the credential once more, wherever the client has put it.
+pub fn catalogue(head: &Head) -> Dispatch {
+    let bearer = head.credential.as_ref().map(|token| format!("Bearer {token}"));
+    let set = bearer.map(|bearer| ("authorization", bearer)).into_iter().collect();
+
+    Dispatch { set, ..sidecar(head) }
+}
+
 /// A claim, and the header that routes match it by.
 fn named(claim: RouteClaim, caller: &Caller) -> (&'static str, String) {
     let claims = &caller.claims;
