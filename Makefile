@@ -1,6 +1,6 @@
 # Tollgate. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: run test check fmt lint unit wasm e2e failures bench fuzz helper size docs clean help
+.PHONY: run test check fmt lint unit wasm e2e failures bench fuzz helper dist size docs clean help
 
 run: ## Prepare, build, start everything, send one call through, serve until Ctrl-C
 	@tools/run
@@ -42,6 +42,10 @@ fuzz: ## Fuzz the decoders of hostile bytes, a minute each: make fuzz SECONDS=60
 helper: ## The helper compiles for Windows and macOS, as far as that can be seen here
 	@tools/prepare
 	@tools/check-helper
+
+dist: ## The release, in target/dist: docs/release.md; signed: make dist KEY=release.pem
+	@tools/prepare --release
+	@tools/dist $(if $(KEY),--key "$(KEY)")
 
 size: ## No source file is over 400 lines
 	@tools/test size
