@@ -22,6 +22,7 @@ pub mod pats;
 pub mod access;
 pub mod keys;
 pub mod mcp;
+pub mod mdm;
 pub mod sealing;
 pub mod tokens;
 pub mod identity;
