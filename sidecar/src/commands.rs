@@ -6,7 +6,8 @@ use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::{
-    access, approvals, audit, cost, envoy, identity, keys, mcp, mdm, pats, policy, scim, sessions, users,
+    access, approvals, audit, cost, envoy, identity, keys, mcp, mdm, pats, policy, scim, sessions,
+    users,
 };
 
 /// Runs one. That they may has been looked at before: [`crate::operators::table`].

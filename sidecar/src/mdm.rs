@@ -181,14 +181,25 @@ fn list(product: Product, screen: &mut Screen) -> Result<(), Failure> {
             }))?;
         }
         let set = key.set.as_str().to_owned();
-        rows.push(vec![key.section.clone(), key.name.clone(), kind, default, set, key.about.clone()]);
+        rows.push(vec![
+            key.section.clone(),
+            key.name.clone(),
+            kind,
+            default,
+            set,
+            key.about.clone(),
+        ]);
     }
     if screen.json() {
         return Ok(());
     }
     screen.table(&["SECTION", "KEY", "TYPE", "DEFAULT", "SET BY", "WHAT IT DOES"], &rows)?;
     let count = table.keys.len();
-    screen.say(&format!("{count} keys, as documented on {}: {}", table.as_of, table.source.join(" ")));
+    screen.say(&format!(
+        "{count} keys, as documented on {}: {}",
+        table.as_of,
+        table.source.join(" ")
+    ));
 
     Ok(())
 }

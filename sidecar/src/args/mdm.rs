@@ -4,9 +4,11 @@ use super::{CallerArgs, EXIT_CODES};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-const DIFF_CODES: &str = "Exit codes: 0 the same; 1 different; 2 wrong usage; 3 what was named is not there.
+const DIFF_CODES: &str =
+    "Exit codes: 0 the same; 1 different; 2 wrong usage; 3 what was named is not there.
 Data goes to standard output, everything else to standard error.";
-const EGRESS_CODES: &str = "Exit codes: 0 done; 1 failed, or with --test: a host cannot be reached; 2 wrong usage;
+const EGRESS_CODES: &str =
+    "Exit codes: 0 done; 1 failed, or with --test: a host cannot be reached; 2 wrong usage;
 3 what was named is not there.
 Data goes to standard output, everything else to standard error.";
 

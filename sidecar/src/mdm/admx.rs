@@ -312,7 +312,8 @@ fn presented(xml: &mut Xml, policy: &Policy) -> io::Result<()> {
         }
         Element::Decimal(least, _) => {
             let default = policy.default.unwrap_or(*least).to_string();
-            let attributes = [("refId", name.as_str()), ("defaultValue", &default), ("spin", "false")];
+            let attributes =
+                [("refId", name.as_str()), ("defaultValue", &default), ("spin", "false")];
             text(xml, "decimalTextBox", &attributes, title)?;
         }
         Element::Words(_) => text(xml, "dropdownList", &[("refId", name)], title)?,

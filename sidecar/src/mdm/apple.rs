@@ -122,7 +122,8 @@ fn written(value: &Plist) -> Result<String, Failure> {
 /// # Errors
 /// Why it cannot be read.
 pub fn read(bytes: &[u8], tables: [&Table; 2]) -> Result<Vec<(Product, Keys)>, String> {
-    let value = Plist::from_reader(std::io::Cursor::new(bytes)).map_err(|error| error.to_string())?;
+    let value =
+        Plist::from_reader(std::io::Cursor::new(bytes)).map_err(|error| error.to_string())?;
     let Some(root) = value.as_dictionary() else { return Err("is no dictionary".to_owned()) };
     let content = root.get("PayloadContent").and_then(Plist::as_array);
     let Some(content) = content else {

@@ -38,7 +38,8 @@ pub fn run(before: &Path, after: &Path, screen: &mut Screen) -> Result<(), Failu
     let mut rows = Vec::new();
     for change in &changes {
         let table = table(change.product, tables);
-        let shown = |value: &Option<Value>| value.as_ref().map(|value| hidden(value, &change.key, table));
+        let shown =
+            |value: &Option<Value>| value.as_ref().map(|value| hidden(value, &change.key, table));
         let (before, after) = (shown(&change.before), shown(&change.after));
         let client = client(change.product);
         if screen.json() {
@@ -47,7 +48,9 @@ pub fn run(before: &Path, after: &Path, screen: &mut Screen) -> Result<(), Failu
                 "effect": change.effect, "loosens": change.effect == Effect::Loosens,
             }))?;
         }
-        let cell = |value: Option<Value>| value.map_or_else(|| "-".to_owned(), |value| text::encode(&value));
+        let cell = |value: Option<Value>| {
+            value.map_or_else(|| "-".to_owned(), |value| text::encode(&value))
+        };
         let effect = change.effect.as_str().to_owned();
         rows.push(vec![effect, client.to_owned(), change.key.clone(), cell(before), cell(after)]);
     }
@@ -155,10 +158,9 @@ pub fn hidden(value: &Value, name: &str, table: &Table) -> Value {
         return "(secret)".into();
     }
     match value {
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), hidden(value, name, table)))
-            .collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), hidden(value, name, table))).collect()
+        }
         Value::Array(values) => values.iter().map(|value| hidden(value, name, table)).collect(),
         other => other.clone(),
     }

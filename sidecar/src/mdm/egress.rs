@@ -102,8 +102,8 @@ pub struct Need {
 /// [`Failure::Refused`], which a test excludes.
 pub fn needs(profile: &Profile) -> Result<BTreeSet<Need>, Failure> {
     let hosts = HOSTS.as_ref();
-    let hosts =
-        hosts.map_err(|why| Failure::Refused(format!("the table of hosts does not read: {why}")))?;
+    let hosts = hosts
+        .map_err(|why| Failure::Refused(format!("the table of hosts does not read: {why}")))?;
     let mut needs = BTreeSet::new();
     for product in [Product::Desktop, Product::Code] {
         let keys = profile.of(product);
@@ -157,7 +157,8 @@ fn values<'k>(keys: &'k Keys, path: &str) -> Vec<&'k Value> {
     let mut found = step(keys.get(name), first.ends_with("[]"));
     for part in parts {
         let name = part.trim_end_matches("[]");
-        found = found.iter().flat_map(|value| step(value.get(name), part.ends_with("[]"))).collect();
+        found =
+            found.iter().flat_map(|value| step(value.get(name), part.ends_with("[]"))).collect();
     }
 
     found

@@ -76,7 +76,8 @@ fn warn(exported: &Exported<'_>, wanted: &ProfileArgs, screen: &mut Screen) {
     let windows = is_windows(wanted.format);
     let Ok(table) = keys::of(exported.product) else { return };
     for (name, value) in exported.keys {
-        let is_path = table.key(name).is_some_and(|key| key.format == Some(keys::Format::AbsolutePath));
+        let is_path =
+            table.key(name).is_some_and(|key| key.format == Some(keys::Format::AbsolutePath));
         let path = value.as_str().filter(|_| is_path);
         if path.is_some_and(|path| format::is_windows(path) != windows) {
             let system = if windows { "Windows" } else { "this system" };
@@ -123,7 +124,8 @@ pub fn written(
             let (rows, left) = intune::rows(exported, table, wanted.hive)?;
             if !left.is_empty() {
                 let names = left.join(", ");
-                screen.say(&format!("No policy is there for: {names}. The registry file has them."));
+                screen
+                    .say(&format!("No policy is there for: {names}. The registry file has them."));
             }
             let rows: Vec<Value> = rows.iter().map(intune::Row::object).collect();
             one("oma-uri.json", pretty(&Value::Array(rows))?)
@@ -131,10 +133,7 @@ pub fn written(
         Format::Admx => {
             let name = admx::name(exported.product);
             Ok(vec![
-                Piece {
-                    name: format!("{name}.admx"),
-                    text: admx::admx(exported.product, table)?,
-                },
+                Piece { name: format!("{name}.admx"), text: admx::admx(exported.product, table)? },
                 Piece {
                     name: format!("en-US/{name}.adml"),
                     text: admx::adml(exported.product, table)?,
@@ -158,7 +157,9 @@ fn pretty(value: &Value) -> Result<String, Failure> {
 /// Claude Code's own variables; Claude Desktop's keys, each as one.
 fn env(exported: &Exported<'_>, screen: &mut Screen) -> String {
     if exported.product == Product::Desktop {
-        return text::exports(exported.keys.iter().map(|(key, value)| (text::variable(key), value)));
+        return text::exports(
+            exported.keys.iter().map(|(key, value)| (text::variable(key), value)),
+        );
     }
     let left: Vec<&str> =
         exported.keys.keys().map(String::as_str).filter(|name| *name != "env").collect();
@@ -186,7 +187,8 @@ fn delivered(
     };
     for (path, piece) in &paths {
         let utf16 = piece.name.ends_with(".reg");
-        let bytes = if utf16 { registry::utf16(&piece.text) } else { piece.text.clone().into_bytes() };
+        let bytes =
+            if utf16 { registry::utf16(&piece.text) } else { piece.text.clone().into_bytes() };
         let failed = |source| FileError::Write { path: path.clone(), source };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(failed)?;

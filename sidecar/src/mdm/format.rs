@@ -15,9 +15,9 @@ pub fn check(format: Format, text: &str) -> Result<(), String> {
         Format::HttpsUrl => address(text, false),
         Format::Url => address(text, true),
         Format::AbsolutePath if is_absolute(text) => Ok(()),
-        Format::AbsolutePath => {
-            Err(format!("is {text:?}, and an absolute path belongs here: /usr/local/bin/x or C:\\x.exe"))
-        }
+        Format::AbsolutePath => Err(format!(
+            "is {text:?}, and an absolute path belongs here: /usr/local/bin/x or C:\\x.exe"
+        )),
         Format::Uuid if uuid(text) => Ok(()),
         Format::Uuid => Err("is no UUID, such as 123e4567-e89b-42d3-a456-426614174000".to_owned()),
         Format::HostPattern => host_pattern(text),
@@ -25,7 +25,9 @@ pub fn check(format: Format, text: &str) -> Result<(), String> {
         Format::Sha256 => Err("is no SHA-256, 64 hexadecimal digits".to_owned()),
         Format::Color if text.strip_prefix('#').is_some_and(|rest| hex(rest, 6)) => Ok(()),
         Format::Color => Err(format!("is {text:?}, and a colour belongs here: #F5F5F5")),
-        Format::AwsAccount if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(()),
+        Format::AwsAccount if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) => {
+            Ok(())
+        }
         Format::AwsAccount => Err("is no AWS account: twelve digits, in quotes".to_owned()),
     }
 }
@@ -57,7 +59,9 @@ fn address(text: &str, plain_http: bool) -> Result<(), String> {
         return Err("is no address, such as https://gateway.example.com".to_owned());
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("has a credential in it, and the client refuses such addresses: take it out".to_owned());
+        return Err(
+            "has a credential in it, and the client refuses such addresses: take it out".to_owned()
+        );
     }
     if url.host().is_none() {
         return Err(format!("is {text:?}, and names no host"));
@@ -66,7 +70,11 @@ fn address(text: &str, plain_http: bool) -> Result<(), String> {
         "https" => Ok(()),
         "http" if plain_http || is_here(&url) => Ok(()),
         _ => {
-            let but = if plain_http { "http:// or https://" } else { "https:// (http:// only to 127.0.0.1)" };
+            let but = if plain_http {
+                "http:// or https://"
+            } else {
+                "https:// (http:// only to 127.0.0.1)"
+            };
             Err(format!("is {text:?}, and {but} belongs before it"))
         }
     }
@@ -84,7 +92,9 @@ pub fn is_here(url: &Url) -> bool {
 
 fn host_pattern(text: &str) -> Result<(), String> {
     let wrong = || {
-        Err(format!("is {text:?}, and a host belongs here: api.example.com, *.example.com, *, each with :PORT if need be"))
+        Err(format!(
+            "is {text:?}, and a host belongs here: api.example.com, *.example.com, *, each with :PORT if need be"
+        ))
     };
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),

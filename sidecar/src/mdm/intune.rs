@@ -46,7 +46,9 @@ pub fn rows(
     let policies = admx::policies(product, table);
     let mut rows = vec![Row {
         name: format!("{app}: template"),
-        address: format!("./Device/Vendor/MSFT/Policy/ConfigOperations/ADMXInstall/{app}/Policy/{app}Admx"),
+        address: format!(
+            "./Device/Vendor/MSFT/Policy/ConfigOperations/ADMXInstall/{app}/Policy/{app}Admx"
+        ),
         value: admx::admx(product, table)?,
     }];
     let root = match hive {

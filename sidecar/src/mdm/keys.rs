@@ -1,7 +1,7 @@
 //! Every key there is, from dated tables: what stands where, what belongs together, and what loosens.
 
-use crate::failure::Failure;
 use crate::args::mdm::Product;
+use crate::failure::Failure;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -270,7 +270,9 @@ pub fn of(product: Product) -> Result<&'static Table, Failure> {
         Product::Code => &*CODE,
     };
 
-    table.as_ref().map_err(|why| Failure::Refused(format!("the table of keys does not read: {why}")))
+    table
+        .as_ref()
+        .map_err(|why| Failure::Refused(format!("the table of keys does not read: {why}")))
 }
 
 /// Does a name say that a credential stands there?

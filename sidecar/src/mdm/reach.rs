@@ -67,9 +67,7 @@ pub async fn all(
             let reached = match timeout(PATIENCE, one(&host, &connector)).await {
                 Ok(Ok(())) => Reached::Well,
                 Ok(Err(why)) => Reached::Not(why),
-                Err(_elapsed) => {
-                    Reached::Not(format!("no answer within {} s", PATIENCE.as_secs()))
-                }
+                Err(_elapsed) => Reached::Not(format!("no answer within {} s", PATIENCE.as_secs())),
             };
             drop(place);
             (host, reached)

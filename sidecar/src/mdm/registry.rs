@@ -110,7 +110,8 @@ pub fn read(bytes: &[u8], [desktop, _]: [&Table; 2]) -> Result<Vec<(Product, Key
     if text.contains("=hex(5)") {
         return Err("has a value of a kind (hex(5)) that no policy has".to_owned());
     }
-    let registry = Registry::deserialize(&text).map_err(|error| format!("does not read: {error}"))?;
+    let registry =
+        Registry::deserialize(&text).map_err(|error| format!("does not read: {error}"))?;
     let mut found = Vec::new();
     for (key, of) in registry.keys() {
         for product in [Product::Desktop, Product::Code] {

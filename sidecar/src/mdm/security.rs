@@ -57,7 +57,8 @@ pub fn effect(table: &Table, name: &str, before: Option<&Value>, after: Option<&
     let after = after.or(key.default.as_ref());
     match security {
         Security::Safe(safe) => {
-            let loose = |value: Option<&Value>| value.and_then(Value::as_bool).map(|is| is != *safe);
+            let loose =
+                |value: Option<&Value>| value.and_then(Value::as_bool).map(|is| is != *safe);
             // What is not set and has no known default is taken for the looser before, the looser after.
             match (loose(before), loose(after)) {
                 (Some(false), None) | (Some(false) | None, Some(true)) => Effect::Loosens,
@@ -65,9 +66,7 @@ pub fn effect(table: &Table, name: &str, before: Option<&Value>, after: Option<&
                 _ => Effect::Changes,
             }
         }
-        Security::Fewer(unset) => {
-            set(entries(before), entries(after), *unset == Unset::Open)
-        }
+        Security::Fewer(unset) => set(entries(before), entries(after), *unset == Unset::Open),
         Security::More(unset) => {
             // The other way round: what was denied is open afterwards.
             let nothing = (*unset == Unset::Open).then(Vec::new);
@@ -133,9 +132,10 @@ fn permissions(before: Option<&Value>, after: Option<&Value>) -> Effect {
     let uncloses =
         ["deny", "ask"].iter().any(|name| grown(&list(after, name), &list(before, name)));
     let word = |of: Option<&Value>, name: &str| of.and_then(|value| value.get(name)).cloned();
-    let unlocks = ["disableBypassPermissionsMode", "disableAutoMode", "blockReadsOutsideWorkingDirectories"]
-        .iter()
-        .any(|name| word(before, name).is_some() && word(after, name) != word(before, name));
+    let unlocks =
+        ["disableBypassPermissionsMode", "disableAutoMode", "blockReadsOutsideWorkingDirectories"]
+            .iter()
+            .any(|name| word(before, name).is_some() && word(after, name) != word(before, name));
     if opens || uncloses || unlocks {
         return Effect::Loosens;
     }

@@ -1,8 +1,8 @@
 //! The file of settings: named profiles, which inherit, with what each client is given.
 
 use super::keys::{self, Table};
-use super::{security, together};
 use super::value::{self, Said};
+use super::{security, together};
 use crate::args::mdm::Product;
 use crate::failure::Failure;
 use crate::policy::compile::slips;
@@ -19,7 +19,11 @@ pub const SCHEMA: &str = "tollgate.mdm/v1";
 pub const SETTINGS: &[Member] = &[
     must("schema", Shape::Text, "always tollgate.mdm/v1"),
     must("organization", Shape::Text, "who gives the profiles, as people read it on their machine"),
-    must("identifier", Shape::Text, "what identifiers of profiles begin with: com.example.tollgate"),
+    must(
+        "identifier",
+        Shape::Text,
+        "what identifiers of profiles begin with: com.example.tollgate",
+    ),
     must("profiles", Shape::Table(&Shape::Struct(PROFILE)), "the profiles, by name"),
 ];
 
@@ -129,7 +133,8 @@ pub fn parse(text: &str) -> Result<Outcome, Failure> {
     }
     let (identifier, at) = outer("identifier");
     if !is_identifier(&identifier) && !walked.is_faulty("identifier") {
-        let problem = format!("is {identifier:?}, and a name like com.example.tollgate belongs here");
+        let problem =
+            format!("is {identifier:?}, and a name like com.example.tollgate belongs here");
         said.fault(at, "identifier", problem);
     }
     let (organization, _) = outer("organization");
@@ -186,7 +191,8 @@ fn profile(name: &Name, node: &Node, tables: [&'static Table; 2], said: &mut Sai
         let problem = "is no name for a file: letters, digits, - and _ belong in it";
         said.fault(name.at, &place, problem);
     }
-    let text = |member_name: &str| match member(node, member_name).map(|node| (&node.kind, node.at)) {
+    let text = |member_name: &str| match member(node, member_name).map(|node| (&node.kind, node.at))
+    {
         Some((Kind::Scalar { text, .. }, at)) => Some((text.clone(), at)),
         _ => None,
     };
@@ -198,7 +204,8 @@ fn profile(name: &Name, node: &Node, tables: [&'static Table; 2], said: &mut Sai
         template: text("template").is_some_and(|(word, _)| word.eq_ignore_ascii_case("true")),
         own: Default::default(),
     };
-    for ((product, section), (own, table)) in PRODUCTS.iter().zip(written.own.iter_mut().zip(tables))
+    for ((product, section), (own, table)) in
+        PRODUCTS.iter().zip(written.own.iter_mut().zip(tables))
     {
         let place = format!("{place}.{section}");
         if let Some(node) = member(node, section) {
@@ -258,7 +265,8 @@ fn unknown(name: &str, table: &Table) -> String {
         return format!("is no longer read since 2026-10-07: write {}", key.name);
     }
     if name.contains('.') {
-        return "has a dot, and such keys are never read: write the members as a mapping".to_owned();
+        return "has a dot, and such keys are never read: write the members as a mapping"
+            .to_owned();
     }
     let near = value::like(name, table.keys.iter().map(|key| key.name.as_str()));
 
@@ -345,7 +353,11 @@ fn chain<'w>(one: &'w Written, all: &'w [Written], said: &mut Said) -> Option<Ve
         let Some(next) = all.iter().find(|other| other.name == *parent) else {
             if std::ptr::eq(link, one) {
                 let near = value::like(parent, all.iter().map(|other| other.name.as_str()));
-                said.fault(*at, &place, format!("is {parent:?}, and there is no such profile{near}"));
+                said.fault(
+                    *at,
+                    &place,
+                    format!("is {parent:?}, and there is no such profile{near}"),
+                );
             }
             return None;
         };

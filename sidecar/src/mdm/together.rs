@@ -21,7 +21,11 @@ pub fn check(
         let at = of.get(top(first)).map_or(at, |(at, _)| *at);
         for (name, problem) in broken(of, rule) {
             let place = format!("{place}.{name}");
-            if rule.warns { said.warn(at, &place, problem) } else { said.fault(at, &place, problem) }
+            if rule.warns {
+                said.warn(at, &place, problem)
+            } else {
+                said.fault(at, &place, problem)
+            }
         }
     }
     marketplaces(of, place, said);
@@ -42,10 +46,7 @@ fn holds(of: &BTreeMap<String, (At, Value)>, name: &str, wanted: &Value) -> bool
     find(of, name).is_some_and(|value| wanted.as_str() == Some("*") || value == wanted)
 }
 
-fn broken<'r>(
-    of: &BTreeMap<String, (At, Value)>,
-    rule: &'r Rule,
-) -> Vec<(&'r str, String)> {
+fn broken<'r>(of: &BTreeMap<String, (At, Value)>, rule: &'r Rule) -> Vec<(&'r str, String)> {
     let said = |(name, wanted): (&String, &Value)| match wanted.as_str() {
         Some("*") => name.clone(),
         Some(word) => format!("{name}: {word}"),

@@ -94,13 +94,19 @@ fn scalar(
             said.fault(at, place, quoted);
             None
         }
-        (Kind::Bool, Type::Text) if matches!(text, "yes" | "no" | "on" | "off" | "true" | "false") => {
+        (Kind::Bool, Type::Text)
+            if matches!(text, "yes" | "no" | "on" | "off" | "true" | "false") =>
+        {
             let word = if matches!(text, "yes" | "on" | "true") { "true" } else { "false" };
             said.fault(at, place, format!("is text, and true or false belongs here: write {word}"));
             None
         }
         (Kind::Integer, Type::Text) if text.parse::<i64>().is_ok() => {
-            said.fault(at, place, format!("is text, and a whole number belongs here: write {text}"));
+            said.fault(
+                at,
+                place,
+                format!("is text, and a whole number belongs here: write {text}"),
+            );
             None
         }
         _ => wrong(&node(), key, place, said),
@@ -119,11 +125,16 @@ fn name(is: Type) -> &'static str {
 /// Can every format carry it? XML and the registry have no signs that control.
 fn carried(at: At, text: &str, place: &str, said: &mut Said) -> bool {
     let odd = |sign: char| {
-        (sign.is_control() && sign != '\n' && sign != '\t') || matches!(sign, '\u{fffe}' | '\u{ffff}')
+        (sign.is_control() && sign != '\n' && sign != '\t')
+            || matches!(sign, '\u{fffe}' | '\u{ffff}')
     };
     let Some(sign) = text.chars().find(|sign| odd(*sign)) else { return true };
     let code = u32::from(sign);
-    said.fault(at, place, format!("has a control character (U+{code:04X}), which no profile can carry"));
+    said.fault(
+        at,
+        place,
+        format!("has a control character (U+{code:04X}), which no profile can carry"),
+    );
 
     false
 }
@@ -227,7 +238,11 @@ fn list(node: &Node, nodes: &[Node], key: &Key, place: &str, said: &mut Said) ->
             }
             _ if texts => read(node, &one, &place, said),
             _ => {
-                said.fault(node.at, &place, format!("is {}, and members belong here", node.kind.name()));
+                said.fault(
+                    node.at,
+                    &place,
+                    format!("is {}, and members belong here", node.kind.name()),
+                );
                 None
             }
         };
