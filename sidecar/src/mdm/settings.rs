@@ -256,6 +256,9 @@ fn checked(node: &Node, table: &Table, place: &str, own: &mut Own, said: &mut Sa
                 said.warn(name.at, &place, problem);
             }
             own.insert(name.text.clone(), (name.at, Some(value)));
+        } else {
+            // It stands there all the same: that others need it is no further fault.
+            own.insert(name.text.clone(), (name.at, Some(Value::Null)));
         }
     }
 }

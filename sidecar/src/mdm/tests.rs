@@ -88,12 +88,12 @@ fn each_fault_is_told_with_its_line_and_what_would_be_right() {
             "manifestSha256",
         ),
     ] {
-        says(&desktop(more), 8, words);
+        says(&desktop(more), 9, words);
     }
     let key = faults(&desktop("inferenceGatewayApiKey: [hunter2]"));
     assert!(!format!("{key:?}").contains("hunter2"), "a secret is not told: {key:?}");
-    says(&file("inferenceProvider: gateway", CODE), 6, "inferenceGatewayBaseUrl: is missing");
-    says(&file("inferenceProvider: gatway", CODE), 6, "Did you mean gateway?");
+    says(&file("inferenceProvider: gateway", CODE), 7, "inferenceGatewayBaseUrl: is missing");
+    says(&file("inferenceProvider: gatway", CODE), 7, "Did you mean gateway?");
 }
 
 #[test]
@@ -102,16 +102,16 @@ fn all_faults_are_told_at_once() {
 
     let lines: Vec<usize> = faults(&text).into_iter().map(|(line, _)| line).collect();
 
-    assert_eq!(lines, [6, 7, 8, 10]);
+    assert_eq!(lines, [7, 8, 9, 11]);
 }
 
 #[test]
 fn a_sign_in_that_is_forced_goes_with_no_key_helper() {
     let both = "forceLoginMethod: gateway\nforceLoginGatewayUrl: https://g.example\napiKeyHelper: h\nenv: { ANTHROPIC_BASE_URL: https://g.example }";
-    says(&file(DESKTOP, both), 9, "apiKeyHelper: does not go with forceLoginMethod");
+    says(&file(DESKTOP, both), 10, "apiKeyHelper: does not go with forceLoginMethod");
     let token = "forceLoginMethod: claudeai\nenv: { ANTHROPIC_AUTH_TOKEN: x }";
-    says(&file(DESKTOP, token), 9, "env.ANTHROPIC_AUTH_TOKEN: does not go with");
-    says(&file(DESKTOP, "forceLoginMethod: gateway"), 9, "forceLoginGatewayUrl: is missing");
+    says(&file(DESKTOP, token), 10, "env.ANTHROPIC_AUTH_TOKEN: does not go with");
+    says(&file(DESKTOP, "forceLoginMethod: gateway"), 10, "forceLoginGatewayUrl: is missing");
     let alone = "forceLoginMethod: gateway\nforceLoginGatewayUrl: https://g.example";
     assert!(settings::parse(&file(DESKTOP, alone)).unwrap().is_ok());
 }
@@ -158,7 +158,7 @@ fn keys_that_the_table_does_not_have_pass_where_they_are_said_to_be_unchecked() 
     let settings = settings::parse(&newer).unwrap().unwrap();
     assert_eq!(settings.profiles[0].desktop["newKey"], json!([1, "a"]));
     let known = newer.replace("newKey", "banner");
-    says(&known, 11, "is a key of the table");
+    says(&known, 12, "is a key of the table");
 }
 
 #[test]
