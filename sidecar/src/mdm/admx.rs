@@ -71,7 +71,7 @@ fn policy(key: &Key) -> Policy {
     let element = match key.kind {
         Kind::Bool => Element::Switch,
         Kind::Integer => {
-            let (least, most) = key.range.unwrap_or((0, i64::from(u32::MAX)));
+            let (least, most) = key.range.unwrap_or_else(|| (0, i64::from(u32::MAX)));
             if most > i64::from(u32::MAX) {
                 // A decimal of Group Policy has 32 bits.
                 Element::Text("20".to_owned())
@@ -85,10 +85,10 @@ fn policy(key: &Key) -> Policy {
     };
     let mut about = key.about.clone();
     if let Some(default) = &key.default {
-        about.push_str(&format!("\n\nUnless set: {default}."));
+        about.extend(["\n\nUnless set: ", &default.to_string(), "."]);
     }
     if let Some(why) = &key.deprecated {
-        about.push_str(&format!("\n\nDeprecated: {why}."));
+        about.extend(["\n\nDeprecated: ", why, "."]);
     }
     if matches!(key.kind, Kind::Strings | Kind::Object | Kind::Objects | Kind::Any) {
         about.push_str("\n\nOne JSON document.");

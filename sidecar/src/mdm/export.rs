@@ -5,7 +5,7 @@ use super::{Exported, admx, apple, chosen, format, given, intune, keys, registry
 use crate::args::mdm::{Format, Hive, Product, ProfileArgs};
 use crate::failure::Failure;
 use crate::policy::command::ask;
-use crate::screen::Screen;
+use crate::screen::{STDIN, Screen};
 use crate::settings::{Data, FileError};
 use contract::clients::Clients;
 use serde_json::{Value, json};
@@ -178,7 +178,8 @@ fn delivered(
     settings: &Settings,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let Some(out) = &wanted.out else {
+    let out = wanted.out.as_ref().filter(|out| out.as_os_str() != STDIN);
+    let Some(out) = out else {
         return shown(pieces, wanted, screen);
     };
     let paths: Vec<(PathBuf, &Piece)> = match pieces {
@@ -186,7 +187,7 @@ fn delivered(
         _ => pieces.iter().map(|piece| (out.join(&piece.name), piece)).collect(),
     };
     for (path, piece) in &paths {
-        let utf16 = piece.name.ends_with(".reg");
+        let utf16 = wanted.format == Format::Reg;
         let bytes =
             if utf16 { registry::utf16(&piece.text) } else { piece.text.clone().into_bytes() };
         let failed = |source| FileError::Write { path: path.clone(), source };

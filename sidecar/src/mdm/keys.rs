@@ -33,6 +33,10 @@ pub struct Table {
 }
 
 /// A key, or a member of one.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a line of the table, which says or leaves out each"
+)]
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {

@@ -1,13 +1,15 @@
 use super::settings::{PROFILE, SETTINGS, UNCHECKED};
 use super::*;
-use crate::mdm::security::Effect;
+use crate::mdm::security::Effect::{Changes, Loosens, Redirects, Tightens};
 use proptest::prelude::*;
 
 const SAMPLE: &str = include_str!("../../../mdm/settings.yaml");
 
 fn file(desktop: &str, code: &str) -> String {
-    let indented =
-        |text: &str| text.lines().map(|line| format!("      {line}\n")).collect::<String>();
+    let indented = |text: &str| {
+        let lines: Vec<&str> = text.lines().collect();
+        format!("      {}\n", lines.join("\n      "))
+    };
     format!(
         "schema: tollgate.mdm/v1\norganization: O\nidentifier: com.example.t\nprofiles:\n  p:\n    \
          claude_desktop:\n{}    claude_code:\n{}",
@@ -168,7 +170,6 @@ fn a_change_that_opens_something_loosens() {
         let some = |value: Value| (!value.is_null()).then_some(value);
         security::effect(table, name, some(before).as_ref(), some(after).as_ref())
     };
-    use Effect::{Changes, Loosens, Redirects, Tightens};
     for (name, before, after, effect) in [
         ("isLocalDevMcpEnabled", json!(false), json!(null), Loosens),
         ("isLocalDevMcpEnabled", json!(null), json!(false), Tightens),

@@ -22,9 +22,9 @@ pub fn check(
         for (name, problem) in broken(of, rule) {
             let place = format!("{place}.{name}");
             if rule.warns {
-                said.warn(at, &place, problem)
+                said.warn(at, &place, problem);
             } else {
-                said.fault(at, &place, problem)
+                said.fault(at, &place, problem);
             }
         }
     }

@@ -276,22 +276,14 @@ fn object(
     for (name, node) in pairs {
         let inner = format!("{place}.{}", name.text);
         let one;
-        let member = match key.table {
-            Some(kind) => {
-                one = Key { kind, secret: is_secret(&name.text), format: None, ..entry(key) };
-                &one
-            }
-            None => match key.members.iter().find(|member| member.name == name.text) {
-                Some(member) => member,
-                None => {
-                    let names = key.members.iter().map(|member| member.name.as_str());
-                    let near = like(&name.text, names.clone());
-                    let names: Vec<&str> = names.collect();
-                    let problem = format!("is no member here: {}{near}", names.join(", "));
-                    said.fault(name.at, &inner, problem);
-                    continue;
-                }
-            },
+        let member = if let Some(kind) = key.table {
+            one = Key { kind, secret: is_secret(&name.text), format: None, ..entry(key) };
+            &one
+        } else if let Some(member) = key.members.iter().find(|member| member.name == name.text) {
+            member
+        } else {
+            said.fault(name.at, &inner, no_member(&name.text, key));
+            continue;
         };
         if let Some(read) = read(node, member, &inner, said) {
             value.insert(name.text.clone(), read);
@@ -306,6 +298,13 @@ fn object(
     }
 
     (said.faults.len() == before).then_some(Value::Object(value))
+}
+
+fn no_member(name: &str, key: &Key) -> String {
+    let names = key.members.iter().map(|member| member.name.as_str());
+    let near = like(name, names.clone());
+
+    format!("is no member here: {}{near}", names.collect::<Vec<_>>().join(", "))
 }
 
 /// Whatever JSON has.

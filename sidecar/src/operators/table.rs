@@ -250,8 +250,9 @@ pub fn names_no_file(tree: &Command, matches: &ArgMatches) -> Result<(), Failure
         }
         let mut values = given.get_raw(id).into_iter().flatten();
         // The policy in force is no file: who may give the command may have it used.
-        let named = |value: &std::ffi::OsStr| value == "-" || (id == "policy" && value == IN_FORCE);
-        if !stdin || values.any(|value| !named(value)) {
+        let passes =
+            |value: &std::ffi::OsStr| value == "-" || (id == "policy" && value == IN_FORCE);
+        if !stdin || values.any(|value| !passes(value)) {
             let instead = if stdin { ": give it as `-`, on standard input" } else { "" };
             return Err(Failure::Refused(format!(
                 "`tollgate {act}` reads no file of the server's{instead}"
