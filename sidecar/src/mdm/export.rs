@@ -216,11 +216,31 @@ fn shown(pieces: &[Piece], wanted: &ProfileArgs, screen: &mut Screen) -> Result<
     let [piece] = pieces else {
         return Err(Failure::Refused("that is several files: say --out DIR/".to_owned()));
     };
+    if wanted.format == Format::OmaUri {
+        let rows: Vec<Value> = serde_json::from_str(&piece.text)?;
+        screen.say("As a table. --out FILE and --json have the values whole.");
+        return screen.table(&["NAME", "OMA-URI", "DATA TYPE", "VALUE"], &cells(&rows));
+    }
     if wanted.format == Format::Reg {
         screen.say("As text. regedit wants UTF-16, which --out FILE writes.");
     }
 
     screen.print(&piece.text)
+}
+
+/// Rows for people: the template is not shown whole.
+fn cells(rows: &[Value]) -> Vec<Vec<String>> {
+    let cell = |row: &Value, name: &str| {
+        let text = row.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text.starts_with("<?xml") {
+            format!("(the template, {} characters)", text.chars().count())
+        } else {
+            text.to_owned()
+        }
+    };
+    let names = ["name", "oma_uri", "data_type", "value"];
+
+    rows.iter().map(|row| names.iter().map(|name| cell(row, name)).collect()).collect()
 }
 
 /// Fills in what the policy opens.

@@ -1,6 +1,8 @@
 use super::settings::{PROFILE, SETTINGS, UNCHECKED};
 use super::*;
+use crate::args::mdm::EgressArgs;
 use crate::mdm::security::Effect::{Changes, Loosens, Redirects, Tightens};
+use crate::operators::operator::{How, Role};
 use proptest::prelude::*;
 
 const SAMPLE: &str = include_str!("../../../mdm/settings.yaml");
@@ -245,6 +247,19 @@ fn hosts_follow_the_settings_that_open_them() {
     let feed = hosts("updateViaUpdatesHost: true\ndisableNonessentialTelemetry: true");
     assert!(feed.contains(&"updates releases.claude.com".to_owned()));
     assert!(!feed.iter().any(|host| host.ends_with("api.anthropic.com")), "{feed:#?}");
+}
+
+#[tokio::test]
+async fn nobody_elsewhere_has_the_gateways_host_try_addresses() {
+    let file = "/nowhere/settings.yaml".into();
+    let wanted = EgressArgs { file, profile: None, txt: false, test: true, authorities: None };
+    let somebody =
+        Operator::new("ann@example.com", Role::ALL.to_vec(), None, How::Token("s".into()));
+    for (operator, words) in [(somebody, "--test tries them"), (Operator::owner(), "no file")] {
+        let ended = egress::run(&wanted, &operator, &mut Screen::nowhere()).await;
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 /// Texts that formats stumble over.

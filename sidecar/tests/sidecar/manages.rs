@@ -30,8 +30,18 @@ fn exports(place: &Place, words: &[&str], folder: &Path) -> Fallible<Vec<PathBuf
     let out = tollgate(place, &all)?;
     assert!(out.status.success(), "{words:?}: {}", text(&out.stderr));
     let said: Value = serde_json::from_slice(&out.stdout)?;
-    let files = said["files"].as_array().ok_or("no files")?;
+    let files = said.get("files").and_then(Value::as_array).ok_or("no files")?;
     Ok(files.iter().filter_map(Value::as_str).map(PathBuf::from).collect())
+}
+
+/// The one file that was written.
+fn one(paths: Vec<PathBuf>) -> Fallible<PathBuf> {
+    paths.into_iter().next().ok_or_else(|| "nothing was written".into())
+}
+
+/// What stands at a JSON pointer (RFC 6901).
+fn at<'v>(value: &'v Value, pointer: &str) -> Fallible<&'v Value> {
+    value.pointer(pointer).ok_or_else(|| format!("nothing at {pointer}").into())
 }
 
 /// As preference stores keep them.
@@ -66,28 +76,28 @@ fn shell(file: &Path) -> Fallible<Map<String, Value>> {
 /// of their own are left out of Group Policy.
 fn desktop_is_the_same(place: &Place, file: &str, profile: &str, policies: bool) -> Fallible {
     let root = place.directory.path().join(profile);
-    let export = |format: &str| -> Fallible<Vec<PathBuf>> {
-        exports(place, &["--format", format, "--profile", profile, file], &root.join(format))
+    let export = |format: &str| -> Fallible<PathBuf> {
+        let words = ["--format", format, "--profile", profile, file];
+        one(exports(place, &words, &root.join(format))?)
     };
-    let native: Value = serde_json::from_slice(&fs::read(&export("linux-json")?[0])?)?;
+    let native: Value = serde_json::from_slice(&fs::read(export("linux-json")?)?)?;
     let wanted = strings(&native);
     assert!(wanted.as_object().is_some_and(|keys| keys.len() > 5));
 
-    assert_eq!(reads(&["plist".as_ref(), &export("plist")?[0]])?, wanted, "plist");
-    let outer = reads(&["plist".as_ref(), &export("mobileconfig")?[0]])?;
-    assert_eq!(outer["PayloadType"], "Configuration");
-    assert_eq!(outer["PayloadScope"], "System");
-    let inner = &outer["PayloadContent"][0];
-    assert_eq!(inner["PayloadType"], "com.anthropic.claudefordesktop");
-    assert_ne!(inner["PayloadUUID"], outer["PayloadUUID"]);
+    assert_eq!(reads(&["plist".as_ref(), &export("plist")?])?, wanted, "plist");
+    let outer = reads(&["plist".as_ref(), &export("mobileconfig")?])?;
+    assert_eq!(at(&outer, "/PayloadType")?, "Configuration");
+    assert_eq!(at(&outer, "/PayloadScope")?, "System");
+    let inner = at(&outer, "/PayloadContent/0")?;
+    assert_eq!(at(inner, "/PayloadType")?, "com.anthropic.claudefordesktop");
+    assert_ne!(at(inner, "/PayloadUUID")?, at(&outer, "/PayloadUUID")?);
     assert_eq!(without_payload(inner), wanted, "mobileconfig");
 
-    let written = export("reg")?;
-    let reg = reads(&["reg".as_ref(), &written[0], &root])?;
-    assert_eq!(reg["key"], r"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Claude");
-    assert_eq!(reg["values"], wanted, "reg");
+    let reg = reads(&["reg".as_ref(), &export("reg")?, &root])?;
+    assert_eq!(at(&reg, "/key")?, r"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Claude");
+    assert_eq!(*at(&reg, "/values")?, wanted, "reg");
 
-    let variables = shell(&export("env")?[0])?;
+    let variables = shell(&export("env")?)?;
     for (name, value) in wanted.as_object().into_iter().flatten() {
         let name = tollgate::mdm::text::variable(name);
         assert_eq!(variables.get(&name), Some(value), "env: {name}");
@@ -96,11 +106,12 @@ fn desktop_is_the_same(place: &Place, file: &str, profile: &str, policies: bool)
         export("admx")?;
         let entries = root.join(format!("admx/{profile}.claude-desktop.policies.json"));
         let admx = reads(&["admx".as_ref(), &root.join("admx"), &entries])?;
-        assert_eq!(admx["values"], wanted, "admx");
-        assert_eq!(admx["keys"], json!([r"SOFTWARE\Policies\Claude"]));
-        assert!(admx["policies"].as_array().is_some_and(|all| all.len() >= 100), "all keys");
-        let rows = export("oma-uri")?;
-        assert_eq!(reads(&["rows".as_ref(), &rows[0]])?["values"], wanted, "oma-uri");
+        assert_eq!(*at(&admx, "/values")?, wanted, "admx");
+        assert_eq!(*at(&admx, "/keys")?, json!([r"SOFTWARE\Policies\Claude"]));
+        let all = at(&admx, "/policies")?.as_array().map(Vec::len);
+        assert!(all.is_some_and(|all| all >= 100), "a policy for every key");
+        let rows = reads(&["rows".as_ref(), &export("oma-uri")?])?;
+        assert_eq!(*at(&rows, "/values")?, wanted, "oma-uri");
     }
     Ok(())
 }
@@ -120,7 +131,7 @@ fn claude_code_is_given_its_own_types() -> Fallible {
     let root = place.directory.path();
     let export = |format: &str| -> Fallible<PathBuf> {
         let words = ["--for", "code", "--format", format, "--profile", "restricted", SAMPLE];
-        exports(&place, &words, &root.join(format))?.into_iter().next().ok_or("nothing".into())
+        one(exports(&place, &words, &root.join(format))?)
     };
     let native: Value = serde_json::from_slice(&fs::read(export("linux-json")?)?)?;
     assert_eq!(native["allowedMcpServers"], json!([]));
@@ -191,12 +202,12 @@ fn any_text_survives_every_format_and_is_read_by_others() -> Fallible {
     let place = Place::new()?;
     let texts = texts(205)?;
     let (known, free) = texts.split_at(5);
-    let [one, two, three, four, five] = known else { return Err("five".into()) };
+    let [one, two, three, fourth, last] = known else { return Err("five".into()) };
     let mut desktop = json!({
         "inferenceProvider": "gateway", "inferenceGatewayBaseUrl": "https://g.example",
         "organizationInstructions": one, "deploymentDisplaySubtitle": two, "deploymentDisplayName": three,
-        "otlpEndpoint": "https://o.example", "otlpResourceAttributes": { "a": four },
-        "managedMcpServers": [{ "name": five, "transport": "stdio", "command": five, "args": known }],
+        "otlpEndpoint": "https://o.example", "otlpResourceAttributes": { "a": fourth },
+        "managedMcpServers": [{ "name": last, "transport": "stdio", "command": last, "args": known }],
     });
     let free: Map<String, Value> = free
         .iter()
@@ -207,15 +218,15 @@ fn any_text_survives_every_format_and_is_read_by_others() -> Fallible {
         if profile == "free" {
             desktop = json!({});
         }
-        let file = place.directory.path().join(format!("{profile}.yaml"));
+        let written = place.directory.path().join(format!("{profile}.yaml"));
         let settings = json!({
             "schema": "tollgate.mdm/v1", "organization": one, "identifier": "com.example.t",
             "profiles": { profile: {
                 "about": two, "claude_desktop": desktop, "unchecked": { "claude_desktop": more },
             }},
         });
-        fs::write(&file, settings.to_string())?;
-        desktop_is_the_same(&place, &file.display().to_string(), profile, profile == "known")?;
+        fs::write(&written, settings.to_string())?;
+        desktop_is_the_same(&place, &written.display().to_string(), profile, profile == "known")?;
     }
     Ok(())
 }
