@@ -265,7 +265,7 @@ fn checked(node: &Node, table: &Table, place: &str, own: &mut Own, said: &mut Sa
 
 fn unknown(name: &str, table: &Table) -> String {
     if let Some(key) = table.was(name) {
-        return format!("is no longer read since 2026-10-07: write {}", key.name);
+        return format!("is no longer read: write {}", key.name);
     }
     if name.contains('.') {
         return "has a dot, and such keys are never read: write the members as a mapping"

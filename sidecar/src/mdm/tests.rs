@@ -69,7 +69,7 @@ fn each_fault_is_told_with_its_line_and_what_would_be_right() {
         ("isLocalDevMcpEnabled: 0", "true or false belongs here"),
         ("autoUpdaterEnforcementHours: 100", "1 to 72"),
         ("autoUpdaterEnforcementHours: '24'", "write 24"),
-        ("inferenceGatewayAuthScheme: sso", "no longer read since 2026-10-07"),
+        ("inferenceGatewayAuthScheme: sso", "no longer read"),
         ("inferenceGatewayAuthScheme: bearr", "Did you mean bearer?"),
         ("deploymentDisplayName: 5", "write \"5\""),
         ("deploymentOrganizationUuid: x", "no UUID"),

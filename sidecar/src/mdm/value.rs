@@ -187,7 +187,7 @@ fn word(at: At, text: &str, key: &Key, place: &str, said: &mut Said) -> Option<V
         return Some(text.into());
     }
     let problem = match key.retired_values.get(text) {
-        Some(now) => format!("is {text:?}, which is no longer read since 2026-10-07: write {now}"),
+        Some(now) => format!("is {text:?}, which is no longer read: write {now}"),
         None => format!(
             "is {text:?}, and one of these belongs here: {}{}",
             key.values.join(", "),
