@@ -7,6 +7,7 @@ pub mod cost;
 pub mod envoy;
 mod identity;
 mod mcp;
+pub mod mdm;
 mod policy;
 pub mod scim;
 
@@ -19,6 +20,7 @@ use self::access::AccessCommand;
 use self::approval::ApprovalCommand;
 use self::cost::CostCommand;
 use self::envoy::{EnvoyArgs, EnvoyCommand};
+use self::mdm::MdmCommand;
 use self::scim::ScimCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -114,6 +116,9 @@ pub enum Command {
     /// MCP servers that are reached through the gate, and what clients are told of them.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mcp(McpCommand),
+    /// What device management gives to clients: check, export, compare, and which hosts they reach.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Mdm(MdmCommand),
     /// Envoy's own files: check an edit, put it in force, see whether it still holds.
     #[command(subcommand, after_help = EXIT_CODES)]
     Envoy(EnvoyCommand),

@@ -4,6 +4,7 @@
 
 use super::operator::{Operator, Role};
 use crate::failure::Failure;
+use crate::mdm::export::IN_FORCE;
 use clap::ArgMatches;
 use clap::Command;
 use clap::parser::ValueSource;
@@ -123,6 +124,11 @@ pub const TABLE: &[Line] = &[
     reads("mcp list", All, [Y, Y, Y, Y, N, Y]),
     reads("mcp export", All, [Y, Y, Y, N, N, Y]),
     reads("mcp pins", Nobody, [Y, Y, Y, Y, Y, Y]),
+    reads("mdm check", Nobody, [Y, Y, Y, Y, Y, Y]),
+    reads("mdm export", All, [Y, Y, Y, N, N, Y]),
+    line("mdm diff", Host, [N, N, N, N, N, N]),
+    reads("mdm egress", Nobody, [Y, Y, Y, Y, Y, Y]),
+    line("mdm keys", Nobody, [Y, Y, Y, Y, Y, Y]),
     line("envoy check", All, [Y, Y, N, N, N, Y]),
     line("envoy diff", All, [Y, Y, N, N, N, Y]),
     line("envoy apply", All, [Y, N, N, N, N, N]),
@@ -243,7 +249,10 @@ pub fn names_no_file(tree: &Command, matches: &ArgMatches) -> Result<(), Failure
             continue;
         }
         let mut values = given.get_raw(id).into_iter().flatten();
-        if !stdin || values.any(|value| value != "-") {
+        // The policy in force is no file: who may give the command may have it used.
+        let passes =
+            |value: &std::ffi::OsStr| value == "-" || (id == "policy" && value == IN_FORCE);
+        if !stdin || values.any(|value| !passes(value)) {
             let instead = if stdin { ": give it as `-`, on standard input" } else { "" };
             return Err(Failure::Refused(format!(
                 "`tollgate {act}` reads no file of the server's{instead}"

@@ -23,6 +23,8 @@ mod operates_here;
 mod feeds_the_gate;
 mod governs;
 mod exports;
+mod manages;
+mod manages_hosts;
 mod access;
 mod keeps_rows;
 mod starts;

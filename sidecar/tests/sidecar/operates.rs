@@ -34,6 +34,10 @@ const WORDS: &[(&str, &str)] = &[
     ("policy explain", "--model claude-haiku-4-5"),
     ("mcp export", "--for cowork --url https://gateway.example --helper /opt/helper-headers"),
     ("mcp pins", "-"),
+    ("mdm check", "-"),
+    ("mdm export", "--format linux-json -"),
+    ("mdm diff", "a.yaml b.yaml"),
+    ("mdm egress", "-"),
     ("policy diff", "0123456789abcdef"),
     ("policy publish", "-"),
     ("policy rollback", "--previous"),
@@ -72,7 +76,7 @@ async fn every_cell_of_the_table_is_what_the_sidecar_does() -> Fallible {
         }
     }
     let hosts = TABLE.iter().filter(|line| line.reach == Reach::Host).count();
-    assert_eq!(hosts, 5, "serve, identity check, keys init, policy sign, access drill");
+    assert_eq!(hosts, 6, "serve, identity check, keys init, policy sign, access drill, mdm diff");
     Ok(())
 }
 

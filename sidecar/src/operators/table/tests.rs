@@ -110,6 +110,7 @@ fn a_request_names_no_file_and_no_place_of_the_server_s() {
         "tollgate policy publish - --why x",
         "tollgate user list --json",
         "tollgate policy explain --model m",
+        "tollgate mdm export --format plist --policy in-force -",
         "tollgate envoy apply --ticket OPS-1 --over-drift",
     ] {
         assert!(checked(good), "{good}");
@@ -117,6 +118,11 @@ fn a_request_names_no_file_and_no_place_of_the_server_s() {
     for bad in [
         "tollgate policy check /etc/passwd",
         "tollgate policy check - /etc/passwd",
+        "tollgate policy check in-force",
+        "tollgate mdm export --format plist --policy /etc/passwd -",
+        "tollgate mdm export --format plist --out /tmp/x -",
+        "tollgate mdm diff a b",
+        "tollgate mdm egress --test --authorities /etc/passwd -",
         "tollgate policy test - --cases /etc/passwd",
         "tollgate policy explain /etc/passwd --model m",
         "tollgate audit verify --key /etc/passwd",
