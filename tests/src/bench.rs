@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod bodies;
 mod capabilities;
+pub mod fleet;
 mod full;
 pub mod lanes;
 pub mod load;
@@ -67,6 +68,9 @@ pub struct Arguments {
     /// Only MCP; writes no file.
     #[arg(long)]
     only_mcp: bool,
+    /// Only laptops: ten thousand after a publication, and their polls; writes no file.
+    #[arg(long)]
+    only_fleet: bool,
 }
 
 impl Arguments {
@@ -130,8 +134,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
-    let Arguments { only_audit, only_revoke, only_lanes, only_mcp, .. } = arguments;
-    if only_revoke || only_audit || only_lanes || only_mcp {
+    let Arguments { only_audit, only_revoke, only_lanes, only_mcp, only_fleet, .. } = arguments;
+    if only_revoke || only_audit || only_lanes || only_mcp || only_fleet {
         return one_section(&arguments, report).await;
     }
     if arguments.against.is_none() {
@@ -169,6 +173,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         lanes::lanes(&arguments, &mut report, address).await?;
         mcp::mcp(&arguments, &mut report, address).await?;
         revoke::revoke(&mut report, address).await?;
+        fleet::fleet(&mut report).await?;
     }
     report.note(format!(
         "unless said a small policy (two rules, nothing revoked, no patterns); {:.0} s; load after: {}",
@@ -185,7 +190,9 @@ async fn one_section(arguments: &Arguments, mut report: Report) -> Result<()> {
         audit::stores(&mut report).await?;
     }
     let address = upstream::start()?;
-    if arguments.only_lanes {
+    if arguments.only_fleet {
+        fleet::fleet(&mut report).await?;
+    } else if arguments.only_lanes {
         lanes::lanes(arguments, &mut report, address).await?;
     } else if arguments.only_mcp {
         mcp::mcp(arguments, &mut report, address).await?;

@@ -5,7 +5,7 @@
 //! calls with a [`client`] and say in the call itself what the [`provider`] shall do with it
 //! ([`provider::script`]), so that all tests of a suite run at once. [`suite`] ties them together
 //! and prints every log when one fails. [`identity`] is the enterprise around it: its `OpenID` provider,
-//! its people's browsers, its devices' certificates.
+//! its people's browsers, its devices' certificates; [`fleet`] what its security team publishes, and its laptops.
 
 pub mod bench;
 pub mod storm;
@@ -16,3 +16,4 @@ pub mod client;
 pub mod provider;
 pub mod identity;
 pub mod mcp;
+pub mod fleet;

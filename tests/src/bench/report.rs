@@ -15,7 +15,7 @@ enum Target {
 }
 
 /// The names and targets of design.md §8, as far as there is something to measure.
-const TARGETS: [(&str, &str, Target); 39] = [
+const TARGETS: [(&str, &str, Target); 45] = [
     ("gate.1k.rps_ratio", "", Target::AtLeast(0.65)),
     ("gate.75k.rps_ratio", "", Target::AtLeast(0.70)),
     ("gate.1m.rps_ratio", "", Target::None),
@@ -32,7 +32,7 @@ const TARGETS: [(&str, &str, Target); 39] = [
     ("lane.openai.rps_ratio", "", Target::AtLeast(0.4)),
     ("lane.openai.75k.rps_ratio", "", Target::None),
     ("lane.first_token_added", "ms", Target::None),
-    ("mcp.rps_ratio", "", Target::None),
+    ("mcp.rps_ratio", "", Target::AtLeast(0.5)),
     ("mcp.list.rps_ratio", "", Target::None),
     ("mcp.added_p50", "ms", Target::None),
     ("mcp.list.added_p50", "ms", Target::None),
@@ -53,6 +53,12 @@ const TARGETS: [(&str, &str, Target); 39] = [
     ("revoke.median_s", "s", Target::AtMost(1.2)),
     ("revoke.worst_s", "s", Target::AtMost(2.0)),
     ("standing.10k.added_us", "µs", Target::None),
+    ("fleet.polls_s", "/s", Target::AtLeast(3_000.0)),
+    ("fleet.document_p99_ms", "ms", Target::AtMost(2_000.0)),
+    ("fleet.plugin_p99_ms", "ms", Target::None),
+    ("fleet.all_s", "s", Target::None),
+    ("fleet.failed", "", Target::AtMost(0.0)),
+    ("fleet.sidecar_peak.mb", "MB", Target::AtMost(200.0)),
     ("audit.lost", "rows", Target::AtMost(0.0)),
     ("audit.doubled", "rows", Target::AtMost(0.0)),
 ];

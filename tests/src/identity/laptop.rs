@@ -41,6 +41,12 @@ impl Laptop {
         self
     }
 
+    /// At another gateway.
+    pub fn at(mut self, gateway: &str) -> Self {
+        gateway.clone_into(&mut self.gateway);
+        self
+    }
+
     /// A file of the helper's.
     pub fn file(&self, name: &str) -> PathBuf {
         self.home.join(name)
