@@ -13,10 +13,19 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub mod archive;
+pub mod archives;
+pub mod caller;
 pub mod generated;
+pub mod live;
 pub mod marketplace;
+pub mod plugins;
+pub mod prepared;
 pub mod publication;
+pub mod range;
+pub mod recorder;
+pub mod report;
 pub mod revise;
+pub mod serve;
 pub mod signing;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::keys::Kept;
+use crate::manifest::serve::Serving;
 use crate::operators::operator::Operator;
 use crate::operators::{Elsewhere, Operators};
 use crate::policy::live::Follower;
@@ -238,7 +239,7 @@ impl Sidecar {
         let documents = Gate {
             policy: sign_in.policy.clone(),
             keys: sign_in.keys.clone(),
-            standing: standing_now,
+            standing: standing_now.clone(),
             sessions: gate::session_key(&store).await?,
             store: store.clone(),
             counters: Arc::clone(&counters),
@@ -253,7 +254,12 @@ impl Sidecar {
         served.spawn(intake::store_all(outlet, store.clone(), counters));
         let operated = elsewhere.serve(&drain, &mut served);
         let approvals = Approvals::start(&sign_in, &settings, &drain, &mut watching)?;
-        let people = public::routes(sign_in, directory).merge(operated).merge(approvals.routes());
+        let laptops =
+            Serving::start(&sign_in, standing_now, (&mut served, &mut watching)).await?.routes();
+        let people = public::routes(sign_in, directory)
+            .merge(operated)
+            .merge(approvals.routes())
+            .merge(laptops);
         served.spawn(answer(listeners.public, people, drain.clone()));
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, about, drain));

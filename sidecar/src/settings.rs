@@ -134,6 +134,11 @@ impl Data {
         self.root.join("checkpoints.jsonl")
     }
 
+    /// Holds the archives of plugins that are served: copies of the database's.
+    pub fn archives(&self) -> PathBuf {
+        self.root.join("archives")
+    }
+
     /// The rows that a sink of the SIEM would not take.
     pub fn dead_letters(&self, sink: &str) -> PathBuf {
         self.root.join("siem").join(format!("{sink}.dead.jsonl"))
