@@ -5,6 +5,7 @@ pub mod approval;
 mod audit;
 pub mod cost;
 pub mod envoy;
+pub mod fleet;
 mod identity;
 mod mcp;
 mod policy;
@@ -19,6 +20,7 @@ use self::access::AccessCommand;
 use self::approval::ApprovalCommand;
 use self::cost::CostCommand;
 use self::envoy::{EnvoyArgs, EnvoyCommand};
+use self::fleet::{FleetCommand, PublicationCommand};
 use self::scim::ScimCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -114,6 +116,12 @@ pub enum Command {
     /// MCP servers that are reached through the gate, and what clients are told of them.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mcp(McpCommand),
+    /// What stands on laptops: plugins, skills, agents, MCP servers, signed.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Manifest(PublicationCommand),
+    /// Laptops: what stands on them, who lags behind, how far a revocation has come.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Fleet(FleetCommand),
     /// Envoy's own files: check an edit, put it in force, see whether it still holds.
     #[command(subcommand, after_help = EXIT_CODES)]
     Envoy(EnvoyCommand),

@@ -140,10 +140,7 @@ impl Callers {
 }
 
 /// The standing, ready to be asked. One that cannot be read changes nothing.
-pub async fn follow(
-    mut standing: watch::Receiver<Document>,
-    board: watch::Sender<Arc<Board>>,
-) {
+pub async fn follow(mut standing: watch::Receiver<Document>, board: watch::Sender<Arc<Board>>) {
     loop {
         let document = standing.borrow_and_update().clone();
         match Board::read(document.body().to_vec()) {

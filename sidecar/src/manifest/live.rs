@@ -101,8 +101,10 @@ impl Shown {
         let mut shelves = HashMap::new();
         for audience in &index.audiences {
             let path = path().join(&audience.name);
-            let broken =
-                |problem: &str| ManifestFailure::Broken { path: path.clone(), problem: problem.into() };
+            let broken = |problem: &str| ManifestFailure::Broken {
+                path: path.clone(),
+                problem: problem.into(),
+            };
             let found = by_name.remove(&audience.name).ok_or_else(|| broken("is not there"))?;
             let opened = manifest::open(&found.envelope, pins)
                 .map_err(|source| ManifestFailure::Unbelieved { path: path.clone(), source })?;
@@ -267,7 +269,10 @@ impl Follower {
         }
         self.told = now;
         if left == 0 {
-            error!(manifest.version = version, "The manifest has expired: nothing new lands anywhere");
+            error!(
+                manifest.version = version,
+                "The manifest has expired: nothing new lands anywhere"
+            );
         } else {
             warn!(
                 manifest.version = version,

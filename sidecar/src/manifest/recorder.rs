@@ -121,7 +121,7 @@ pub async fn store_all(mut outlet: Outlet, store: Store, counters: Arc<Counters>
 /// Nobody waits any more for some of them.
 fn told(items: impl IntoIterator<Item = Item>) {
     for item in items {
-        drop(item.stored.send(()));
+        let _nobody_waits = item.stored.send(());
     }
 }
 

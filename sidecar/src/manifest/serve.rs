@@ -254,11 +254,9 @@ fn none(message: &str, head: &HeaderMap) -> Response<Body> {
 /// Who is not known, or not served.
 pub(super) fn nobody(unknown: Unknown, head: &HeaderMap) -> Response<Body> {
     let (status, kind, message) = match unknown {
-        Unknown::Token => (
-            StatusCode::UNAUTHORIZED,
-            ErrorType::AuthenticationError,
-            "no token of this gateway's",
-        ),
+        Unknown::Token => {
+            (StatusCode::UNAUTHORIZED, ErrorType::AuthenticationError, "no token of this gateway's")
+        }
         Unknown::Stopped => {
             (StatusCode::FORBIDDEN, ErrorType::PermissionError, "access is revoked or paused")
         }

@@ -62,7 +62,9 @@ impl Backend {
         );
         query.push_bind(wanted.catalogue);
         query.push(" THEN version END AS version, CASE WHEN catalogue = ");
-        query.push_bind(wanted.catalogue).push(" THEN audience END AS audience FROM fleet_devices d");
+        query
+            .push_bind(wanted.catalogue)
+            .push(" THEN audience END AS audience FROM fleet_devices d");
         among(&mut query, wanted);
         query.push(") AS each_of_them GROUP BY version, audience ORDER BY version DESC, audience");
         let rows = query.build().persistent(false).fetch_all(self.current()).await?;
@@ -115,8 +117,7 @@ impl Backend {
         wanted: &Wanted<'_>,
         version: u64,
     ) -> Result<Vec<Option<u64>>, StoreError> {
-        let mut query: QueryBuilder<'_, Db> =
-            QueryBuilder::new("SELECT CASE WHEN d.catalogue = ");
+        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new("SELECT CASE WHEN d.catalogue = ");
         query.push_bind(wanted.catalogue).push(" AND d.version >= ").push_bind(signed(version));
         query.push(
             " THEN COALESCE((SELECT MIN(r.applied_at) FROM fleet_reached r
@@ -180,7 +181,8 @@ impl Backend {
     }
 }
 
-const DEVICE: &str = "d.tenant_id, d.user_id, d.device, d.client_id, d.os, d.helper, d.result, d.code, d.catalogue,
+const DEVICE: &str =
+    "d.tenant_id, d.user_id, d.device, d.client_id, d.os, d.helper, d.result, d.code, d.catalogue,
     d.audience, d.version, d.sha256, d.applied_at, d.synced_at, d.reported_at";
 
 fn among<'a>(query: &mut QueryBuilder<'a, Db>, wanted: &Wanted<'a>) {
@@ -286,10 +288,8 @@ async fn put_devices(write: &mut Connection, all: &[&Heard]) -> Result<(), Store
 }
 
 async fn put_reached(write: &mut Connection, all: &[&Heard]) -> Result<(), StoreError> {
-    let stand: Vec<(&Whose, &StandsThere)> = all
-        .iter()
-        .filter_map(|it| Some((&it.device.whose, it.device.stands.as_ref()?)))
-        .collect();
+    let stand: Vec<(&Whose, &StandsThere)> =
+        all.iter().filter_map(|it| Some((&it.device.whose, it.device.stands.as_ref()?))).collect();
     if stand.is_empty() {
         return Ok(());
     }

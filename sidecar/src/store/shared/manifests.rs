@@ -7,7 +7,8 @@ use crate::store::manifests::{ManifestDocument, ManifestPut, ManifestVersion, Ma
 use crate::store::{StoreError, signed, unsigned};
 use sqlx::Row as _;
 
-const PUBLICATION: &str = "number, catalogue, version, issued_at, expires_at, sha256, key_id, envelope, published_at,
+const PUBLICATION: &str =
+    "number, catalogue, version, issued_at, expires_at, sha256, key_id, envelope, published_at,
     published_by, way, ticket, why";
 
 impl Backend {
@@ -54,11 +55,12 @@ impl Backend {
         act: &Act,
     ) -> Result<ManifestPut, StoreError> {
         let mut write = self.write().await?;
-        let highest: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM manifest_publications WHERE catalogue = $1")
-                .bind(&new.catalogue)
-                .fetch_one(&mut *write)
-                .await?;
+        let highest: Option<i64> = sqlx::query_scalar(
+            "SELECT MAX(version) FROM manifest_publications WHERE catalogue = $1",
+        )
+        .bind(&new.catalogue)
+        .fetch_one(&mut *write)
+        .await?;
         if let Some(highest) = highest.map(unsigned).filter(|highest| *highest >= new.version) {
             return Ok(ManifestPut::Older(highest));
         }
