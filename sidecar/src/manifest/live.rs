@@ -301,3 +301,6 @@ async fn told(store: &Store, refused: &ManifestFailure) -> Result<(), StoreError
 
     store.append(&[row], None).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,10 @@ const WORDS: &[(&str, &str)] = &[
     ("policy diff", "0123456789abcdef"),
     ("policy publish", "-"),
     ("policy rollback", "--previous"),
+    ("manifest publish", "-"),
+    ("manifest rollback", "--previous"),
+    ("manifest revoke", "--kind plugin --id x"),
+    ("fleet progress", "--version 1"),
     ("audit find", "nothing"),
     ("audit lineage", "nothing"),
     ("audit who", "--user ann@example.com --from 1h"),
@@ -72,7 +76,9 @@ async fn every_cell_of_the_table_is_what_the_sidecar_does() -> Fallible {
         }
     }
     let hosts = TABLE.iter().filter(|line| line.reach == Reach::Host).count();
-    assert_eq!(hosts, 5, "serve, identity check, keys init, policy sign, access drill");
+    let all =
+        "serve, identity check, keys init, policy sign, access drill, manifest rollback and revoke";
+    assert_eq!(hosts, 7, "{all}");
     Ok(())
 }
 
