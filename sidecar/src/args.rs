@@ -6,12 +6,16 @@ mod audit;
 pub mod cost;
 pub mod envoy;
 mod identity;
+mod manifest;
 mod mcp;
 mod policy;
 pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::identity::{IdentityCommand, SessionCommand};
+pub use self::manifest::{
+    ManifestBuildArgs, ManifestCheckArgs, ManifestCommand, ManifestKeyArgs, ManifestSignArgs,
+};
 pub use self::mcp::{ClientDocument, ExportArgs, McpCommand};
 pub use self::policy::{AskArgs, CallerArgs, ChangeArgs, PolicyCommand, SignArgs};
 
@@ -111,6 +115,9 @@ pub enum Command {
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
+    /// What stands on laptops: plugins, skills, agents, MCP servers.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Manifest(ManifestCommand),
     /// MCP servers that are reached through the gate, and what clients are told of them.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mcp(McpCommand),

@@ -6,7 +6,8 @@ use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::{
-    access, approvals, audit, cost, envoy, identity, keys, mcp, pats, policy, scim, sessions, users,
+    access, approvals, audit, cost, envoy, identity, keys, manifest, mcp, pats, policy, scim,
+    sessions, users,
 };
 
 /// Runs one. That they may has been looked at before: [`crate::operators::table`].
@@ -31,6 +32,7 @@ pub async fn run(
         Command::Audit(command) => audit::run(command, operator, data, screen).await,
         Command::Cost(command) => cost::run(command, operator, data, screen).await,
         Command::Policy(command) => policy::command::run(command, operator, data, screen).await,
+        Command::Manifest(command) => manifest::command::run(command, data, screen).await,
         Command::Mcp(command) => mcp::run(command, data, screen).await,
         Command::Envoy(command) => envoy::command::run(command, operator, data, screen).await,
         Command::Identity(command) => identity::command::run(command, screen),

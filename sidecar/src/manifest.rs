@@ -1,6 +1,6 @@
 //! The signed supply chain, where it is written: what stands on laptops is decided here, and signed.
 //!
-//! A *catalogue* is what people write. A *publication* is what becomes of one version of it: an index, a document for
+//! A *catalogue* is what people write ([`compile`]). A *publication* is what becomes of one version of it: an index, a document for
 //! each audience, an archive for each plugin ([`publication`]). It is signed ([`signing`]), put in force, and changed in
 //! an emergency ([`revise`]). What is signed is described where laptops read it, in `contract::manifest`.
 
@@ -13,11 +13,20 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub mod archive;
+pub mod command;
+pub mod compile;
+pub mod diff;
+mod folder;
 pub mod generated;
 pub mod marketplace;
+pub mod plugin;
 pub mod publication;
+mod reach;
 pub mod revise;
+mod shape;
 pub mod signing;
+mod source;
+mod texts;
 
 #[cfg(test)]
 mod tests;
