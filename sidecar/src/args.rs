@@ -7,12 +7,16 @@ pub mod cost;
 pub mod envoy;
 pub mod fleet;
 mod identity;
+mod manifest;
 mod mcp;
 mod policy;
 pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::identity::{IdentityCommand, SessionCommand};
+pub use self::manifest::{
+    ManifestBuildArgs, ManifestCheckArgs, ManifestCommand, ManifestKeyArgs, ManifestSignArgs,
+};
 pub use self::mcp::{ClientDocument, ExportArgs, McpCommand};
 pub use self::policy::{AskArgs, CallerArgs, ChangeArgs, PolicyCommand, SignArgs};
 
@@ -20,7 +24,7 @@ use self::access::AccessCommand;
 use self::approval::ApprovalCommand;
 use self::cost::CostCommand;
 use self::envoy::{EnvoyArgs, EnvoyCommand};
-use self::fleet::{FleetCommand, PublicationCommand};
+use self::fleet::FleetCommand;
 use self::scim::ScimCommand;
 use crate::clock;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -113,12 +117,12 @@ pub enum Command {
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
+    /// What stands on laptops: plugins, skills, agents, MCP servers.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Manifest(ManifestCommand),
     /// MCP servers that are reached through the gate, and what clients are told of them.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mcp(McpCommand),
-    /// What stands on laptops: plugins, skills, agents, MCP servers, signed.
-    #[command(subcommand, after_help = EXIT_CODES)]
-    Manifest(PublicationCommand),
     /// Laptops: what stands on them, who lags behind, how far a revocation has come.
     #[command(subcommand, after_help = EXIT_CODES)]
     Fleet(FleetCommand),

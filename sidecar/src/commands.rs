@@ -32,9 +32,7 @@ pub async fn run(
         Command::Audit(command) => audit::run(command, operator, data, screen).await,
         Command::Cost(command) => cost::run(command, operator, data, screen).await,
         Command::Policy(command) => policy::command::run(command, operator, data, screen).await,
-        Command::Manifest(command) => {
-            manifest::published::run(command, operator, data, screen).await
-        }
+        Command::Manifest(command) => manifest::command::run(command, operator, data, screen).await,
         Command::Fleet(command) => manifest::fleet::run(command, operator, data, screen).await,
         Command::Mcp(command) => mcp::run(command, data, screen).await,
         Command::Envoy(command) => envoy::command::run(command, operator, data, screen).await,

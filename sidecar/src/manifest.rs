@@ -1,6 +1,6 @@
 //! The signed supply chain, where it is written: what stands on laptops is decided here, and signed.
 //!
-//! A *catalogue* is what people write. A *publication* is what becomes of one version of it: an index, a document for
+//! A *catalogue* is what people write ([`compile`]). A *publication* is what becomes of one version of it: an index, a document for
 //! each audience, an archive for each plugin ([`publication`]). It is signed ([`signing`]), put in force, and changed in
 //! an emergency ([`revise`]). What is signed is described where laptops read it, in `contract::manifest`.
 
@@ -16,22 +16,31 @@ pub mod archive;
 pub mod archives;
 pub mod caller;
 pub mod changes;
+pub mod command;
+pub mod compile;
+pub mod diff;
 pub mod fleet;
+mod folder;
 pub mod generated;
 pub mod incoming;
 pub mod live;
 pub mod marketplace;
+pub mod plugin;
 pub mod plugins;
 pub mod prepared;
 pub mod publication;
 pub mod publish;
 pub mod published;
 pub mod range;
+mod reach;
 pub mod recorder;
 pub mod report;
 pub mod revise;
 pub mod serve;
+mod shape;
 pub mod signing;
+mod source;
+mod texts;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! `tollgate manifest publish`, `history`, `rollback`, `revoke`, and `tollgate fleet`.
 
-use super::{ChangeArgs, EXIT_CODES};
+use super::{ChangeArgs, EXIT_CODES, ManifestKeyArgs};
 use crate::clock;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use contract::manifest::Kind;
@@ -69,18 +69,11 @@ pub enum PublicationCommand {
 /// What signs, or where the unsigned goes.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct SignsArgs {
-    /// The private key; DATA/keys/manifest/manifest.key unless said.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["signer", "out"])]
-    pub key: Option<PathBuf>,
-    /// A command of the shell that signs, for an HSM or KMS: it gets the bytes on standard input, and prints the
-    /// Ed25519 signature, 64 bytes as they are, in hex or in base64; once for each document.
-    #[arg(long, value_name = "CMD", conflicts_with = "out")]
-    pub signer: Option<String>,
-    /// The public key of the signer, a file as `tollgate keys init` writes it; the pinned key unless said.
-    #[arg(long, value_name = "FILE", requires = "signer")]
-    pub public_key: Option<PathBuf>,
+    /// What signs.
+    #[command(flatten)]
+    pub with: ManifestKeyArgs,
     /// Sign nothing and publish nothing: write the publication there, to be signed where the key is.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "signer"])]
     pub out: Option<PathBuf>,
 }
 
@@ -143,7 +136,7 @@ pub struct StatusArgs {
 /// `tollgate fleet progress`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct ProgressArgs {
-    /// A revocation: plugin/ID, skill/ID, agent/ID or mcp_server/ID.
+    /// A revocation: `plugin/ID`, `skill/ID`, `agent/ID` or `mcp_server/ID`.
     #[arg(long, value_name = "KIND/ID", required_unless_present = "version")]
     pub revocation: Option<String>,
     /// A version, and those after it.

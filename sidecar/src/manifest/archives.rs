@@ -79,13 +79,16 @@ impl Opened {
 
 type Cell<T> = Arc<OnceCell<T>>;
 
+/// The last used, by archive, or by archive and place.
+type Used<K, T> = Arc<Mutex<LruCache<K, Cell<T>>>>;
+
 /// The archives.
 #[derive(Debug, Clone)]
 pub struct Archives {
     store: Store,
     place: Arc<Path>,
-    open: Arc<Mutex<LruCache<String, Cell<Arc<Opened>>>>>,
-    blocks: Arc<Mutex<LruCache<(String, u64), Cell<Bytes>>>>,
+    open: Used<String, Arc<Opened>>,
+    blocks: Used<(String, u64), Bytes>,
     readers: Arc<Semaphore>,
 }
 

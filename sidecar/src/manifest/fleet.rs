@@ -19,6 +19,9 @@ use tokio::time::sleep;
 /// How often it is looked again with `--watch`.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// What stands on a laptop that has never taken a document.
+const NOTHING: &str = "nothing yet";
+
 /// Cells of a bar.
 const BAR: usize = 40;
 
@@ -111,7 +114,7 @@ fn summed(
         .iter()
         .map(|it| {
             vec![
-                it.version.map_or("nothing yet".into(), |it| it.to_string()),
+                it.version.map_or_else(|| NOTHING.to_owned(), |it| it.to_string()),
                 it.audience.clone().unwrap_or_default(),
                 it.devices.to_string(),
                 it.failed.to_string(),
@@ -148,7 +151,7 @@ fn listed(devices: &[Device], now: &ManifestVersion, screen: &mut Screen) -> Res
             user.clone(),
             device.clone(),
             it.os.clone(),
-            stands.map_or("nothing yet".into(), |it| it.version.to_string()),
+            stands.map_or_else(|| NOTHING.to_owned(), |it| it.version.to_string()),
             stands.map(|it| it.audience.clone()).unwrap_or_default(),
             format!("{} ago", long(at.saturating_sub(it.synced_at))),
             it.result.clone(),

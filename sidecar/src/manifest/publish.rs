@@ -9,12 +9,13 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::keys::KeyError;
 use crate::operators::operator::Operator;
+use crate::settings::Data;
 use crate::store::manifests::{ManifestDocument, ManifestPut, ManifestVersion, ManifestWay, PART};
 use crate::store::{Store, StoreError};
 use contract::envelope::PinnedKey;
 use contract::manifest::SKEW;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// How often somebody else may be the first before it is told as a failure.
@@ -29,7 +30,7 @@ pub enum Done {
     /// It was in force before.
     Already,
     /// It is in force, and before it that was.
-    Changed(Option<ManifestVersion>),
+    Changed(Option<Box<ManifestVersion>>),
 }
 
 /// How it is done.
@@ -80,7 +81,7 @@ pub async fn publish(
         let number = before.as_ref().map_or(0, |it| it.number).saturating_add(1);
         let new = version(publication, number, manner, &act);
         match store.publish_manifest(&new, &documents(publication), &act).await? {
-            ManifestPut::Done => return Ok(Done::Changed(before)),
+            ManifestPut::Done => return Ok(Done::Changed(before.map(Box::new))),
             ManifestPut::Raced => {}
             ManifestPut::Older(highest) => {
                 return Err(Failure::Refused(format!(
@@ -185,7 +186,7 @@ fn act(
         json!({ "catalogue": it.catalogue, "version": it.version, "sha256": it.sha256,
             "key_id": it.key_id })
     };
-    let from = before.map_or("nothing".to_owned(), |it| it.version.to_string());
+    let from = before.map_or_else(|| "nothing".to_owned(), |it| it.version.to_string());
     let Manner { way, what, change, .. } = manner;
     let mut words = format!(
         "manifest {} {from} -> {} ({}, {}){what}",
@@ -212,6 +213,25 @@ fn act(
     })
 }
 
+/// One more than the highest version that a catalogue has had here.
+///
+/// # Errors
+/// [`Failure`], where there is no database to ask.
+pub async fn next(catalogue: &str, data: &Data) -> Result<u64, Failure> {
+    let store = match Store::open(data).await {
+        Ok(store) => store,
+        Err(StoreError::Missing(_)) => {
+            let why = "which version it is must be said: --version, one higher each time";
+            return Err(Failure::Refused(why.into()));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let all = store.manifests(MOST).await?;
+    let highest = all.iter().find(|it| it.catalogue == catalogue).map_or(0, |it| it.version);
+
+    Ok(highest.saturating_add(1))
+}
+
 /// A publication of the history, whole, if today's keys still vouch for it.
 ///
 /// # Errors
@@ -231,7 +251,7 @@ pub async fn again(
     }
     let from = PathBuf::from(format!("version {} of the history", stored.version));
     // Opened twice: once for the names of the archives, which are then read.
-    let mut named = Vec::new();
+    let mut named = BTreeSet::new();
     for envelope in envelopes.documents.values() {
         let opened = contract::manifest::open(envelope, pins)
             .map_err(|source| ManifestFailure::Unbelieved { path: from.clone(), source })?;
@@ -239,10 +259,8 @@ pub async fn again(
     }
     let mut archives = BTreeMap::new();
     for sha256 in named {
-        if !archives.contains_key(&sha256) {
-            let bytes = bytes(store, &sha256).await?;
-            archives.insert(sha256, Archived::Memory(bytes));
-        }
+        let bytes = bytes(store, &sha256).await?;
+        archives.insert(sha256, Archived::Memory(bytes));
     }
 
     Ok(Publication::of(&from, envelopes, pins, |index, documents| {

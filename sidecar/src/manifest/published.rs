@@ -1,25 +1,26 @@
 //! `tollgate manifest publish`, `history`, `rollback` and `revoke`.
 
-use super::changes::{self, Changes};
+use super::changes::{self, Pin};
+use super::diff::Change;
 use super::publication::{Contents, Publication};
 use super::publish::{self, Done, MOST, Manner};
 use super::revise::{self, Revised};
 use super::signing::{self, Key};
-use super::{ManifestFailure, incoming};
+use super::{command, incoming};
 use crate::args::ChangeArgs;
 use crate::args::fleet::{PublicationCommand, SignsArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::keys;
 use crate::operators::operator::Operator;
-use crate::screen::{STDIN, Screen};
+use crate::screen::{STDIN, Screen, shown};
 use crate::settings::Data;
 use crate::store::Store;
 use crate::store::manifests::{ManifestVersion, ManifestWay};
 use contract::envelope::PinnedKey;
 use contract::manifest::{Kind, Revocation};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const NO_OTHER: bool = false;
 
@@ -80,56 +81,57 @@ async fn put(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let index = publication.index();
-    let (from, changed) = match publish::publish(store, publication, manner, operator).await? {
-        Done::Already => {
-            screen.say("It was in force before.");
-            (Some(index.version), None)
+    let done = publish::publish(store, publication, manner, operator).await?;
+    let before = match &done {
+        Done::Changed(Some(before)) => {
+            Some((&**before, store.manifest_documents(before.number).await?))
         }
-        Done::Changed(before) => {
-            let documents = match &before {
-                Some(before) => store.manifest_documents(before.number).await?,
-                None => Vec::new(),
-            };
-            screen.say(
-                "In force on every sidecar within half a second, on laptops at their next sync.",
-            );
-            (before.map(|it| it.version), Some(changes::of(publication, &documents)))
-        }
+        Done::Already | Done::Changed(None) => None,
     };
-    let changed = changed.unwrap_or_default();
-    if !screen.json() {
-        for one in &changed {
-            told(one, screen);
-        }
-        if changed.iter().any(|one| one.pin_changed) {
-            screen.say(
-                "Clients that take a marketplace take it only with its new manifestSha256: push the pins above by MDM \
-                 (`tollgate mdm export`).",
-            );
-        }
+    let changed =
+        changes::of(publication, before.as_ref().map(|(version, all)| (*version, &**all)));
+    let was = before.as_ref().map(|(_, all)| &**all).unwrap_or_default();
+    let pins = if done == Done::Already { Vec::new() } else { changes::pins(publication, was) };
+    if done == Done::Already {
+        screen.say("It was in force before.");
+    } else {
+        screen
+            .say("In force on every sidecar within half a second, on laptops at their next sync.");
     }
-    let audiences: Vec<Value> = changed.iter().map(Changes::object).collect();
+    if !screen.json() {
+        told(publication, &changed, &pins, screen);
+    }
+    let from = match &done {
+        Done::Already => Some(index.version),
+        Done::Changed(before) => before.as_ref().map(|it| it.version),
+    };
+    let audiences: Vec<&String> = index.audiences.iter().map(|it| &it.name).collect();
+    let changed: Vec<Value> = changed.iter().map(Change::object).collect();
+    let pins: Vec<Value> = pins.iter().map(Pin::object).collect();
 
     screen.value(
         &index.version.to_string(),
         &json!({ "catalogue": index.catalogue, "version": index.version, "from": from,
             "expires_at": clock::readable(index.expires_at), "key_ids": publication.key_ids(),
-            "audiences": audiences }),
+            "audiences": audiences, "changes": changed, "marketplaces": pins }),
     )
 }
 
-fn told(one: &Changes, screen: &mut Screen) {
-    if one.changes.is_empty() {
-        screen.say(&format!("{}: unchanged", one.audience));
-    } else {
-        screen.say(&format!("{}:", one.audience));
-        for change in &one.changes {
-            screen.say(&format!("  {change}"));
-        }
+fn told(publication: &Publication, changed: &[Change], pins: &[Pin], screen: &mut Screen) {
+    let audiences: Vec<String> =
+        publication.index().audiences.iter().map(|it| it.name.clone()).collect();
+    screen.say(&format!("For {}.", audiences.join(", ")));
+    for change in changed {
+        screen.say(&format!("  {}", shown(&change.to_string())));
     }
-    if let Some(pin) = &one.marketplace {
-        let word = if one.pin_changed { "new " } else { "" };
-        screen.say(&format!("  {word}manifestSha256 {pin}"));
+    for pin in pins {
+        let word = if pin.changed { "new manifestSha256" } else { "manifestSha256" };
+        screen.say(&format!("  {}: {word} {}", pin.audience, pin.sha256));
+    }
+    if pins.iter().any(|pin| pin.changed) {
+        screen.say(
+            "Clients that take a marketplace take it only with its new manifestSha256: push the pins above by MDM.",
+        );
     }
 }
 
@@ -242,7 +244,7 @@ async fn sign_and_put(
     if let Some(out) = &signs.out {
         return written(&revised.contents, out, screen);
     }
-    let key = key(signs, data, pins)?;
+    let key = key(signs, data)?;
     if !pins.contains(&key.public()) {
         return Err(Failure::Refused(format!(
             "the key {} is not pinned here: nobody would believe it",
@@ -268,26 +270,14 @@ fn written(contents: &Contents, out: &Path, screen: &mut Screen) -> Result<(), F
     )
 }
 
-fn key(signs: &SignsArgs, data: &Data, pins: &[PinnedKey]) -> Result<Key, Failure> {
-    let Some(command) = &signs.signer else {
-        let path: PathBuf = signs.key.clone().unwrap_or_else(|| data.manifest_key());
-        if signs.key.is_none() && !path.exists() {
-            return Err(Failure::Manifest(ManifestFailure::Refused(format!(
-                "{} is not here: --key or --signer sign, --out DIR writes what is to be signed elsewhere",
-                path.display()
-            ))));
-        }
-        let (key_id, pair) = keys::manifest_key(&path)?;
-        return Ok(Key::Here { key_id, pair });
-    };
-    let public = match (&signs.public_key, pins) {
-        (Some(file), _) => keys::pin(file)?,
-        (None, [only]) => only.clone(),
-        (None, _) => {
-            let why = "several keys are pinned, or none: --public-key names the signer's";
-            return Err(Failure::Refused(why.into()));
-        }
-    };
+fn key(signs: &SignsArgs, data: &Data) -> Result<Key, Failure> {
+    let path = data.manifest_key();
+    if signs.with.key.is_none() && signs.with.signer.is_none() && !path.exists() {
+        return Err(Failure::Refused(format!(
+            "{} is not here: --key or --signer sign, --out DIR writes what is to be signed elsewhere",
+            path.display()
+        )));
+    }
 
-    Ok(Key::Command { command: command.clone(), public })
+    command::key(&signs.with, data)
 }

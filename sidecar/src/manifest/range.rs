@@ -27,33 +27,28 @@ pub fn asked(head: &HeaderMap, length: u64, tag: &HeaderValue) -> Asked {
         return Asked::Whole;
     };
     let last = length.saturating_sub(1);
-    match (number(from), number(to)) {
+    let (from, to) = (from.trim(), to.trim());
+    match (from.is_empty(), number(from), number(to)) {
         // The last so many.
-        (Some(None), Some(Some(count))) if count == 0 || length == 0 => Asked::Beyond,
-        (Some(None), Some(Some(count))) => Asked::Part(length.saturating_sub(count), last),
-        (Some(Some(from)), Some(to)) => {
-            let to = to.unwrap_or(u64::MAX);
-            if to < from {
-                return Asked::Whole;
+        (true, _, Some(count)) if count == 0 || length == 0 => Asked::Beyond,
+        (true, _, Some(count)) => Asked::Part(length.saturating_sub(count), last),
+        (false, Some(from), last_of) if last_of.is_some() || to.is_empty() => {
+            let to = last_of.unwrap_or(u64::MAX);
+            match (to < from, from < length) {
+                (true, _) => Asked::Whole,
+                (false, false) => Asked::Beyond,
+                (false, true) => Asked::Part(from, to.min(last)),
             }
-            if from >= length { Asked::Beyond } else { Asked::Part(from, to.min(last)) }
         }
         _ => Asked::Whole,
     }
 }
 
-/// A number, or nothing where nothing stands; `None` for anything else.
-fn number(text: &str) -> Option<Option<u64>> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some(None);
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
+/// A number; one of more digits than fit is beyond any length.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
 
-    // More digits than fit: beyond any length.
-    Some(Some(text.parse().unwrap_or(u64::MAX)))
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -80,6 +75,8 @@ mod tests {
             ("bytes=-0", Asked::Beyond),
             ("bytes=4-2", Asked::Whole),
             ("bytes=0-1,3-4", Asked::Whole),
+            ("bytes=0-1,3-", Asked::Whole),
+            ("bytes=-1,3-4", Asked::Whole),
             ("bytes=-", Asked::Whole),
             ("bytes=+1-2", Asked::Whole),
             ("lines=1-2", Asked::Whole),

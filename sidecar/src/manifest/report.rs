@@ -40,13 +40,16 @@ const UNKNOWN: &str = "unknown";
 
 type Of = (String, String);
 
+/// Something for each of those who were heard of last.
+type Last<K, V> = Arc<Mutex<LruCache<K, V>>>;
+
 /// How fast laptops report.
 #[derive(Debug, Clone)]
 pub struct Pace {
     /// By person: when their minute began, and how many reports it had.
-    people: Arc<Mutex<LruCache<Of, (u64, u32)>>>,
+    people: Last<Of, (u64, u32)>,
     /// By person: the last report that was written, and when.
-    last: Arc<Mutex<LruCache<(Of, String), ([u8; 32], u64)>>>,
+    last: Last<(Of, String), ([u8; 32], u64)>,
 }
 
 impl Default for Pace {

@@ -163,7 +163,7 @@ impl Serving {
         &self,
         caller: &Caller,
         (what, prepared, sha256): (&str, &Prepared, &str),
-        shelf: &Shelf,
+        theirs: &Shelf,
         is_read: bool,
         head: &HeaderMap,
     ) -> Response<Body> {
@@ -176,13 +176,13 @@ impl Serving {
         let client = format!("{}{what}", caller.claims.client_id);
         let whose = (caller.claims.tenant_id.clone(), caller.user.clone(), client);
         if is_read && !self.recorder.has(&whose, sha256) {
-            match row(caller, what, shelf, sha256, head) {
+            match row(caller, what, theirs, sha256, head) {
                 Ok(row) => {
                     let served = Served {
                         whose,
-                        catalogue: shelf.catalogue.clone(),
-                        audience: shelf.audience.clone(),
-                        version: shelf.version,
+                        catalogue: theirs.catalogue.clone(),
+                        audience: theirs.audience.clone(),
+                        version: theirs.version,
                         sha256: sha256.to_owned(),
                         at: clock::now(),
                         row,

@@ -191,7 +191,9 @@ async fn a_publication_is_believed_whole_or_not_at_all() {
     }
     // An audience's document in another's place: each is well signed.
     let documents = dir.join("signed/documents");
-    fs::copy(documents.join("everyone.json"), documents.join("finance.json")).unwrap();
+    for documents in [documents, dir.join("documents")] {
+        fs::copy(documents.join("everyone.json"), documents.join("finance.json")).unwrap();
+    }
     assert!(read().unwrap_err().to_string().contains("digest"));
 
     let foreign = Publication::read(&dir, &pins(&[2])).unwrap_err().to_string();

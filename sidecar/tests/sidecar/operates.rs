@@ -29,6 +29,11 @@ const WORDS: &[(&str, &str)] = &[
     ("approval approve", "apr_000000000000000000000000"),
     ("approval deny", "apr_000000000000000000000000"),
     ("policy sign", "x.yaml"),
+    ("manifest check", "x.yaml"),
+    ("manifest build", "x.yaml --out y --version 1"),
+    ("manifest sign", "x"),
+    ("manifest diff", "x y"),
+    ("manifest show", "x"),
     ("policy check", "-"),
     ("policy test", "-"),
     ("policy explain", "--model claude-haiku-4-5"),
@@ -76,9 +81,10 @@ async fn every_cell_of_the_table_is_what_the_sidecar_does() -> Fallible {
         }
     }
     let hosts = TABLE.iter().filter(|line| line.reach == Reach::Host).count();
-    let all =
-        "serve, identity check, keys init, policy sign, access drill, manifest rollback and revoke";
-    assert_eq!(hosts, 7, "{all}");
+    assert_eq!(
+        hosts, 13,
+        "serve, identity check, keys init, policy sign, access drill, and eight of manifest"
+    );
     Ok(())
 }
 
