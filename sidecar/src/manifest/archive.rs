@@ -129,6 +129,7 @@ fn open<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::{Engine, prelude::BASE64_STANDARD};
 
     fn files() -> Vec<Packed> {
         let run = Packed { executable: true, ..Packed::text("hooks/run.sh", "#!/bin/sh\n") };
@@ -166,6 +167,25 @@ mod tests {
         assert!(told(&|it| it[0].executable = true).contains("another mode"));
         assert!(told(&|it| drop(it.pop())).contains("has no"));
         assert!(compare(b"PK", &list).is_err());
+    }
+
+    /// The published vectors: another program's archives.
+    #[test]
+    fn archives_are_read_as_published() {
+        let text = include_str!("../../../contract/data/manifest-vectors.json");
+        let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
+        for one in vectors["archives"].as_array().unwrap() {
+            let bytes = BASE64_STANDARD.decode(one["zip"].as_str().unwrap()).unwrap();
+            let files: Vec<File> = serde_json::from_value(one["files"].clone()).unwrap();
+            let result = if sha256(&bytes) != one["archive"]["sha256"] {
+                "other_archive"
+            } else if compare(&bytes, &files).is_err() {
+                "other_files"
+            } else {
+                "ok"
+            };
+            assert_eq!(result, one["result"], "{}", one["name"]);
+        }
     }
 
     #[test]

@@ -77,7 +77,10 @@ pub fn bundle<'a>(
     let listed: Vec<_> = files.iter().map(Packed::listed).collect();
     let digest = Plugin::directory_digest(&listed)?;
     let version = format!("1.0.0+c{}", digest.get(..12).unwrap_or_default());
-    let about = json!({ "name": name, "version": version, "description": description(catalogue) });
+    let about = json!({
+        "name": name, "version": version, "description": description(catalogue),
+        "installationPreference": installation.as_str(),
+    });
     files.push(Packed::text(PLUGIN_JSON, line(&about)?));
     files.push(Packed::text(VERSION_JSON, line(&json!({ "version": version }))?));
 

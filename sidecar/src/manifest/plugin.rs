@@ -120,7 +120,11 @@ impl About {
             )),
             (Some(version), _) => version.clone_into(&mut self.version),
             (None, Some(version)) => self.version = version,
-            (None, None) => self.problems.push(format!("has no version: {PLUGIN_JSON} says it")),
+            (None, None) => {
+                // Something harmless, so that it is told once.
+                "0".clone_into(&mut self.version);
+                self.problems.push(format!("has no version: {PLUGIN_JSON} says it"));
+            }
         }
     }
 
