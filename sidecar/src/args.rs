@@ -5,7 +5,9 @@ pub mod approval;
 mod audit;
 pub mod cost;
 pub mod envoy;
+pub mod fleet;
 mod identity;
+mod manifest;
 mod mcp;
 pub mod mdm;
 mod policy;
@@ -13,6 +15,9 @@ pub mod scim;
 
 pub use self::audit::{AuditCommand, FilterArgs, ReaderCommand};
 pub use self::identity::{IdentityCommand, SessionCommand};
+pub use self::manifest::{
+    ManifestBuildArgs, ManifestCheckArgs, ManifestCommand, ManifestKeyArgs, ManifestSignArgs,
+};
 pub use self::mcp::{ClientDocument, ExportArgs, McpCommand};
 pub use self::policy::{AskArgs, CallerArgs, ChangeArgs, PolicyCommand, SignArgs};
 
@@ -20,6 +25,7 @@ use self::access::AccessCommand;
 use self::approval::ApprovalCommand;
 use self::cost::CostCommand;
 use self::envoy::{EnvoyArgs, EnvoyCommand};
+use self::fleet::FleetCommand;
 use self::mdm::MdmCommand;
 use self::scim::ScimCommand;
 use crate::clock;
@@ -113,12 +119,18 @@ pub enum Command {
     /// The policy: check, test, sign, publish, explain.
     #[command(subcommand, after_help = EXIT_CODES)]
     Policy(PolicyCommand),
+    /// What stands on laptops: plugins, skills, agents, MCP servers.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Manifest(ManifestCommand),
     /// MCP servers that are reached through the gate, and what clients are told of them.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mcp(McpCommand),
     /// What device management gives to clients: check, export, compare, and which hosts they reach.
     #[command(subcommand, after_help = EXIT_CODES)]
     Mdm(MdmCommand),
+    /// Laptops: what stands on them, who lags behind, how far a revocation has come.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Fleet(FleetCommand),
     /// Envoy's own files: check an edit, put it in force, see whether it still holds.
     #[command(subcommand, after_help = EXIT_CODES)]
     Envoy(EnvoyCommand),

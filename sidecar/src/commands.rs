@@ -6,8 +6,8 @@ use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
 use crate::{
-    access, approvals, audit, cost, envoy, identity, keys, mcp, mdm, pats, policy, scim, sessions,
-    users,
+    access, approvals, audit, cost, envoy, identity, keys, manifest, mcp, mdm, pats, policy, scim,
+    sessions, users,
 };
 
 /// Runs one. That they may has been looked at before: [`crate::operators::table`].
@@ -32,6 +32,8 @@ pub async fn run(
         Command::Audit(command) => audit::run(command, operator, data, screen).await,
         Command::Cost(command) => cost::run(command, operator, data, screen).await,
         Command::Policy(command) => policy::command::run(command, operator, data, screen).await,
+        Command::Manifest(command) => manifest::command::run(command, operator, data, screen).await,
+        Command::Fleet(command) => manifest::fleet::run(command, operator, data, screen).await,
         Command::Mcp(command) => mcp::run(command, data, screen).await,
         Command::Mdm(command) => mdm::run(command, operator, data, screen).await,
         Command::Envoy(command) => envoy::command::run(command, operator, data, screen).await,

@@ -1,10 +1,12 @@
 //! What operators count. Every name is here; labels never come from a client.
 
 mod approvals;
+mod manifests;
 mod provider_tokens;
 mod sinks;
 
 pub use self::approvals::Approvals;
+pub use self::manifests::Manifests;
 pub use self::provider_tokens::{ProviderToken, ProviderTokens};
 pub use self::sinks::{Reason, Sink, Sinks};
 
@@ -111,6 +113,8 @@ pub struct Counters {
     pub standing_confirmed: Counter,
     /// What is counted of approvals.
     pub approvals: Approvals,
+    /// What is counted of manifests, and of the fleet.
+    pub manifests: Manifests,
     /// What is known of tokens for providers.
     pub provider_tokens: ProviderTokens,
     /// What each sink of the SIEM counts.
@@ -201,6 +205,7 @@ impl Counters {
         head(&mut text, name, "gauge", "For how long the database has not said who is stopped.");
         line(&mut text, name, None, self.standing_age());
         self.approvals.prometheus(&mut text);
+        self.manifests.prometheus(&mut text);
         self.provider_tokens.prometheus(&mut text);
         self.sinks.prometheus(&mut text);
 

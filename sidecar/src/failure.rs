@@ -3,6 +3,7 @@
 use crate::audit::verify::VerifyError;
 use crate::cost::bill::BillError;
 use crate::keys::KeyError;
+use crate::manifest::ManifestFailure;
 use crate::policy::PolicyError;
 use crate::policy::compile::SourceError;
 use crate::policy::signer::SignerError;
@@ -54,6 +55,9 @@ pub enum Failure {
     /// A policy as it is written.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A publication of a catalogue.
+    #[error(transparent)]
+    Manifest(#[from] ManifestFailure),
     /// A signer.
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -84,7 +88,7 @@ impl Failure {
     /// 1 failed, 3 not found, 4 not whole, 5 a bill that differs, 6 not allowed; 2 is clap's for usage.
     pub fn code(&self) -> u8 {
         match self {
-            Self::NotFound(_) => 3,
+            Self::NotFound(_) | Self::Manifest(ManifestFailure::None(_)) => 3,
             Self::NotWhole => 4,
             Self::Differs(_) => 5,
             Self::Denied(_) | Self::Store(StoreError::NotTheirs(_)) => 6,

@@ -8,7 +8,7 @@
 //! *The audit key*, `keys/audit/writer.key`, signs the chain of the audit table (`store/writer.rs`).
 //!
 //! *The policy key* signs policies and belongs to the security team. The sidecar itself only needs
-//! its public half, `keys/policy.pub`.
+//! its public half, `keys/policy.pub`. *The manifest key* is the same for what stands on laptops, `keys/manifest/`.
 
 use crate::clock;
 use crate::counters::Counters;
@@ -34,11 +34,13 @@ use tracing::{error, info, warn};
 pub mod command;
 mod kept;
 mod key;
+mod manifest;
 pub mod retire;
 pub mod signer;
 
 pub use self::kept::Kept;
 pub use self::key::SigningKey;
+pub use self::manifest::{manifest_key, manifest_pins, new_manifest_key};
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -322,6 +324,7 @@ pub fn init(data: &Data) -> Result<(), KeyError> {
     let pin = PinnedKey { key_id, public_key: BASE64_STANDARD.encode(pair.pk.as_ref()) };
     let text = json!({ "key_id": pin.key_id, "public_key": pin.public_key }).to_string() + "\n";
     settings::write_once(&data.policy_pin(), text.as_bytes(), 0o644)?;
+    new_manifest_key(data)?;
     add(data)?;
 
     Ok(())

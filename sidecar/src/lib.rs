@@ -4,7 +4,7 @@
 //! a call: somebody is known ([`users`], [`pats`], [`access`]) and signs in ([`public`], [`sign_in`], [`identity`], [`oidc`], [`sealing`], [`tokens`], [`keys`]);
 //! the gate asks what holds ([`gate`], [`policy`], [`standing`]); every exchange leaves a row, told
 //! twice ([`access_log`], [`spool`]) and stored once ([`intake`], [`store`]); operators act ([`acts`], [`sessions`], [`commands`], [`remote`]) and
-//! look ([`audit`], [`cost`], [`operators`]). People approve of calls ([`approvals`]). Device management is told what to give to clients ([`mcp`], [`mdm`]). Some providers' credentials are got here ([`google`]). What could be missing is looked for ([`intents`], [`holes`]), the
+//! look ([`audit`], [`cost`], [`operators`]). What stands on laptops is signed too ([`manifest`]). People approve of calls ([`approvals`]). Device management is told what to give to clients ([`mcp`], [`mdm`]). Some providers' credentials are got here ([`google`]). What could be missing is looked for ([`intents`], [`holes`]), the
 //! chain is told outside ([`checkpoints`]), and every row goes on ([`siem`]).
 
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ pub mod envoy;
 pub mod sessions;
 pub mod public;
 pub mod policy;
+pub mod manifest;
 pub mod standing;
 pub mod document;
 pub mod gate;

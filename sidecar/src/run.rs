@@ -13,9 +13,11 @@ use crate::args::{Args, Command, LogFormat, ServeArgs, SocketFor};
 use crate::attempts::Attempts;
 use crate::counters::Counters;
 use crate::directory::Directory;
+use crate::document::Document;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::keys::Kept;
+use crate::manifest::serve::Serving;
 use crate::operators::operator::Operator;
 use crate::operators::{Elsewhere, Operators};
 use crate::policy::live::Follower;
@@ -30,6 +32,7 @@ use crate::{
     public, remote, siem, standing,
 };
 use anyhow::{Context, Result, bail};
+use axum::Router;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -235,14 +238,7 @@ impl Sidecar {
         };
         watching.spawn(follower.follow());
         let directory = Directory::start(sign_in.clone(), identity, &mut watching).await?;
-        let documents = Gate {
-            policy: sign_in.policy.clone(),
-            keys: sign_in.keys.clone(),
-            standing: standing_now,
-            sessions: gate::session_key(&store).await?,
-            store: store.clone(),
-            counters: Arc::clone(&counters),
-        };
+        let documents = documents(&sign_in, standing_now.clone()).await?;
         let about =
             operators::routes(Operators { store: store.clone(), counters: Arc::clone(&counters) });
 
@@ -252,8 +248,12 @@ impl Sidecar {
         served.spawn(spool.follow(drain.clone()));
         served.spawn(intake::store_all(outlet, store.clone(), counters));
         let operated = elsewhere.serve(&drain, &mut served);
-        let approvals = Approvals::start(&sign_in, &settings, &drain, &mut watching)?;
-        let people = public::routes(sign_in, directory).merge(operated).merge(approvals.routes());
+        let people = people(
+            (sign_in, directory, operated),
+            (standing_now, &drain),
+            (&mut served, &mut watching),
+        )
+        .await?;
         served.spawn(answer(listeners.public, people, drain.clone()));
         served.spawn(answer(listeners.gate, gate::routes(documents, receiver), drain.clone()));
         served.spawn(answer(listeners.operators, about, drain));
@@ -277,6 +277,32 @@ impl Sidecar {
         self.store.close().await;
         info!("Stopped");
     }
+}
+
+/// What gates fetch.
+async fn documents(sign_in: &SignIn, standing: watch::Receiver<Document>) -> Result<Gate> {
+    Ok(Gate {
+        policy: sign_in.policy.clone(),
+        keys: sign_in.keys.clone(),
+        standing,
+        sessions: gate::session_key(&sign_in.store).await?,
+        store: sign_in.store.clone(),
+        counters: Arc::clone(&sign_in.counters),
+    })
+}
+
+/// What Envoy routes clients to.
+async fn people(
+    (sign_in, directory, operated): (SignIn, Directory, Router),
+    (standing, drain): (watch::Receiver<Document>, &watch::Receiver<bool>),
+    (served, watching): (&mut JoinSet<()>, &mut JoinSet<()>),
+) -> Result<Router> {
+    let settings = Arc::clone(&sign_in.settings);
+    let approvals = Approvals::start(&sign_in, &settings, drain, watching)?;
+    let laptops = Serving::start(&sign_in, standing, (served, watching)).await?;
+    let people = public::routes(sign_in, directory).merge(operated);
+
+    Ok(people.merge(approvals.routes()).merge(laptops.routes()))
 }
 
 /// What looks after the rows, and after Envoy's files.

@@ -96,6 +96,22 @@ impl Data {
         self.keys().join("policy.pub")
     }
 
+    /// Holds the key that signs manifests, and the public halves whose manifests are believed. Not beside the policy's:
+    /// who decides what stands on laptops need not decide what the gate lets through.
+    pub fn manifest_keys(&self) -> PathBuf {
+        self.keys().join("manifest")
+    }
+
+    /// The key that signs manifests; belongs elsewhere in production.
+    pub fn manifest_key(&self) -> PathBuf {
+        self.manifest_keys().join("manifest.key")
+    }
+
+    /// The public half of it.
+    pub fn manifest_pin(&self) -> PathBuf {
+        self.manifest_keys().join("manifest.pub")
+    }
+
     /// The key that seals what sign-ins leave with browsers and in the database. The sidecars of one database
     /// share it.
     pub fn session_key(&self) -> PathBuf {
@@ -116,6 +132,11 @@ impl Data {
     /// Where the audit chains stood: to be copied off this machine as it grows.
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints.jsonl")
+    }
+
+    /// Holds the archives of plugins that are served: copies of the database's.
+    pub fn archives(&self) -> PathBuf {
+        self.root.join("archives")
     }
 
     /// The rows that a sink of the SIEM would not take.

@@ -11,6 +11,7 @@ pub mod refused;
 pub mod reply;
 pub mod session;
 pub mod slow;
+pub mod verified;
 
 pub use self::refused::Refused;
 

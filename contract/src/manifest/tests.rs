@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod vectors;
+
 const NOW: u64 = 1_790_000_000;
 
 fn key(seed: u8) -> KeyPair {

@@ -2,18 +2,12 @@
 
 use super::Approvals;
 use crate::clock;
-use crate::sign_in::{SignIn, reply};
+use crate::sign_in::reply;
+use crate::sign_in::verified::{Verified, verified};
 use crate::store::StoreError;
 use axum::http::HeaderMap;
-use contract::claims::Claims;
 use contract::headers;
 use contract::standing::Kind;
-use jwt_simple::algorithms::EdDSAPublicKeyLike;
-use jwt_simple::prelude::{Duration, VerificationOptions};
-use jwt_simple::token::Token;
-
-/// How far clocks may be apart, seconds.
-const SKEW: u64 = 5;
 
 /// Longest trace that is kept, in bytes.
 const LONGEST_TRACE: usize = 256;
@@ -53,7 +47,8 @@ impl Approvals {
     /// [`Unknown`].
     pub async fn asker(&self, head: &HeaderMap) -> Result<Asker, Unknown> {
         let token = reply::bearer(head).ok_or(Unknown::Token)?;
-        let (sub, jti, claims) = verified(&self.sign_in, token)?;
+        let Verified { sub, jti, claims, .. } =
+            verified(&self.sign_in, token).ok_or(Unknown::Token)?;
         let user = claims.user_id(&sub);
         let event = one(head, headers::X_REQUEST_ID).ok_or(Unknown::Event)?;
         let cert = claims.cnf.as_ref().map_or("", |bound| &*bound.x5t_s256);
@@ -76,23 +71,6 @@ impl Approvals {
             trace: trace(head, &event),
             event,
         })
-    }
-}
-
-fn verified(sign_in: &SignIn, token: &str) -> Result<(String, String, Claims), Unknown> {
-    let head = Token::decode_metadata(token).or(Err(Unknown::Token))?;
-    let key = head.key_id().and_then(|kid| sign_in.keys.borrow().verifier(kid).cloned());
-    let options = VerificationOptions {
-        allowed_issuers: Some([sign_in.settings.issuer.clone()].into()),
-        allowed_audiences: Some([sign_in.settings.audience.clone()].into()),
-        time_tolerance: Some(Duration::from_secs(SKEW)),
-        ..VerificationOptions::default()
-    };
-    let key = key.ok_or(Unknown::Token)?;
-    let claims = key.verify_token::<Claims>(token, Some(options)).or(Err(Unknown::Token))?;
-    match (claims.expires_at, claims.subject, claims.jwt_id) {
-        (Some(_), Some(sub), Some(jti)) => Ok((sub, jti, claims.custom)),
-        _ => Err(Unknown::Token),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use contract::envelope::{self, EnvelopeError, POLICY_TYPE, PinnedKey, Signed};
+use contract::envelope::{self, EnvelopeError, PinnedKey, Signed};
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -50,15 +50,19 @@ pub enum SignerError {
     },
 }
 
-/// Has a policy signed. What comes back verifies with this key, or is nothing.
+/// Has a document signed. What comes back verifies with this key, or is nothing.
 ///
 /// # Errors
 /// [`SignerError`].
-pub async fn sign(command: &str, payload: &[u8], key: &PinnedKey) -> Result<Signed, SignerError> {
-    let covered = envelope::covered(POLICY_TYPE, payload);
+pub async fn sign(
+    command: &str,
+    (payload_type, payload): (&str, &[u8]),
+    key: &PinnedKey,
+) -> Result<Signed, SignerError> {
+    let covered = envelope::covered(payload_type, payload);
     let signature = ask(command, &covered, PATIENCE).await?;
     let signed = Signed::new(&key.key_id, &signature);
-    verify(payload, &signed, key)
+    verify((payload_type, payload), &signed, key)
         .map_err(|source| SignerError::Other { key_id: key.key_id.clone(), source })?;
 
     Ok(signed)
@@ -76,11 +80,15 @@ pub async fn ask(command: &str, input: &[u8], patience: Duration) -> Result<Vec<
 }
 
 /// Does a signature verify with this key?
-fn verify(payload: &[u8], signed: &Signed, key: &PinnedKey) -> Result<(), EnvelopeError> {
-    let alone = envelope::enclose(POLICY_TYPE, payload, vec![signed.clone()]);
+fn verify(
+    (payload_type, payload): (&str, &[u8]),
+    signed: &Signed,
+    key: &PinnedKey,
+) -> Result<(), EnvelopeError> {
+    let alone = envelope::enclose(payload_type, payload, vec![signed.clone()]);
     let bytes = serde_json::to_vec(&alone)?;
 
-    envelope::open(&bytes, POLICY_TYPE, std::slice::from_ref(key)).map(drop)
+    envelope::open(&bytes, payload_type, std::slice::from_ref(key)).map(drop)
 }
 
 async fn run(command: &str, input: &[u8]) -> Result<Vec<u8>, SignerError> {
@@ -149,11 +157,12 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::envelope::hex;
+    use contract::envelope::{POLICY_TYPE, hex};
     use ed25519_compact::{KeyPair, Seed};
     use std::path::Path;
 
     const PAYLOAD: &[u8] = b"{}";
+    const POLICY: (&str, &[u8]) = (POLICY_TYPE, PAYLOAD);
 
     fn key() -> (KeyPair, PinnedKey) {
         let pair = KeyPair::from_seed(Seed::new([7; 32]));
@@ -166,7 +175,7 @@ mod tests {
     }
 
     async fn error(command: &str) -> String {
-        sign(command, PAYLOAD, &key().1).await.unwrap_err().to_string()
+        sign(command, POLICY, &key().1).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
@@ -183,7 +192,7 @@ mod tests {
             format!("echo {}", BASE64_STANDARD.encode(&good)),
             format!("printf %s {}", BASE64_URL_SAFE_NO_PAD.encode(&good)),
         ] {
-            let signed = sign(&command, PAYLOAD, &key().1).await.unwrap();
+            let signed = sign(&command, POLICY, &key().1).await.unwrap();
             assert_eq!(signed, Signed::new("hsm", &good), "{command}");
         }
     }
@@ -194,7 +203,7 @@ mod tests {
         let got = place.path().join("got");
         let command = format!("cat >'{}'; echo {}", got.display(), hex(&signature(PAYLOAD)));
 
-        sign(&command, PAYLOAD, &key().1).await.unwrap();
+        sign(&command, POLICY, &key().1).await.unwrap();
 
         assert_eq!(std::fs::read(&got).unwrap(), envelope::covered(POLICY_TYPE, PAYLOAD));
     }
@@ -236,9 +245,10 @@ mod tests {
             file("k.pem")
         );
 
-        let signed = sign(&command, PAYLOAD, &key).await.unwrap();
+        let signed = sign(&command, POLICY, &key).await.unwrap();
 
-        assert!(verify(PAYLOAD, &signed, &key).is_ok());
-        assert!(verify(b"{ }", &signed, &key).is_err());
+        assert!(verify(POLICY, &signed, &key).is_ok());
+        assert!(verify((POLICY_TYPE, b"{ }"), &signed, &key).is_err());
+        assert!(verify(("another/type", PAYLOAD), &signed, &key).is_err());
     }
 }

@@ -285,7 +285,8 @@ fn not_a_word(text: &str, words: &[&str]) -> String {
     format!("is {text:?}, and one of {} belongs here{near}", words.join(", "))
 }
 
-fn closest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The word that may have been meant, if one is much alike.
+pub(crate) fn closest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase().replace('-', "_");
     words
         .map(|word| (strsim::normalized_damerau_levenshtein(&text, word), word))

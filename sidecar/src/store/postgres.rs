@@ -26,6 +26,8 @@ mod dialect;
 mod envoy;
 #[path = "shared/events.rs"]
 mod events;
+#[path = "shared/fleet.rs"]
+mod fleet;
 #[path = "shared/held.rs"]
 mod held;
 #[path = "shared/intents.rs"]
@@ -34,6 +36,8 @@ mod intents;
 mod lineage;
 #[path = "shared/links.rs"]
 mod links;
+#[path = "shared/manifests.rs"]
+mod manifests;
 #[path = "shared/mcp.rs"]
 mod mcp;
 #[path = "shared/moves.rs"]

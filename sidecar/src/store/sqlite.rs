@@ -29,6 +29,8 @@ mod dialect;
 mod envoy;
 #[path = "shared/events.rs"]
 mod events;
+#[path = "shared/fleet.rs"]
+mod fleet;
 #[path = "shared/held.rs"]
 mod held;
 #[path = "shared/intents.rs"]
@@ -37,6 +39,8 @@ mod intents;
 mod lineage;
 #[path = "shared/links.rs"]
 mod links;
+#[path = "shared/manifests.rs"]
+mod manifests;
 #[path = "shared/mcp.rs"]
 mod mcp;
 #[path = "shared/moves.rs"]

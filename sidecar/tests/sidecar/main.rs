@@ -36,3 +36,6 @@ mod siem_lines;
 mod siem_shapes;
 mod tells_the_siem;
 mod google;
+mod laptops;
+mod serves_laptops;
+mod tells_of_laptops;

@@ -29,6 +29,11 @@ const WORDS: &[(&str, &str)] = &[
     ("approval approve", "apr_000000000000000000000000"),
     ("approval deny", "apr_000000000000000000000000"),
     ("policy sign", "x.yaml"),
+    ("manifest check", "x.yaml"),
+    ("manifest build", "x.yaml --out y --version 1"),
+    ("manifest sign", "x"),
+    ("manifest diff", "x y"),
+    ("manifest show", "x"),
     ("policy check", "-"),
     ("policy test", "-"),
     ("policy explain", "--model claude-haiku-4-5"),
@@ -41,6 +46,10 @@ const WORDS: &[(&str, &str)] = &[
     ("policy diff", "0123456789abcdef"),
     ("policy publish", "-"),
     ("policy rollback", "--previous"),
+    ("manifest publish", "-"),
+    ("manifest rollback", "--previous"),
+    ("manifest revoke", "--kind plugin --id x"),
+    ("fleet progress", "--version 1"),
     ("audit find", "nothing"),
     ("audit lineage", "nothing"),
     ("audit who", "--user ann@example.com --from 1h"),
@@ -76,7 +85,10 @@ async fn every_cell_of_the_table_is_what_the_sidecar_does() -> Fallible {
         }
     }
     let hosts = TABLE.iter().filter(|line| line.reach == Reach::Host).count();
-    assert_eq!(hosts, 6, "serve, identity check, keys init, policy sign, access drill, mdm diff");
+    assert_eq!(
+        hosts, 14,
+        "serve, identity check, keys init, policy sign, access drill, mdm diff, and eight of manifest"
+    );
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn sign(
         (compiled.payload, Vec::new())
     };
     let signed = if let Some(command) = &wanted.signer {
-        signer::sign(command, &payload, &public_key(wanted, data)?).await?
+        signer::sign(command, (POLICY_TYPE, &payload), &public_key(wanted, data)?).await?
     } else {
         let key = wanted.key.clone().unwrap_or_else(|| data.policy_key());
         let (key_id, pair) = keys::policy_key(&key)?;

@@ -1,0 +1,151 @@
+//! `tollgate manifest publish`, `history`, `rollback`, `revoke`, and `tollgate fleet`.
+
+use super::{ChangeArgs, EXIT_CODES, ManifestKeyArgs};
+use crate::clock;
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use contract::manifest::Kind;
+use std::path::PathBuf;
+
+/// What is done with publications once they are signed.
+#[derive(Debug, Subcommand)]
+pub enum PublicationCommand {
+    /// Put a signed publication in force, on every sidecar of this database.
+    #[command(after_help = EXIT_CODES)]
+    Publish {
+        /// The folder, signed; or `-`: a ZIP file of it on standard input.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Another catalogue than the one in force, which no laptop that has that takes.
+        #[arg(long)]
+        other_catalogue: bool,
+        /// For the record.
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// List what was published, the newest first.
+    #[command(after_help = EXIT_CODES)]
+    History {
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Put what an earlier version said in force again, as a higher version. What is revoked stays revoked.
+    #[command(after_help = EXIT_CODES)]
+    Rollback {
+        /// The version.
+        #[arg(required_unless_present = "previous")]
+        version: Option<u64>,
+        /// The one that was in force before this one.
+        #[arg(long, conflicts_with = "version")]
+        previous: bool,
+        /// What signs.
+        #[command(flatten)]
+        signs: SignsArgs,
+        /// For the record.
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Withdraw something from everybody: signed and in force in one act.
+    #[command(after_help = EXIT_CODES)]
+    Revoke {
+        /// What it is.
+        #[arg(long, value_enum)]
+        kind: RevocableKind,
+        /// Its name.
+        #[arg(long)]
+        id: String,
+        /// Why, for the people who lose it.
+        #[arg(long, value_name = "WORDS")]
+        reason: Option<String>,
+        /// What signs.
+        #[command(flatten)]
+        signs: SignsArgs,
+        /// For the record.
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+}
+
+/// What signs, or where the unsigned goes.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct SignsArgs {
+    /// What signs.
+    #[command(flatten)]
+    pub with: ManifestKeyArgs,
+    /// Sign nothing and publish nothing: write the publication there, to be signed where the key is.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["key", "signer"])]
+    pub out: Option<PathBuf>,
+}
+
+/// What can be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum RevocableKind {
+    /// A plugin.
+    Plugin,
+    /// A skill.
+    Skill,
+    /// An agent.
+    Agent,
+    /// An MCP server.
+    McpServer,
+}
+
+impl From<RevocableKind> for Kind {
+    fn from(kind: RevocableKind) -> Self {
+        match kind {
+            RevocableKind::Plugin => Self::Plugin,
+            RevocableKind::Skill => Self::Skill,
+            RevocableKind::Agent => Self::Agent,
+            RevocableKind::McpServer => Self::McpServer,
+        }
+    }
+}
+
+/// `tollgate fleet`.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Which versions stand on how many laptops, who lags behind, and what failed.
+    #[command(after_help = EXIT_CODES)]
+    Status(StatusArgs),
+    /// How far a publication, or a revocation, has come.
+    #[command(after_help = EXIT_CODES)]
+    Progress(ProgressArgs),
+}
+
+/// `tollgate fleet status`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct StatusArgs {
+    /// List the laptops that have this version.
+    #[arg(long, value_name = "N", conflicts_with_all = ["laggards", "failed"])]
+    pub version: Option<u64>,
+    /// List the laptops that do not have the version in force, the longest away first.
+    #[arg(long, conflicts_with = "failed")]
+    pub laggards: bool,
+    /// List the laptops whose last sync failed.
+    #[arg(long)]
+    pub failed: bool,
+    /// Only laptops that were heard of within this time.
+    #[arg(long, default_value = "30d", value_parser = clock::span, value_name = "TIME")]
+    pub seen: u64,
+    /// List at most so many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: u32,
+}
+
+/// `tollgate fleet progress`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ProgressArgs {
+    /// A revocation: `plugin/ID`, `skill/ID`, `agent/ID` or `mcp_server/ID`.
+    #[arg(long, value_name = "KIND/ID", required_unless_present = "version")]
+    pub revocation: Option<String>,
+    /// A version, and those after it.
+    #[arg(long, value_name = "N", conflicts_with = "revocation")]
+    pub version: Option<u64>,
+    /// Only laptops that were heard of within this time.
+    #[arg(long, default_value = "30d", value_parser = clock::span, value_name = "TIME")]
+    pub seen: u64,
+    /// Say it again whenever it changes, until all have it. At the host alone.
+    #[arg(long)]
+    pub watch: bool,
+}

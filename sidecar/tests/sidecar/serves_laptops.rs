@@ -1,0 +1,390 @@
+//! What laptops are served: the document of their audience, its archives, and no others.
+
+use crate::laptops::{LARGE, Plugins, contents, key, put, signed};
+use crate::world::{Answer, Fallible, Place, World, ask};
+use contract::manifest::{self, Kind, Revocation, sha256};
+use serde_json::Value;
+use std::fs;
+use std::time::{Duration, Instant};
+use tollgate::acts::Act;
+use tollgate::manifest::{revise, signing::Key};
+use tollgate::operators::operator::Operator;
+use tollgate::run::Sidecar;
+use tollgate::settings::Postgres;
+use tollgate::store::Row;
+use tollgate::{clock, keys};
+
+const MANIFEST: &str = "/v1/cowork/manifest";
+
+fn plugin(sha256: &str) -> String {
+    format!("/v1/cowork/plugins/{sha256}")
+}
+
+/// Status, and the type of the error, which is in the Messages API's shape.
+fn error(answer: &Answer) -> Fallible<(u16, String)> {
+    let told = answer.json()?;
+    assert_eq!(told["type"], "error", "{}", answer.body);
+    Ok((answer.status, told["error"]["type"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// The audience of a document, which the installation's pins vouch for.
+fn audience(world: &World, answer: &Answer) -> Fallible<String> {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let opened = manifest::open(&answer.bytes, &keys::manifest_pins(&world.place.data)?)?;
+    Ok(opened.document().audience.clone())
+}
+
+async fn manifests(world: &World) -> Fallible<Vec<Row>> {
+    let mut rows = world.rows().await?;
+    rows.retain(|row| row.text("kind") == "manifest");
+    Ok(rows)
+}
+
+#[tokio::test]
+async fn each_is_served_the_document_of_the_first_audience_that_fits() -> Fallible {
+    let world = World::start().await?;
+    let (ann, fay) =
+        (world.laptop("ann", &[]).await?, world.laptop("fay", &["x", "finance"]).await?);
+    assert_eq!(error(&world.get(&ann, MANIFEST, &[]).await?)?, (404, "not_found_error".into()));
+
+    world.release(7, &Plugins::default()).await?;
+
+    let answer = world.get(&ann, MANIFEST, &[]).await?;
+    assert_eq!(audience(&world, &answer)?, "everyone");
+    assert_eq!(answer.header("content-type"), "application/vnd.dsse.envelope.v1+json");
+    assert_eq!(answer.header("cache-control"), "private, no-cache");
+    assert_eq!(audience(&world, &world.get(&fay, MANIFEST, &[]).await?)?, "finance");
+    let other = world.laptop_of("otto", "other", &["finance"], 300).await?;
+    let answer = world.get(&other, MANIFEST, &[]).await?;
+    assert_eq!(error(&answer)?, (404, "not_found_error".into()), "in no audience");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_not_known_or_stopped_is_served_nothing() -> Fallible {
+    let world = World::start().await?;
+    let digests = world.release(7, &Plugins::default()).await?;
+    let notes = plugin(&digests["notes"]);
+    let (pat, _) = world.pat(3600).await?;
+    for path in [MANIFEST, "/v1/cowork/marketplace.json", &notes] {
+        let none = ask(world.at.public, "GET", path, &[], "").await?;
+        assert_eq!(error(&none)?, (401, "authentication_error".into()), "{path}");
+        assert_eq!(none.header("www-authenticate"), "Bearer");
+        for bad in ["x", &pat, "e30.e30.e30"] {
+            assert_eq!(world.get(bad, path, &[]).await?.status, 401, "{path} {bad}");
+        }
+    }
+    assert_eq!(world.method("POST", "x", MANIFEST, &[], "").await?.status, 405);
+    let report = ask(world.at.public, "POST", "/v1/cowork/sync-report", &[], "{}").await?;
+    assert_eq!(report.status, 401);
+
+    let (ann, _) = world.agent().await?;
+    assert_eq!(world.get(&ann, MANIFEST, &[]).await?.status, 200);
+    world
+        .store
+        .disable_user("ann@example.com", clock::now(), &Act::new(&Operator::owner(), "x")?)
+        .await?;
+    let begun = Instant::now();
+    while world.get(&ann, MANIFEST, &[]).await?.status == 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "a token that is remembered outlives its user"
+        );
+    }
+    assert_eq!(error(&world.get(&ann, &notes, &[]).await?)?, (403, "permission_error".into()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_was_let_go_takes_the_tokens_it_signed_with_it() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let ann = world.laptop("ann", &[]).await?;
+    assert_eq!(world.get(&ann, MANIFEST, &[]).await?.status, 200);
+    let old: Vec<_> = fs::read_dir(world.place.data.signing())?.collect::<Result<_, _>>()?;
+    keys::add(&world.place.data)?;
+    for one in old {
+        fs::remove_file(one.path())?;
+    }
+    let begun = Instant::now();
+    while world.get(&ann, MANIFEST, &[]).await?.status == 200 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is remembered all the same");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(world.get(&ann, MANIFEST, &[]).await?.status, 401);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_poll_of_who_has_it_is_a_304_and_only_a_change_leaves_a_row() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let fay = world.laptop("fay", &["finance"]).await?;
+    let id = [("x-request-id", "req-1")];
+    let tag = world.get(&fay, MANIFEST, &id).await?.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.len() > 32, "{tag}");
+    for known in [tag.clone(), format!("\"x\", W/{tag}"), "*".into()] {
+        let answer = world.get(&fay, MANIFEST, &[("if-none-match", &known)]).await?;
+        assert_eq!((answer.status, answer.header("etag"), answer.bytes.len()), (304, &*tag, 0));
+    }
+    assert_eq!(world.get(&fay, MANIFEST, &[]).await?.status, 200, "asked again without it");
+    assert_eq!(world.method("HEAD", &fay, MANIFEST, &[], "").await?.status, 200);
+    assert_eq!(manifests(&world).await?.len(), 1);
+    assert_eq!(world.metric("tollgate_manifest_requests_total{answer=\"unchanged\"} ").await?, 3);
+
+    world.release(8, &Plugins::default()).await?;
+    let answer = world.get(&fay, MANIFEST, &[("if-none-match", &tag)]).await?;
+    assert_eq!(audience(&world, &answer)?, "finance");
+
+    let rows = manifests(&world).await?;
+    let [first, second] = rows.as_slice() else { return Err("not two rows".into()) };
+    let told = |row: &Row| (row.text("tenant_id"), row.text("user_id"), row.text("outcome"));
+    for row in [first, second] {
+        assert_eq!(told(row), ("acme".into(), "fay@example.com".into(), "allowed".into()));
+    }
+    assert_eq!(first.text("request_id"), "req-1");
+    let payload: Value = serde_json::from_str(&second.text("payload"))?;
+    assert_eq!(payload["target"], "manifest acme 8 finance");
+    assert_eq!(payload["before"]["version"], 7);
+    assert_eq!(
+        (&payload["after"]["version"], &payload["after"]["audience"]),
+        (&8.into(), &"finance".into())
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_archive_is_sent_whole_or_in_part_to_whose_document_has_it() -> Fallible {
+    let world = World::start().await?;
+    let digests = world.release(7, &Plugins::default()).await?;
+    let (ann, fay) = (world.laptop("ann", &[]).await?, world.laptop("fay", &["finance"]).await?);
+    let digest = &digests["ledger"];
+    let path = plugin(digest);
+
+    let whole = world.get(&fay, &path, &[]).await?;
+    assert_eq!((whole.status, &sha256(&whole.bytes)), (200, digest));
+    assert!(whole.bytes.len() > LARGE, "several blocks");
+    let tag = format!("\"{digest}\"");
+    for (name, value) in [
+        ("content-type", "application/zip"),
+        ("cache-control", "private, max-age=31536000, immutable"),
+        ("accept-ranges", "bytes"),
+        ("etag", &tag),
+        ("content-length", &whole.bytes.len().to_string()),
+    ] {
+        assert_eq!(whole.header(name), value, "{name}");
+    }
+    assert_eq!(world.get(&fay, &format!("{path}.zip"), &[]).await?.bytes, whole.bytes);
+    let head = world.method("HEAD", &fay, &path, &[("range", "bytes=0-1")], "").await?;
+    let length = whole.bytes.len();
+    assert_eq!(
+        (head.status, head.header("content-length"), head.bytes.len()),
+        (200, &*length.to_string(), 0)
+    );
+    let known = world.get(&fay, &path, &[("if-none-match", &tag)]).await?;
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+
+    for (range, from, to) in [
+        ("bytes=0-0", 0, 1),
+        ("bytes=262143-262144", 262_143, 262_145),
+        ("bytes=300000-", 300_000, length),
+        ("bytes=-7", length - 7, length),
+        ("bytes=100-99999999", 100, length),
+    ] {
+        let part = world.get(&fay, &path, &[("range", range), ("if-range", &tag)]).await?;
+        let of = format!("bytes {from}-{}/{length}", to - 1);
+        assert_eq!((part.status, part.header("content-range")), (206, &*of), "{range}");
+        assert!(part.bytes == whole.bytes[from..to], "{range}");
+    }
+    let beyond = world.get(&fay, &path, &[("range", "bytes=99999999-")]).await?;
+    assert_eq!(
+        (beyond.status, beyond.header("content-range")),
+        (416, &*format!("bytes */{length}"))
+    );
+    for other in [
+        [("range", "bytes=0-1,4-5"), ("x", "")],
+        [("range", "bytes=5-2"), ("x", "")],
+        [("range", "bytes=0-1"), ("if-range", "\"other\"")],
+    ] {
+        let answer = world.get(&fay, &path, &other).await?;
+        assert_eq!((answer.status, answer.bytes.len()), (200, length), "{other:?}");
+    }
+
+    let foreign = world.get(&ann, &path, &[]).await?;
+    assert_eq!(error(&foreign)?, (404, "not_found_error".into()));
+    let unknown = world.get(&ann, &plugin(&"0".repeat(64)), &[]).await?;
+    assert_eq!(foreign.body, unknown.body, "what others have is not told");
+    for bad in [
+        digest.to_ascii_uppercase(),
+        "..".into(),
+        "%2e%2e%2fpolicy.dsse.json".into(),
+        "x.zip".into(),
+    ] {
+        assert_eq!(world.get(&fay, &plugin(&bad), &[]).await?.status, 404, "{bad}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_archive_whose_copy_is_spoilt_comes_from_the_database_again() -> Fallible {
+    let world = World::start().await?;
+    let digests = world.release(7, &Plugins::default()).await?;
+    let fay = world.laptop("fay", &["finance"]).await?;
+    let digest = &digests["ledger"];
+    assert_eq!(world.get(&fay, &plugin(digest), &[]).await?.status, 200);
+    let World { place, sidecar, .. } = world;
+    sidecar.drain().await;
+    let copy = place.data.archives().join(format!("{digest}.zip"));
+    fs::write(&copy, b"something else")?;
+
+    let sidecar = Sidecar::start(place.settings()).await?;
+    let bearer = format!("Bearer {fay}");
+    let at = sidecar.addresses().public;
+    let answer = ask(at, "GET", &plugin(digest), &[("authorization", &bearer)], "").await?;
+    assert_eq!((answer.status, &sha256(&answer.bytes)), (200, digest));
+    sidecar.drain().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_revoked_is_sent_to_nobody_any_more() -> Fallible {
+    let world = World::start().await?;
+    let (before, digests) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    put(&world.store, &signed(&world.place, before.clone()).await?).await?;
+    world.until_version(7).await?;
+    let fay = world.laptop("fay", &["finance"]).await?;
+    let path = plugin(&digests["ledger"]);
+    assert_eq!(world.get(&fay, &path, &[]).await?.status, 200);
+
+    let ledger = Revocation { kind: Kind::Plugin, id: "ledger".into(), reason: None };
+    let revised = revise::revoke(&before, ledger, 8, clock::now())?;
+    put(&world.store, &signed(&world.place, revised.contents).await?).await?;
+
+    let took = world.until_version(8).await?;
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+    assert_eq!(error(&world.get(&fay, &path, &[]).await?)?, (404, "not_found_error".into()));
+    let answer = world.get(&fay, MANIFEST, &[]).await?;
+    let opened = manifest::open(&answer.bytes, &keys::manifest_pins(&world.place.data)?)?;
+    assert!(
+        opened.document().revokes(Kind::Plugin, "ledger") && opened.document().plugins.is_empty()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_marketplace_is_served_as_its_pin_says() -> Fallible {
+    let world = World::start().await?;
+    let (contents, digests) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    let pins: Vec<_> =
+        contents.index.says.audiences.iter().map(|it| it.marketplace_sha256.clone()).collect();
+    put(&world.store, &signed(&world.place, contents).await?).await?;
+    world.until_version(7).await?;
+    let fay = world.laptop("fay", &["finance"]).await?;
+
+    let answer = world.get(&fay, "/v1/cowork/marketplace.json", &[]).await?;
+
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert_eq!(Some(sha256(&answer.bytes)), pins[0]);
+    let url = answer.json()?["plugins"][0]["source"]["url"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(url, format!("https://gateway.example{}.zip", plugin(&digests["ledger"])));
+    let tag = answer.header("etag").to_owned();
+    let again = world.get(&fay, "/v1/cowork/marketplace.json", &[("if-none-match", &tag)]).await?;
+    assert_eq!(again.status, 304);
+    world.get(&fay, MANIFEST, &[]).await?;
+    assert_eq!(manifests(&world).await?.len(), 2, "each way has its row");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_no_pinned_key_has_signed_changes_nothing_and_is_heard_of() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let other = Place::new()?;
+    let (foreign, _) = contents(("acme", 8), 86_400, &Plugins::default())?;
+    let publication = signed(&other, foreign).await?;
+    assert!(matches!(key(&other)?, Key::Here { .. }));
+    put(&world.store, &publication).await?;
+
+    let begun = Instant::now();
+    while world.metric("tollgate_manifest_refused_total ").await? == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "nobody hears of it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.metric("tollgate_manifest_version ").await?, 7);
+    let ann = world.laptop("ann", &[]).await?;
+    assert_eq!(audience(&world, &world.get(&ann, MANIFEST, &[]).await?)?, "everyone");
+
+    // Once it is pinned it counts.
+    fs::copy(other.data.manifest_pin(), world.place.data.manifest_keys().join("next.pub"))?;
+    world.until_version(8).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_takes_nothing_keeps_nobody_from_their_document() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let ann = world.laptop("ann", &[]).await?;
+    world.sql("ALTER TABLE fleet_served RENAME TO gone").await?;
+
+    let begun = Instant::now();
+    assert_eq!(audience(&world, &world.get(&ann, MANIFEST, &[]).await?)?, "everyone");
+    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    while world.metric("tollgate_manifest_unrecorded_total ").await? == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "nobody hears of it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn all_sidecars_of_a_database_serve_the_same_and_write_it_down_once() -> Fallible {
+    let (mut one, mut other) = (Place::new()?, Place::new()?);
+    let postgres = Some(Postgres { url: cluster::shared()?.database()?, read_url: None });
+    one.data = one.data.with_postgres(postgres.clone());
+    other.data = other.data.with_postgres(postgres);
+    fs::copy(one.data.policy_pin(), other.data.policy_pin())?;
+    fs::copy(one.data.policy(), other.data.policy())?;
+    fs::copy(one.data.manifest_pin(), other.data.manifest_pin())?;
+    let world = World::start_in(one).await?;
+    let there = Sidecar::start(other.settings()).await?;
+    let digests = world.release(7, &Plugins::default()).await?;
+    let at = there.addresses();
+    let begun = Instant::now();
+    while !ask(at.operators, "GET", "/metrics", &[], "")
+        .await?
+        .body
+        .contains("tollgate_manifest_version 7\n")
+    {
+        assert!(begun.elapsed() < Duration::from_secs(2), "not followed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    // Each has a signing key of its own: a token for each.
+    let here = world.laptop("fay", &["finance"]).await?;
+    let first = world.get(&here, MANIFEST, &[]).await?;
+    let World { place, .. } = &world;
+    let saved = place.data.signing();
+    for entry in fs::read_dir(&saved)? {
+        let entry = entry?;
+        fs::copy(entry.path(), other.data.signing().join(entry.file_name()))?;
+    }
+    let bearer = format!("Bearer {here}");
+    let begun = Instant::now();
+    let second = loop {
+        let answer = ask(at.public, "GET", MANIFEST, &[("authorization", &bearer)], "").await?;
+        if answer.status == 200 {
+            break answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{}", answer.body);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(first.bytes, second.bytes);
+    assert_eq!(first.header("etag"), second.header("etag"));
+    let path = plugin(&digests["ledger"]);
+    let archive = ask(at.public, "GET", &path, &[("authorization", &bearer)], "").await?;
+    assert_eq!(sha256(&archive.bytes), digests["ledger"]);
+    assert_eq!(manifests(&world).await?.len(), 1, "one change, whoever serves it");
+    there.drain().await;
+    Ok(())
+}

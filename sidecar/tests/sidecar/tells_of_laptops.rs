@@ -1,0 +1,227 @@
+//! What laptops say of their syncs, and what operators see of it.
+
+use crate::laptops::{Plugins, contents, signed};
+use crate::starts::tollgate;
+use crate::world::{Answer, Fallible, World};
+use serde_json::{Value, json};
+use std::fs;
+use tollgate::clock;
+use tollgate::store::fleet::{Wanted, Which};
+
+const REPORT: &str = "/v1/cowork/sync-report";
+
+const DEVICE: &str = "0123456789abcdef0123456789abcdef";
+
+async fn says(world: &World, token: &str, report: &Value) -> Fallible<Answer> {
+    world.method("POST", token, REPORT, &[], &report.to_string()).await
+}
+
+/// A report of a laptop on which a version stands.
+fn stands(device: &str, version: u64, at: u64) -> Value {
+    json!({
+        "fetch": { "at": at, "result": "applied", "version": version },
+        "last": {
+            "schema": "tollgate.last-sync/v1", "device": device, "helper": "0.1.0", "os": "linux",
+            "synced_at": at, "result": "applied",
+            "standing": {
+                "catalogue": "acme", "audience": "everyone", "version": version,
+                "sha256": "a".repeat(64), "key_id": "k", "applied_at": at, "expires_at": at + 9,
+                "plugins": [], "skills": 0, "agents": 0, "managed_mcp_servers": 0,
+            },
+        },
+    })
+}
+
+fn failed(device: &str, code: &str) -> Value {
+    let mut report = stands(device, 7, clock::now());
+    report["last"]["result"] = "failed".into();
+    report["last"]["code"] = code.into();
+    report
+}
+
+/// What the command prints, as JSON.
+fn told(world: &World, words: &str) -> Fallible<Vec<Value>> {
+    let words: Vec<&str> = words.split(' ').chain(["--json"]).collect();
+    let output = tollgate(&world.place, &words)?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {stderr}");
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
+}
+
+#[tokio::test]
+async fn a_report_is_kept_and_only_a_failure_leaves_a_row() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let ann = world.laptop("ann", &[]).await?;
+    let good = stands(DEVICE, 7, clock::now());
+    for _ in 0..3 {
+        let answer = says(&world, &ann, &good).await?;
+        assert_eq!((answer.status, answer.bytes.len()), (204, 0), "{}", answer.body);
+    }
+    assert!(world.rows().await?.is_empty());
+
+    let report = failed(DEVICE, "disk_full");
+    assert_eq!(says(&world, &ann, &report).await?.status, 204);
+    assert_eq!(says(&world, &ann, &report).await?.status, 204, "the same again is not written");
+
+    let rows = world.rows().await?;
+    let [row] = rows.as_slice() else { return Err(format!("{} rows", rows.len()).into()) };
+    let told = ["kind", "outcome", "rule_id", "user_id", "tenant_id"].map(|name| row.text(name));
+    assert_eq!(told, ["manifest", "error", "disk_full", "ann@example.com", "acme"]);
+    let payload: Value = serde_json::from_str(&row.text("payload"))?;
+    assert_eq!(
+        (&payload["after"]["device"], &payload["after"]["version"]),
+        (&DEVICE.into(), &7.into())
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_makes_no_sense_or_comes_too_fast_is_not_taken() -> Fallible {
+    let world = World::start().await?;
+    let ann = world.laptop("ann", &[]).await?;
+    let mut long = stands(DEVICE, 7, 1);
+    long["last"]["warnings"] = vec!["x".repeat(1000); 70].into();
+    for (body, status, kind) in [
+        ("", 400, "invalid_request_error"),
+        ("[]", 400, "invalid_request_error"),
+        ("{\"fetch\":{\"at\":-1,\"result\":\"applied\"}}", 400, "invalid_request_error"),
+        ("{\"fetch\":{\"at\":1,\"result\":\"fine\"}}", 400, "invalid_request_error"),
+        (&*stands("../../etc", 7, 1).to_string(), 400, "invalid_request_error"),
+        (&*stands(&DEVICE.to_ascii_uppercase(), 7, 1).to_string(), 400, "invalid_request_error"),
+        (&*(stands(DEVICE, 7, 1).to_string() + "{}"), 400, "invalid_request_error"),
+        (&*long.to_string(), 413, "request_too_large"),
+    ] {
+        let answer = world.method("POST", &ann, REPORT, &[], body).await?;
+        assert_eq!(
+            (answer.status, &answer.json()?["error"]["type"]),
+            (status, &kind.into()),
+            "{body:.80}"
+        );
+    }
+    let mut last = 204;
+    for n in 0..40 {
+        let answer = says(&world, &ann, &stands(DEVICE, 7, n)).await?;
+        last = answer.status;
+        if last == 429 {
+            assert_eq!(answer.header("retry-after"), "60");
+            assert_eq!(answer.json()?["error"]["type"], "rate_limit_error");
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+    let bob = world.laptop("bob", &[]).await?;
+    assert_eq!(
+        says(&world, &bob, &stands(DEVICE, 7, 1)).await?.status,
+        204,
+        "others are not slowed"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_laptop_makes_up_is_cut_to_what_can_be_shown() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let ann = world.laptop("ann", &[]).await?;
+    let mut lie = failed(DEVICE, "\u{1b}[2J rm -rf");
+    lie["last"]["os"] = "lin\u{0}ux\u{202e}\n".repeat(99).into();
+    lie["last"]["helper"] = "1\r\n".into();
+    lie["last"]["synced_at"] = u64::MAX.into();
+    lie["last"]["standing"]["applied_at"] = u64::MAX.into();
+    lie["last"]["standing"]["audience"] = "../x".into();
+    assert_eq!(says(&world, &ann, &lie).await?.status, 204);
+
+    let wanted = Wanted { tenants: None, since: 0, catalogue: "acme" };
+    let devices = world.store.fleet_devices(&wanted, Which::Any, 9).await?;
+    let device = devices.first().ok_or("none")?;
+    assert_eq!(
+        (&*device.os, &*device.helper, device.code.as_deref()),
+        ("linuxlinuxlinuxl", "1", Some("unknown"))
+    );
+    assert!(device.synced_at <= clock::now());
+    assert_eq!(device.stands, None, "an audience that no audience is called");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far_it_is() -> Fallible
+{
+    let world = World::start().await?;
+    let dir = world.place.directory.path().join("publication");
+    let (made, _) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    signed(&world.place, made).await?.write(&dir)?;
+    let publish = format!("manifest publish {} --ticket SEC-7 --why first", dir.display());
+    let first = told(&world, &publish)?.remove(0);
+    assert_eq!((&first["version"], &first["from"]), (&7.into(), &Value::Null));
+    assert_eq!(first["audiences"], json!(["finance", "everyone"]));
+    assert_eq!(first["marketplaces"][0]["changed"], true);
+    let again = told(&world, &publish)?.remove(0);
+    assert_eq!((&again["version"], &again["from"]), (&7.into(), &7.into()), "already");
+    world.until_version(7).await?;
+
+    let now = clock::now();
+    let others = "f".repeat(32);
+    let (ann, fay) = (world.laptop("ann", &[]).await?, world.laptop("fay", &["finance"]).await?);
+    says(&world, &ann, &stands(DEVICE, 7, now)).await?;
+    says(&world, &fay, &stands(&others, 7, now)).await?;
+
+    let revoke = "manifest revoke --kind plugin --id ledger --reason leaks --ticket SEC-8";
+    let revoked = told(&world, revoke)?.remove(0);
+    assert_eq!(revoked["version"], 8);
+    let changes = revoked["changes"].as_array().ok_or("no changes")?;
+    assert!(
+        changes.iter().any(|it| (&it["kind"], &it["id"], &it["what"], &it["audience"])
+            == (&"plugin".into(), &"ledger".into(), &"goes".into(), &"finance".into())),
+        "{revoked}"
+    );
+    let pins: Vec<&Value> =
+        revoked["marketplaces"].as_array().into_iter().flatten().map(|it| &it["changed"]).collect();
+    assert_eq!(pins, [true, false], "the pin of those who lose something is a new one");
+    says(&world, &fay, &stands(&others, 8, clock::now())).await?;
+    let progress = told(&world, "fleet progress --revocation plugin/ledger")?.remove(0);
+    let counted = ["devices", "reached", "missing", "version"].map(|name| progress[name].as_u64());
+    assert_eq!(counted, [Some(2), Some(1), Some(1), Some(8)]);
+    assert!(progress["median_s"].as_u64().is_some_and(|it| it <= 5), "{progress}");
+    let laggards = told(&world, "fleet status --laggards")?;
+    assert_eq!((laggards.len(), &laggards[0]["user_id"]), (1, &"ann@example.com".into()));
+
+    let back = told(&world, "manifest rollback 7 --why enough")?.remove(0);
+    assert_eq!(back["version"], 9);
+    let still = told(&world, "fleet progress --revocation plugin/ledger")?.remove(0);
+    assert_eq!(still["version"], 8, "what is revoked stays so, and counts from then");
+    let status = told(&world, "fleet status")?.remove(0);
+    let counted =
+        ["in_force", "devices", "current", "behind", "failed"].map(|name| status[name].as_u64());
+    assert_eq!(counted, [Some(9), Some(2), Some(0), Some(2), Some(0)]);
+    let ways: Vec<Value> =
+        told(&world, "manifest history")?.iter().map(|it| it["way"].clone()).collect();
+    assert_eq!(ways, ["rollback", "revoke", "publish"]);
+    for table in [
+        "fleet status",
+        "fleet status --version 8",
+        "fleet progress --version 8",
+        "manifest history",
+    ] {
+        let words: Vec<&str> = table.split(' ').collect();
+        let output = tollgate(&world.place, &words)?;
+        assert!(output.status.success() && !output.stdout.is_empty(), "{table}");
+    }
+
+    let out = world.place.directory.path().join("unsigned");
+    let written =
+        told(&world, &format!("manifest rollback --previous --out {}", out.display()))?.remove(0);
+    assert_eq!((&written["version"], &written["in_force"]), (&10.into(), &false.into()));
+    assert!(out.join("index.json").exists() && !out.join("signed").exists());
+    fs::remove_file(world.place.data.manifest_key())?;
+    let output = tollgate(&world.place, &["manifest", "rollback", "--previous"])?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && stderr.contains("--out"), "{stderr}");
+    let output = tollgate(&world.place, &["manifest", "publish", &dir.display().to_string()])?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && stderr.contains("higher than 9"), "{stderr}");
+    Ok(())
+}
