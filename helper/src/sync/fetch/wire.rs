@@ -82,7 +82,9 @@ impl<'a> Wire<'a> {
                 match from {
                     Some(from) if from == start => from,
                     _ => {
-                        return Err(self.not_understood("it is another part than the one asked for"));
+                        return Err(
+                            self.not_understood("it is another part than the one asked for")
+                        );
                     }
                 }
             }
