@@ -20,6 +20,7 @@ use super::wanted::{Found, Wanted};
 use contract::envelope::{LARGEST, PinnedKey};
 use contract::manifest::{self, Known, LastSync, Manifest, OnExpiry, SyncResult};
 use told::Told;
+pub use told::writable;
 
 /// One run.
 #[derive(Debug)]
@@ -269,19 +270,20 @@ impl Round<'_> {
         log.add(Check {
             result: if is_whole { "ok" } else { "failed" },
             code: (!is_whole).then_some(if is_new { "new" } else { "differs" }),
-            ..Check::good("tree", told.changes(&found, &gone, before)).of(manifest)
+            ..Check::good("tree", Told::changes(&found, &gone, before)).of(manifest)
         });
         if is_whole && !is_new {
             return told.now(&wanted, state);
         }
         if *dry_run {
-            return Ok(told.done(&found, &gone, before, is_new));
+            told.done(&found, &gone, before, is_new);
+            return Ok(());
         }
         if !is_whole {
-            let stage = Stage { mount: &settings.mount, store: place.store, inboxes, disk };
+            let build = Stage { mount: &settings.mount, store: place.store, inboxes, disk };
             // With foreign entries to keep there is no whole to change places with.
             let as_a_whole = settings.foreign == Foreign::Remove;
-            let switched = stage
+            let switched = build
                 .build(&wanted, &found, log)
                 .and_then(|()| place.switch(&wanted, &found, &gone, as_a_whole));
             let how = switched.inspect_err(|trouble| {

@@ -30,6 +30,9 @@ pub struct Fetch {
     /// Seconds to wait for the system's half; 0: not at all.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     pub wait: u64,
+    /// Begin after a moment by chance, of so many seconds at most.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub jitter: u64,
     /// Only say what would be done.
     #[arg(long)]
     pub dry_run: bool,

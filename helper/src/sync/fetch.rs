@@ -78,6 +78,7 @@ pub fn settings(config: &Config) -> Result<Settings, Failure> {
 pub fn fetch(home: &Home, args: &Args) -> Result<(), Failure> {
     let config = Config::load(home)?;
     let settings = settings(&config)?;
+    std::thread::sleep(by_chance(args.jitter));
     home.create()?;
     let lock = lock(home)?;
     let mut round = Round::new(home, &config, &settings, args)?;
@@ -93,6 +94,15 @@ pub fn fetch(home: &Home, args: &Args) -> Result<(), Failure> {
     drop(lock);
 
     outcome.map(drop)
+}
+
+/// So that not all laptops ask in the same second.
+fn by_chance(most: u64) -> Duration {
+    let mut bytes = [0; 8];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    let drawn = random.fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes));
+
+    Duration::from_millis(drawn.checked_rem(most.saturating_mul(1000)).unwrap_or_default())
 }
 
 fn lock(home: &Home) -> Result<File, Failure> {
@@ -189,7 +199,8 @@ impl<'a> Round<'a> {
             return Ok(SyncResult::Stale);
         }
         if self.args.dry_run {
-            return self.only_say(&manifest, fresh);
+            self.only_say(&manifest, fresh);
+            return Ok(SyncResult::Unchanged);
         }
         let count = self.archives(&manifest)?;
         let document = manifest.document();
@@ -246,13 +257,12 @@ impl<'a> Round<'a> {
             cache::remove(self.home)?;
             self.wire = None;
         }
-        let wire = match self.wire.take() {
-            Some(wire) => wire,
-            None => {
-                let gateway = self.config.gateway()?;
-                let answer = run::answer(self.home, self.config, gateway, self.config.ttl)?;
-                Wire::new(gateway, &Ladder::plain(self.config), answer.token)?
-            }
+        let wire = if let Some(wire) = self.wire.take() {
+            wire
+        } else {
+            let gateway = self.config.gateway()?;
+            let answer = run::answer(self.home, self.config, gateway, self.config.ttl)?;
+            Wire::new(gateway, &Ladder::plain(self.config), answer.token)?
         };
 
         Ok(self.wire.insert(wire))
@@ -297,7 +307,7 @@ impl<'a> Round<'a> {
             .any(|it| it.name == plugin.name && it.directory_sha256 == plugin.directory_sha256)
     }
 
-    fn only_say(&self, manifest: &Manifest, fresh: Freshness) -> Result<SyncResult, Failure> {
+    fn only_say(&self, manifest: &Manifest, fresh: Freshness) {
         let document = manifest.document();
         say(&format!(
             "Version {} for {}, signed by {}: {}.",
@@ -314,8 +324,6 @@ impl<'a> Round<'a> {
                 ));
             }
         }
-
-        Ok(SyncResult::Unchanged)
     }
 
     /// Waits until the system's half has been at it.

@@ -69,15 +69,12 @@ pub fn given(words: &[String]) -> Result<Vec<PinnedKey>, String> {
         let named = word
             .rsplit_once(':')
             .filter(|(_, key)| BASE64_STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 32));
-        match named {
-            Some((id, key)) => {
-                keys.push(PinnedKey { key_id: id.to_owned(), public_key: key.to_owned() });
-            }
-            None => {
-                let text = std::fs::read_to_string(word)
-                    .map_err(|error| format!("{word}: neither KEYID:BASE64 nor a file: {error}"))?;
-                keys.extend(parse(&text).map_err(|why| format!("{word}: {why}"))?);
-            }
+        if let Some((id, key)) = named {
+            keys.push(PinnedKey { key_id: id.to_owned(), public_key: key.to_owned() });
+        } else {
+            let text = std::fs::read_to_string(word)
+                .map_err(|error| format!("{word}: neither KEYID:BASE64 nor a file: {error}"))?;
+            keys.extend(parse(&text).map_err(|why| format!("{word}: {why}"))?);
         }
     }
 

@@ -107,8 +107,10 @@ pub struct Settings {
 impl Settings {
     /// What the machine's configuration says, and the usual places for the rest.
     pub fn new(member: &Member, os: Os, root: Option<&Path>) -> Self {
-        let place =
-            |set: &Option<PathBuf>, usual: &str| set.clone().unwrap_or_else(|| below(root, usual));
+        let place = |set: &Option<PathBuf>, usual: &str| match set {
+            Some(set) => below(root, &set.to_string_lossy()),
+            None => below(root, usual),
+        };
         let usual = Usual::of(os);
 
         Self {

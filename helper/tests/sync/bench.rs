@@ -92,7 +92,7 @@ impl Release {
                 path: (*path).into(),
                 sha256: sha256(text.as_bytes()),
                 bytes: text.len() as u64,
-                executable: path.ends_with(".sh"),
+                executable: path.starts_with("bin/"),
             })
             .collect();
         listed.sort_by(|one, other| one.path.cmp(&other.path));

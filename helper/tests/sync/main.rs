@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "what helps the tests may fail as loudly as they do"
 )]
@@ -9,6 +10,9 @@
 mod archives;
 mod bench;
 mod documents;
+mod fetching;
+mod gateway;
+mod installing;
 mod power;
 mod property;
 mod standing;

@@ -68,9 +68,8 @@ impl Told {
         for (name, how) in &found.plugins {
             let list = match (how, is_new) {
                 (How::Whole, _) => continue,
-                (How::Not, true) => &mut self.installed,
                 (How::Otherwise, true) if stood(name) => &mut self.updated,
-                (How::Otherwise, true) => &mut self.installed,
+                (How::Not | How::Otherwise, true) => &mut self.installed,
                 (How::Not | How::Otherwise, false) => &mut self.repaired,
             };
             list.push(name.clone());
@@ -81,12 +80,7 @@ impl Told {
     }
 
     /// The same in a line, beforehand.
-    pub(super) fn changes(
-        &self,
-        found: &Found,
-        gone: &[String],
-        before: Option<&Signed>,
-    ) -> String {
+    pub(super) fn changes(found: &Found, gone: &[String], before: Option<&Signed>) -> String {
         let all = found.plugins.iter().filter(|(_, how)| **how != How::Whole);
         let all: Vec<&str> = all.map(|(name, _)| name.as_str()).collect();
         let from = before.map(|(it, _)| it.document().version);
@@ -139,7 +133,7 @@ impl Told {
 
     /// Says so if those who use the folder of plugins can write it.
     pub(super) fn user_writable(&mut self, mount: &Path) {
-        if let Some(why) = open_to_others(mount) {
+        if let Some(why) = writable(mount) {
             self.warnings.push(why);
         }
     }
@@ -195,7 +189,7 @@ fn of(manifest: &Manifest, plugins: Vec<(String, String, String)>, state: &State
 
 /// Can others than the system write the folder of plugins, or put another in its place?
 #[cfg(unix)]
-pub(crate) fn open_to_others(mount: &Path) -> Option<String> {
+pub fn writable(mount: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
@@ -213,6 +207,6 @@ pub(crate) fn open_to_others(mount: &Path) -> Option<String> {
 
 /// Windows: its permissions are not looked at.
 #[cfg(not(unix))]
-pub(crate) fn open_to_others(_mount: &Path) -> Option<String> {
+pub fn writable(_mount: &Path) -> Option<String> {
     None
 }

@@ -58,7 +58,7 @@ impl<'a> Wire<'a> {
                 let etag = header(&response, "etag");
                 Ok(Answer::Document { bytes, etag })
             }
-            _ => Err(self.answered(response)),
+            _ => Err(self.answered(&response)),
         }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Wire<'a> {
                     }
                 }
             }
-            _ => return Err(self.answered(response)),
+            _ => return Err(self.answered(&response)),
         };
 
         Ok((from, response.into_body().into_reader()))
@@ -99,7 +99,7 @@ impl<'a> Wire<'a> {
         let request = Request::post(self.at("/v1/cowork/sync-report"))
             .header("content-type", "application/json");
         let response = self.send(request, body, EXCHANGE)?;
-        if response.status().is_success() { Ok(()) } else { Err(self.answered(response)) }
+        if response.status().is_success() { Ok(()) } else { Err(self.answered(&response)) }
     }
 
     fn at(&self, path: &str) -> String {
@@ -138,17 +138,17 @@ impl<'a> Wire<'a> {
     }
 
     /// A redirect is an answer like any other: what is asked for is at this gateway.
-    fn answered(&self, response: Response<Body>) -> Failure {
+    fn answered(&self, response: &Response<Body>) -> Failure {
         let status = response.status().as_u16();
         if matches!(status, 401 | 403) {
             return Failure::Refused {
                 what: "the token",
                 status,
-                code: header(&response, REFUSAL),
+                code: header(response, REFUSAL),
                 message: "it does not serve the manifest to it".to_owned(),
             };
         }
-        let retry_after = header(&response, "retry-after").and_then(|text| text.parse().ok());
+        let retry_after = header(response, "retry-after").and_then(|text| text.parse().ok());
 
         Failure::Answer { gateway: self.gateway.url.clone(), status, retry_after }
     }
