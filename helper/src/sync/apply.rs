@@ -161,12 +161,15 @@ impl Run<'_> {
         let live = live.and_then(|bytes| Some((manifest::open(&bytes, pins).ok()?, bytes)));
         let newer = live.filter(|(manifest, _)| {
             let document = manifest.document();
+            let pinned = self.settings.audience.as_ref();
+            let is_ours = pinned.is_none_or(|pinned| *pinned == document.audience);
             match &state.known {
-                None => true,
+                None => is_ours,
                 Some(known) if known.sha256 == manifest.sha256() => true,
-                // That it is for this audience was seen when it was put there.
+                // The power was cut; or somebody who can write there wants it to look so.
                 Some(known) => {
-                    document.catalogue == known.catalogue
+                    is_ours
+                        && document.catalogue == known.catalogue
                         && (document.version > known.version
                             || (document.version == known.version
                                 && document.audience != known.audience))

@@ -2,6 +2,7 @@
 
 mod archives;
 mod post;
+mod told;
 mod wire;
 
 use super::args::Fetch as Args;
@@ -9,6 +10,7 @@ use super::disk;
 use super::pins;
 use super::places::{Os, Settings, root};
 use super::record;
+use super::status::summary;
 use crate::cache::{self, now};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -18,13 +20,10 @@ use crate::run;
 use crate::say;
 use archives::Archives;
 use contract::envelope::{LARGEST, PinnedKey};
-use contract::manifest::{
-    self, Fetch, Freshness, Known, LastSync, Manifest, Rejected, SyncReport, SyncResult,
-};
+use contract::manifest::{self, Freshness, Known, LastSync, Manifest, Rejected, SyncResult};
 use post::Post;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use wire::{Answer, Wire};
 
@@ -331,8 +330,8 @@ impl<'a> Round<'a> {
         let started = Instant::now();
         while started.elapsed() < patience {
             let last = record::read(&self.settings.last_sync());
-            if last.is_some() && last != self.before {
-                return;
+            if let Some(last) = last.filter(|last| self.before.as_ref() != Some(last)) {
+                return say(&format!("The system's half: {}.", summary(&last)));
             }
             std::thread::sleep(BETWEEN_LOOKS);
         }
@@ -340,17 +339,9 @@ impl<'a> Round<'a> {
 
     /// Tells the gateway how it went. That it cannot be told is no failure of the sync.
     fn report(&mut self, outcome: &Result<SyncResult, Failure>) {
-        let report = SyncReport {
-            fetch: Fetch {
-                at: now(),
-                result: outcome.as_ref().map_or(SyncResult::Failed, |result| *result),
-                code: outcome.as_ref().err().map(code),
-                version: self.given.as_ref().map(|it| it.document().version),
-                sha256: self.given.as_ref().map(|it| it.sha256().to_owned()),
-            },
-            last: record::read(&self.settings.last_sync()),
-        };
-        let news = news(&report);
+        let report =
+            told::report(outcome, self.given.as_ref(), record::read(&self.settings.last_sync()));
+        let news = told::news(&report);
         let recent =
             now().saturating_sub(self.memory.told_at) < STILL_HERE && self.memory.told_at <= now();
         if recent && news == self.memory.told {
@@ -375,38 +366,6 @@ impl<'a> Round<'a> {
     }
 }
 
-/// A report without its times: what is new if this is.
-fn news(report: &SyncReport) -> String {
-    let mut report = report.clone();
-    report.fetch.at = 0;
-    if let Some(last) = &mut report.last {
-        last.synced_at = 0;
-    }
-
-    manifest::sha256(&serde_json::to_vec(&report).unwrap_or_default())
-}
-
 fn not_taken(code: &str, problem: &dyn std::fmt::Display) -> Failure {
     Failure::Sync { code: code.to_owned(), problem: record::short(&problem.to_string()) }
-}
-
-/// The stable word for a failure, for the report.
-pub(crate) fn code(failure: &Failure) -> String {
-    let word = match failure {
-        Failure::Sync { code, .. } => return code.clone(),
-        Failure::Refused { code, .. } => return code.clone().unwrap_or_else(|| "refused".into()),
-        Failure::Answer { status: 404, .. } => "not_served",
-        Failure::Answer { status, .. } => return format!("status_{status}"),
-        Failure::Unreachable { .. } => "unreachable",
-        Failure::NotUnderstood { .. } => "not_understood",
-        Failure::Unwritable { source, .. } if source.kind() == ErrorKind::StorageFull => {
-            "disk_full"
-        }
-        Failure::Unwritable { .. } | Failure::Output(_) => "disk",
-        Failure::Busy(_) => "busy",
-        Failure::Configuration { .. } | Failure::Usage(_) => "configuration",
-        _ => "no_credential",
-    };
-
-    word.to_owned()
 }

@@ -13,6 +13,7 @@ mod documents;
 mod fetching;
 mod gateway;
 mod installing;
+mod machine;
 mod power;
 mod property;
 mod standing;
