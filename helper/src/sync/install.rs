@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// [`Failure`].
 pub fn install(wanted: &Install) -> Result<(), Failure> {
     let os = wanted.os.unwrap_or(Os::HERE);
-    let root = wanted.root.clone().or_else(places::root);
+    let root = root(wanted.root.as_deref())?;
     let acts = installing(wanted, os, root.as_deref())?;
     if wanted.print {
         return run::write(&plan::printed(&acts));
@@ -44,7 +44,7 @@ pub fn install(wanted: &Install) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`].
 pub fn uninstall(wanted: &Uninstall) -> Result<(), Failure> {
-    let root = wanted.root.clone().or_else(places::root);
+    let root = root(wanted.root.as_deref())?;
     let (path, mut members) = machine(Os::HERE, root.as_deref())?;
     let settings = Settings::new(&members.sync.take().unwrap_or_default(), Os::HERE, None);
     let mut acts = Timers::uninstall(Os::HERE);
@@ -56,6 +56,15 @@ pub fn uninstall(wanted: &Uninstall) -> Result<(), Failure> {
     }
 
     perform(&acts, root.as_deref(), wanted.dry_run)
+}
+
+/// Below which folder, if not the system's root.
+fn root(wanted: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    let root = wanted.map(Path::to_path_buf).or_else(places::root);
+
+    root.map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Failure::Usage(format!("--root: {error}")))
 }
 
 fn perform(acts: &[Act], root: Option<&Path>, dry_run: bool) -> Result<(), Failure> {
