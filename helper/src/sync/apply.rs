@@ -64,9 +64,10 @@ impl Run<'_> {
         let mut log = Log { at: self.now, checks: Vec::new() };
         let mut told = Told::default();
         let mut state = store.read()?;
+        // Before it may be mended: that it was so is what matters.
+        told.user_writable(&self.settings.mount);
         let outcome = self.attempt(&store, &mut state, &mut told, &mut log);
         let trouble = outcome.err();
-        told.user_writable(&self.settings.mount);
         let last = told.last_sync(&state, trouble.as_ref(), self.now);
         log.add(Check {
             check: "run",
@@ -122,7 +123,12 @@ impl Run<'_> {
         };
         if let Some(target) = &target {
             let round = Round { run: self, place, inboxes: &inboxes };
-            round.see_to(target, standing.as_ref().filter(|_| is_new), state, told, log)?;
+            let seen = round.see_to(target, standing.as_ref().filter(|_| is_new), state, told, log);
+            // What was laid ready for nothing makes room.
+            seen.inspect_err(|_trouble| {
+                let before = standing.as_ref().map(|(manifest, _)| manifest);
+                let _left = !self.dry_run && Stage::tidy(store, self.disk, before).is_err();
+            })?;
         }
         told.refused(choice, is_new, target.is_some())?;
         if !self.dry_run {

@@ -2,6 +2,7 @@
 
 use super::fetch::{MEMORY, settings};
 use crate::config::Config;
+use crate::context::CONTEXT;
 use crate::home::Home;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,6 +28,9 @@ pub fn nudge(home: &Home, config: &Config) {
     let mut command = Command::new(program);
     command
         .args(["sync", "fetch", "--wait", "5"])
+        // Whatever the client asked for, nobody sits before this one: it opens no browser.
+        .env(CONTEXT, "background")
+        .current_dir(home.root())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());

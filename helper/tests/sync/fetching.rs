@@ -307,66 +307,21 @@ fn a_dry_run_of_both_halves_changes_nothing() {
 }
 
 #[test]
+fn somebody_who_took_the_name_of_an_inbox_keeps_nobody_out() {
+    let (laptop, release) = laptop();
+    fs::write(laptop.inbox(), "mine").unwrap();
+
+    assert_eq!(laptop.fetch(&[]).0, 0);
+
+    laptop.apply();
+    laptop.bench.stands(&release);
+}
+
+#[test]
 fn two_fetches_at_once_the_second_ends_with_its_own_code() {
     let (laptop, _) = laptop();
     let lock = fs::File::create(laptop.home().join("sync.lock")).unwrap();
     lock.lock().unwrap();
 
     assert_eq!(laptop.fetch(&[]).0, 75);
-}
-
-#[test]
-fn a_token_asked_for_brings_the_news_when_the_last_sync_is_a_while_ago() {
-    let (laptop, _) = laptop();
-    let out = laptop.run(&["token"]);
-    assert!(out.status.success());
-    assert_eq!(crate::gateway::text(&out.stdout).lines().count(), 1);
-    let started = Instant::now();
-    while !laptop.inbox().join("manifest.json").exists() {
-        assert!(started.elapsed() < Duration::from_secs(10), "it fetches of its own accord");
-        thread::sleep(Duration::from_millis(20));
-    }
-    laptop.apply();
-    thread::sleep(Duration::from_millis(300));
-    laptop.gateway.asked();
-
-    for _ in 0..3 {
-        laptop.run(&["token"]);
-    }
-
-    thread::sleep(Duration::from_millis(500));
-    assert!(laptop.gateway.asked().is_empty(), "it was a moment ago");
-}
-
-#[test]
-fn where_no_sync_is_installed_a_token_fetches_nothing() {
-    let (laptop, _) = laptop();
-    laptop.configure(
-        &serde_json::json!({ "gateway": { "url": laptop.gateway.url }, "store": "file" }),
-    );
-
-    laptop.run(&["token"]);
-
-    thread::sleep(Duration::from_millis(300));
-    assert!(laptop.gateway.asked().is_empty());
-    let (code, told) = laptop.fetch(&[]);
-    assert_eq!(code, 78, "{told}");
-}
-
-#[test]
-fn status_and_doctor_tell_of_the_sync() {
-    let (laptop, _) = standing();
-
-    let told = crate::gateway::text(&laptop.run(&["status"]).stdout);
-    assert!(told.contains("sync       version 5 for finance of acme, applied"), "{told}");
-    let told = crate::gateway::text(&laptop.run(&["sync", "status"]).stdout);
-    assert!(told.contains("plugin     acme 1.0.5"), "{told}");
-    let told: contract::manifest::LastSync =
-        serde_json::from_slice(&laptop.run(&["sync", "status", "--json"]).stdout).unwrap();
-    assert_eq!(told.standing.unwrap().version, 5);
-    let told = crate::gateway::text(&laptop.run(&["doctor"]).stdout);
-    assert!(told.contains("ok       sync"), "{told}");
-    crate::bench::mode(&laptop.bench.settings.mount, 0o777);
-    let told = crate::gateway::text(&laptop.run(&["doctor"]).stdout);
-    assert!(told.contains("warning  sync") && told.contains("others can write it"), "{told}");
 }

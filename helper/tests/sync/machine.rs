@@ -3,6 +3,7 @@
 
 use crate::bench::Release;
 use crate::gateway::{Laptop, text};
+use std::io::Write;
 use std::process::Command;
 
 /// Runs this with a small file system mounted as the folder of plugins, that is gone again afterwards.
@@ -19,7 +20,7 @@ fn mounted(laptop: &Laptop, size: &str, script: &str) -> Option<String> {
         .ok()?;
     let told = text(&out.stdout) + &text(&out.stderr);
     if !out.status.success() && told.contains("unshare") || told.contains("CANNOT") {
-        println!("nothing can be mounted here: {told}");
+        let _closed = writeln!(std::io::stderr(), "nothing can be mounted here: {told}").is_err();
         return None;
     }
     assert!(out.status.success(), "{told}");

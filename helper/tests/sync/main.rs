@@ -14,6 +14,7 @@ mod fetching;
 mod gateway;
 mod installing;
 mod machine;
+mod noticing;
 mod power;
 mod property;
 mod standing;

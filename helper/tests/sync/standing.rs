@@ -162,6 +162,8 @@ fn a_full_disk_changes_nothing_and_leaves_nothing_behind() {
     assert_eq!((last.result, last.code.as_deref()), (SyncResult::Failed, Some("disk_full")));
     bench.stands(&release);
     assert!(!bench.settings.mount.join(".staging").exists());
+    let kept = fs::read_dir(bench.settings.state.join("archives")).unwrap().count();
+    assert_eq!(kept, 2, "the archives of what stands, and no other");
     assert_eq!(bench.run().last.result, SyncResult::Applied, "with room it goes on");
 }
 

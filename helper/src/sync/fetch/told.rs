@@ -2,7 +2,7 @@
 
 use crate::cache::now;
 use crate::failure::Failure;
-use contract::manifest::{self, Fetch, LastSync, Manifest, SyncReport, SyncResult};
+use contract::manifest::{self, Fetch, LARGEST_REPORT, LastSync, Manifest, SyncReport, SyncResult};
 use std::io::ErrorKind;
 
 /// How it went, and what the system's half said.
@@ -11,7 +11,7 @@ pub(super) fn report(
     given: Option<&Manifest>,
     last: Option<LastSync>,
 ) -> SyncReport {
-    SyncReport {
+    let mut report = SyncReport {
         fetch: Fetch {
             at: now(),
             result: outcome.as_ref().map_or(SyncResult::Failed, |result| *result),
@@ -20,7 +20,26 @@ pub(super) fn report(
             sha256: given.map(|it| it.sha256().to_owned()),
         },
         last,
+    };
+    // Of hundreds of plugins the digest of their document says enough.
+    if serde_json::to_vec(&report).is_ok_and(|text| text.len() > LARGEST_REPORT)
+        && let Some(last) = &mut report.last
+    {
+        if let Some(standing) = &mut last.standing {
+            standing.plugins.clear();
+        }
+        for list in [
+            &mut last.installed,
+            &mut last.updated,
+            &mut last.removed,
+            &mut last.repaired,
+            &mut last.warnings,
+        ] {
+            list.truncate(50);
+        }
     }
+
+    report
 }
 
 /// A report without its times: what is new if this is.
