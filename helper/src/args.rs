@@ -3,6 +3,7 @@
 use crate::config::Keep;
 use crate::config::file::SHORTEST;
 use crate::form::Form;
+use crate::sync::args::{Install, Sync, Uninstall};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -11,8 +12,8 @@ the configuration says) on one line, from the cache while it holds. Under a name
 `-headers` (a link to it) it prints a map of headers, as clients want it for MCP servers. A browser is opened only by \
 `login`, and where CLAUDE_HELPER_CONTEXT is `interactive`.
 
-Exit codes: 0 done; 1 the doctor found a fault; 3 the gateway cannot be reached; 5 no credential, or \
-it was refused; 64 wrong usage; 74 a file, the keystore or the output cannot be written; 75 another \
+Exit codes: 0 done; 1 the doctor found a fault; 3 the gateway cannot be reached; 4 a manifest \
+that is not taken; 5 no credential, or it was refused; 64 wrong usage; 74 a file, the keystore or the output cannot be written; 75 another \
 process is getting a token; 78 a configuration file is wrong.
 Files are in $TOLLGATE_HELPER_HOME, or tollgate-helper/ in the system's place for configuration.";
 
@@ -40,6 +41,13 @@ pub enum Command {
     },
     /// Forget everything, and end the session at the gateway too.
     Logout,
+    /// The signed manifest: what stands on this laptop.
+    #[command(subcommand)]
+    Sync(Sync),
+    /// Lay down what the sync takes: keys, folders, timers. As the administrator.
+    Install(Box<Install>),
+    /// Take that away again. As the administrator.
+    Uninstall(Uninstall),
     /// Look for what is wrong, and say what to do about it.
     Doctor {
         /// As one JSON object.

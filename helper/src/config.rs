@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::gateway::{Gateway, Mode};
 use crate::home::{self, Home};
+use crate::sync::places::{self, Member, Os, Usual};
 use file::Members;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -81,6 +82,8 @@ pub struct Config {
     pub modes: Option<Vec<Mode>>,
     /// The public key that the policy is signed with.
     pub policy_key: Option<PathBuf>,
+    /// The signed manifest; absent: it is not installed here. Only the machine's file says it.
+    pub sync: Option<Member>,
 }
 
 impl Config {
@@ -103,6 +106,10 @@ impl Config {
         // The user's first, so that the machine's goes over it.
         for (owner, path, members) in files.into_iter().rev() {
             let Some(members) = members else { continue };
+            if members.sync.is_some() && owner == Owner::User {
+                let why = "`sync` is the machine's, not a user's".to_owned();
+                return Err(Failure::Configuration { path, why });
+            }
             if let Some(raw) = members.gateway {
                 // As a whole: one's address never goes with the other's authority.
                 let gateway = Gateway::new(&raw.url, raw.ca).map_err(|failure| {
@@ -121,6 +128,7 @@ impl Config {
             over(&mut config.device_certificate, members.device_certificate);
             over(&mut config.modes, members.modes);
             over(&mut config.policy_key, members.policy_key);
+            over(&mut config.sync, members.sync);
         }
 
         Ok(config)
@@ -170,14 +178,19 @@ pub fn machine() -> PathBuf {
     if let Some(path) = std::env::var_os(MACHINE).filter(|path| !path.is_empty()) {
         return path.into();
     }
-    if cfg!(windows) {
-        let place = std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into());
-        PathBuf::from(place).join("Tollgate").join("helper.json")
-    } else if cfg!(target_os = "macos") {
-        PathBuf::from("/Library/Application Support/Tollgate/helper.json")
-    } else {
-        PathBuf::from("/etc/tollgate-helper/config.json")
-    }
+
+    places::below(places::root().as_deref(), &Usual::of(Os::HERE).config)
+}
+
+/// What the machine's file says.
+///
+/// # Errors
+/// [`Failure`].
+pub fn of_machine() -> Result<Members, Failure> {
+    let path = machine();
+    let text = read_machine(&path)?;
+
+    Ok(parsed(&path, text)?.unwrap_or_default())
 }
 
 /// Anybody may read it; nobody but the administrator may write it.

@@ -102,6 +102,14 @@ pub enum Failure {
         /// What is wrong with it.
         why: String,
     },
+    /// The signed manifest, or what it takes to put it in place.
+    #[error("{problem}")]
+    Sync {
+        /// The stable word for it.
+        code: String,
+        /// The same for people.
+        problem: String,
+    },
     /// The command line.
     #[error("{0}")]
     Usage(String),
@@ -111,10 +119,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// 3 unreachable, 5 credential, 64 usage (`EX_USAGE`), 74 files (`EX_IOERR`), 75 busy
-    /// (`EX_TEMPFAIL`), 78 configuration (`EX_CONFIG`).
+    /// 3 unreachable, 4 a manifest that is not taken, 5 credential, 64 usage (`EX_USAGE`), 74 files
+    /// (`EX_IOERR`), 75 busy (`EX_TEMPFAIL`), 78 configuration (`EX_CONFIG`).
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Sync { code, .. } => match code.as_str() {
+                "pins" | "mount" | "not_installed" => 78,
+                "disk" | "disk_full" | "locked" => 74,
+                _ => 4,
+            },
             Self::Unreachable { .. } | Self::Answer { .. } | Self::NotUnderstood { .. } => 3,
             Self::LoggedOut
             | Self::Silent(_)
@@ -164,6 +177,9 @@ impl Failure {
             }
             Self::Answer { .. } => "the gateway is in trouble, or the address is another server's",
             Self::NotUnderstood { .. } => "is the address really that of a Tollgate gateway?",
+            Self::Sync { .. } => {
+                "`tollgate-helper sync status` tells what stands; docs/sync.md has each word"
+            }
             Self::Usage(_) => "`tollgate-helper --help` tells how",
             Self::Unwritable { .. } | Self::Output(_) => "check the disk and whose directory it is",
             Self::Configuration { .. } => "mend the file; docs/helper.md names every member",
@@ -175,6 +191,7 @@ impl Failure {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => code.as_deref(),
+            Self::Sync { code, .. } => Some(code),
             _ => None,
         }
     }

@@ -165,7 +165,12 @@ impl Ladder<'_> {
 
     /// The line without the device's certificate.
     pub fn line(&self) -> Line {
-        Line { proxy: self.config.proxy.clone(), device: None }
+        Self::plain(self.config)
+    }
+
+    /// The same, by a configuration alone.
+    pub fn plain(config: &Config) -> Line {
+        Line { proxy: config.proxy.clone(), device: None }
     }
 
     fn caller(&self, line: Option<Line>) -> Result<Caller<'_>, Failure> {

@@ -5,7 +5,7 @@
 //! long it may take, [`config`] what holds here; [`home`] keeps what nobody else may read, [`store`]
 //! the secrets, [`cache`] spares the network. [`ladder`] gets a new token by the strongest way there
 //! is: [`device`] is the certificate, [`browser`] the sign-in; [`gateway`] is asked over [`line`].
-//! [`form`] is what the line looks like, [`doctor`] looks for what is wrong, [`failure`] says what
+//! [`sync`] keeps what stands on the laptop as it was signed. [`form`] is what the line looks like, [`doctor`] looks for what is wrong, [`failure`] says what
 //! went wrong and what to do.
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod line;
 pub mod form;
 pub mod doctor;
+pub mod sync;
 pub mod failure;
 
 use std::io::Write;

@@ -18,6 +18,8 @@ use crate::home::Home;
 use crate::ladder::Ladder;
 use crate::say;
 use crate::store::Store;
+use crate::sync::args::Sync;
+use crate::sync::{background, commands, fetch};
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::ffi::OsString;
@@ -33,28 +35,46 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
+    let command = match args.command {
+        // The system's half has no home.
+        Some(Command::Sync(Sync::Apply(wanted))) => return ended(commands::apply(&wanted)),
+        Some(Command::Install(wanted)) => return ended(commands::install(&wanted)),
+        Some(Command::Uninstall(wanted)) => return ended(commands::uninstall(&wanted)),
+        command => command,
+    };
     let home = Home::of_user(|name| {
         std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     });
     let done = home.and_then(|home| {
-        match args.command {
+        match command {
             None => token(&home, named, &Token::default()),
             Some(Command::Token(wanted)) => token(&home, named, &wanted),
             Some(Command::Login(login)) => login::login(&home, &login),
             Some(Command::Status { json }) => status::status(&home, json),
             Some(Command::Logout) => logout::logout(&home),
             Some(Command::Doctor { json }) => return doctor::examine(&home, json),
+            Some(Command::Sync(Sync::Fetch(wanted))) => fetch::fetch(&home, &wanted),
+            Some(Command::Sync(Sync::Status { json })) => commands::status(json),
+            // Done above.
+            Some(Command::Sync(Sync::Apply(_)) | Command::Install(_) | Command::Uninstall(_)) => {
+                Ok(())
+            }
         }
         .map(|()| ExitCode::SUCCESS)
     });
-    match done {
-        Ok(code) => code,
-        Err(failure) => {
-            say(&format!("tollgate-helper: {failure}"));
-            say(&format!("hint: {}", failure.hint()));
-            failure.exit_code()
-        }
-    }
+
+    done.unwrap_or_else(|failure| told(&failure))
+}
+
+fn ended(done: Result<(), Failure>) -> ExitCode {
+    done.map_or_else(|failure| told(&failure), |()| ExitCode::SUCCESS)
+}
+
+fn told(failure: &Failure) -> ExitCode {
+    say(&format!("tollgate-helper: {failure}"));
+    say(&format!("hint: {}", failure.hint()));
+
+    failure.exit_code()
 }
 
 /// Where Claude Code says which server it wants headers for.
@@ -77,27 +97,52 @@ fn token(home: &Home, named: Option<Form>, wanted: &Token) -> Result<(), Failure
     }
     for_this_gateway(gateway)?;
     let operates = wanted.audience.is_some();
-    if !operates && let Some(kept) = from_cache(home, &config, &gateway.url, ttl)? {
-        return print(form, &kept);
+    if operates {
+        let (context, deadline) = (context(), context().deadline());
+        home.create()?;
+        let lock = home.lock(deadline)?;
+        let store = Store::new(home, config.store, context.may_open_a_browser());
+        let ladder =
+            Ladder { home, config: &config, gateway, store: &store, context, deadline, ttl };
+        let answer = ladder.operator()?;
+        drop(lock);
+        return print(Form::Bare, &answer);
     }
+    let answer = answer(home, &config, gateway, ttl)?;
+    print(form, &answer)?;
+    // The line is out: what comes now, nobody waits for.
+    background::nudge(home, &config);
 
+    Ok(())
+}
+
+/// A token from the cache, or a new one.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn answer(
+    home: &Home,
+    config: &Config,
+    gateway: &Gateway,
+    ttl: Option<u64>,
+) -> Result<Answer, Failure> {
+    if let Some(kept) = from_cache(home, config, &gateway.url, ttl)? {
+        return Ok(kept);
+    }
     let context = context();
     let deadline = context.deadline();
     home.create()?;
     // One process asks; who waited finds what it got.
     let lock = home.lock(deadline)?;
-    if !operates && let Some(kept) = from_cache(home, &config, &gateway.url, ttl)? {
-        return print(form, &kept);
+    if let Some(kept) = from_cache(home, config, &gateway.url, ttl)? {
+        return Ok(kept);
     }
     let store = Store::new(home, config.store, context.may_open_a_browser());
-    let ladder = Ladder { home, config: &config, gateway, store: &store, context, deadline, ttl };
-    if operates {
-        return print(Form::Bare, &ladder.operator()?);
-    }
+    let ladder = Ladder { home, config, gateway, store: &store, context, deadline, ttl };
     let answer = ladder.token()?;
     drop(lock);
 
-    print(form, &answer)
+    Ok(answer)
 }
 
 /// A client that asks for headers may say for which server, and tokens are for no other than the gateway's own.

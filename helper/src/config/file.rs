@@ -4,6 +4,7 @@ use super::Keep;
 use crate::device::Reference;
 use crate::form::Form;
 use crate::gateway::Mode;
+use crate::sync::places::Member;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -47,6 +48,9 @@ pub struct Members {
     /// See [`super::Config`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_key: Option<PathBuf>,
+    /// See [`super::Config`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<Member>,
 }
 
 /// Where the gateway is.

@@ -9,6 +9,11 @@ use crate::gateway::Gateway;
 use crate::home::Home;
 use crate::secret::Kind;
 use crate::store::Store;
+use crate::sync::apply::writable;
+use crate::sync::fetch::settings;
+use crate::sync::status::summary;
+use crate::sync::{pins, record};
+use contract::manifest::SyncResult;
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
@@ -30,6 +35,7 @@ pub(super) fn look(home: &Home, config: &Config) -> Vec<Finding> {
     }
     findings.push(device(config));
     findings.push(policy_key(config.policy_key.as_deref()));
+    findings.push(sync(config));
 
     findings
 }
@@ -120,6 +126,54 @@ fn device(config: &Config) -> Finding {
     let told = format!("{} ({}): {} days left", about.subject, place.place(), left / 86_400);
     if left < SOON {
         return Finding::warning(check, told, "see that the device is enrolled again in time");
+    }
+
+    Finding::ok(check, told)
+}
+
+/// A sync that is older than that does not come.
+const LATE: u64 = 3600; // seconds
+
+fn sync(config: &Config) -> Finding {
+    let check = "sync";
+    let Ok(settings) = settings(config) else {
+        return Finding::skipped(check, "`sync` is not configured on this machine");
+    };
+    if let Err(trouble) = pins::read(&settings.pins) {
+        let remedy = "`tollgate-helper install --pin KEY` lays down the keys of the security team";
+        return Finding::fault(check, trouble.to_string(), remedy);
+    }
+    let Some(last) = record::read(&settings.last_sync()) else {
+        let remedy =
+            "see that the system runs `tollgate-helper sync apply` (`install` sets its timer)";
+        return Finding::fault(check, "the system's half has never run", remedy);
+    };
+    let told = summary(&last);
+    if last.result == SyncResult::Failed {
+        let problem = last.problem.unwrap_or_default();
+        return Finding::fault(check, format!("{told}: {problem}"), "docs/sync.md has each word");
+    }
+    if let Some(why) = writable(&settings.mount) {
+        let remedy = "give the folder of plugins to the system (root, chmod 755)";
+        return Finding::warning(check, why, remedy);
+    }
+    // The system's half may see what a person does not: that the folder is that person's own.
+    if let Some(warning) = last.warnings.first() {
+        return Finding::warning(
+            check,
+            format!("{told}: {warning}"),
+            "docs/sync.md tells what it means",
+        );
+    }
+    if cache::now().saturating_sub(last.synced_at) > LATE {
+        let remedy =
+            "see that the system runs `tollgate-helper sync apply` (`install` sets its timer)";
+        return Finding::warning(check, told, remedy);
+    }
+    if last.result == SyncResult::Stale {
+        let remedy =
+            "have the security team publish anew; see that this laptop reaches the gateway";
+        return Finding::warning(check, told, remedy);
     }
 
     Finding::ok(check, told)

@@ -8,6 +8,10 @@ use crate::gateway::Gateway;
 use crate::home::Home;
 use crate::secret::Kind;
 use crate::store::{Kept, Store};
+use crate::sync::fetch::settings;
+use crate::sync::record;
+use crate::sync::status::summary;
+use contract::manifest::LastSync;
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -49,6 +53,11 @@ impl About<'_> {
         self.config.device_certificate.as_ref().map(|reference| reference.place().place())
     }
 
+    /// How the last sync went, where one is installed.
+    fn sync(&self) -> Option<LastSync> {
+        record::read(&settings(self.config).ok()?.last_sync())
+    }
+
     fn json(&self) -> String {
         let told = json!({
             "gateway": self.gateway.url,
@@ -64,6 +73,7 @@ impl About<'_> {
             "token_by": self.token.as_ref().map(|token| token.mode),
             "form": self.config.form,
             "directory": self.home.root(),
+            "sync": self.sync(),
         });
 
         format!("{told}\n")
@@ -94,6 +104,10 @@ impl About<'_> {
                 }
             },
         );
+        if self.config.sync.is_some() {
+            let told = self.sync().map_or_else(|| "has not run yet".into(), |it| summary(&it));
+            line("sync", told);
+        }
         line("files", self.home.root().display().to_string());
 
         text

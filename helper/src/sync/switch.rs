@@ -1,0 +1,229 @@
+//! Puts in place what was built.
+//!
+//! Where the system lets two folders change places in one step, the whole folder of plugins changes places with its successor:
+//! at each moment it is one whole version. Where it cannot (Windows, a mount point, another file system between them), each
+//! plugin is put in place by renaming, each is whole at each moment, and a journal that is on the disk before the first of
+//! them says what all is to become: a run that finds one goes on with it, or back if it cannot.
+
+use super::disk::{self, Disk, there};
+use super::places::{RECORDS, STAGING};
+use super::stage::next;
+use super::state::Store;
+use super::trouble::{Trouble, at};
+use super::wanted::{Found, Stands, Wanted};
+use serde::{Deserialize, Serialize};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Longest journal that is read.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Where, and with what.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// The folder of plugins.
+    pub mount: &'a Path,
+    /// Where the journal is.
+    pub store: &'a Store<'a>,
+    /// The disk.
+    pub disk: &'a Disk,
+}
+
+/// What is being put in place, name by name.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Journal {
+    /// What goes, below the folder of plugins.
+    remove: Vec<String>,
+    /// What comes, or comes instead.
+    put: Vec<String>,
+}
+
+/// How it was put in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As a whole.
+    Exchanged,
+    /// Name by name.
+    Renamed,
+}
+
+impl Place<'_> {
+    /// Puts in place what was built of `wanted`; `gone` goes.
+    ///
+    /// # Errors
+    /// [`Trouble`]; then what stood there stands there, or the next run sees to it.
+    pub fn switch(
+        &self,
+        wanted: &Wanted<'_>,
+        found: &Found,
+        gone: &[String],
+        as_a_whole: bool,
+    ) -> Result<How, Trouble> {
+        if as_a_whole && self.exchange()? {
+            return Ok(How::Exchanged);
+        }
+        let changed = |name: &String| found.plugins.get(name) != Some(&Stands::Whole);
+        let plugins = wanted.plugins.iter().map(|it| it.plugin.name.clone()).filter(changed);
+        // The document last: it says what stands.
+        let records = found.records.iter().map(|name| format!("{RECORDS}/{name}"));
+        let journal = Journal { remove: gone.to_vec(), put: plugins.chain(records).collect() };
+        self.prepare()?;
+        let text = serde_json::to_vec(&journal).unwrap_or_default();
+        let path = self.store.journal();
+        self.disk.replace(&path, &text).map_err(at(&path))?;
+        self.go(&journal)?;
+
+        Ok(How::Renamed)
+    }
+
+    /// Finishes what a run before this one could not, and clears away what it left.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn recover(&self) -> Result<bool, Trouble> {
+        let path = self.store.journal();
+        let text = disk::read(&path, LARGEST).map_err(at(&path))?;
+        let journal = text.and_then(|text| serde_json::from_slice::<Journal>(&text).ok());
+        if let Some(journal) = &journal {
+            self.go(journal)?;
+        }
+        self.clear()?;
+
+        Ok(journal.is_some())
+    }
+
+    /// Removes what was only needed on the way.
+    ///
+    /// # Errors
+    /// [`Trouble::Disk`].
+    pub fn clear(&self) -> Result<(), Trouble> {
+        for path in [self.store.journal(), self.successor(), self.mount.join(STAGING)] {
+            self.disk.remove(&path).map_err(at(&path))?;
+        }
+
+        Ok(())
+    }
+
+    /// Beside the folder of plugins: two folders cannot change places where one is in the other.
+    fn successor(&self) -> PathBuf {
+        let name = self.mount.file_name().unwrap_or_default().to_string_lossy();
+
+        self.mount.with_file_name(format!(".{name}.tollgate-next"))
+    }
+
+    /// Lets the whole folder change places; false where this system cannot.
+    fn exchange(&self) -> Result<bool, Trouble> {
+        let (next, successor) = (next(self.mount), self.successor());
+        match self.disk.rename(&next, &successor) {
+            Ok(()) => {}
+            Err(error) if cannot(&error) => return Ok(false),
+            Err(error) => return Err(at(&successor)(error)),
+        }
+        match self.disk.exchange(&successor, self.mount) {
+            Ok(()) => {}
+            Err(error) => {
+                self.disk.rename(&successor, &next).map_err(at(&successor))?;
+                return if cannot(&error) { Ok(false) } else { Err(at(self.mount)(error)) };
+            }
+        }
+        // From here on it stands, whatever comes.
+        self.disk.sync_parent(self.mount).map_err(at(self.mount))?;
+
+        Ok(true)
+    }
+
+    fn prepare(&self) -> Result<(), Trouble> {
+        let old = self.old();
+        self.disk.ensure_folder(&old.join(RECORDS)).map_err(at(&old))?;
+        let records = self.mount.join(RECORDS);
+        let is_folder = there(&records).map_err(at(&records))?.is_none_or(|about| about.is_dir());
+        if !is_folder {
+            self.disk.remove(&records).map_err(at(&records))?;
+        }
+        self.disk.ensure_folder(&records).map_err(at(&records))?;
+        let staging = self.mount.join(STAGING);
+
+        self.disk.sync_folder(&staging).map_err(at(&staging))
+    }
+
+    fn old(&self) -> PathBuf {
+        self.mount.join(STAGING).join("old")
+    }
+
+    /// Forward; or back, if something holds it up.
+    fn go(&self, journal: &Journal) -> Result<(), Trouble> {
+        if let Err(trouble) = self.forward(journal) {
+            self.back(journal)?;
+            self.clear()?;
+            return Err(trouble);
+        }
+
+        self.clear()
+    }
+
+    /// Each step may have been done already.
+    fn forward(&self, journal: &Journal) -> Result<(), Trouble> {
+        for name in &journal.remove {
+            self.aside(name)?;
+        }
+        for name in &journal.put {
+            let next = next(self.mount).join(name);
+            if there(&next).map_err(at(&next))?.is_some() {
+                self.aside(name)?;
+                let live = self.mount.join(name);
+                self.disk.rename(&next, &live).map_err(at(&live))?;
+            }
+        }
+
+        self.sync()
+    }
+
+    fn aside(&self, name: &str) -> Result<(), Trouble> {
+        let (live, old) = (self.mount.join(name), self.old().join(name));
+        if there(&live).map_err(at(&live))?.is_none() {
+            return Ok(());
+        }
+
+        self.disk.rename(&live, &old).map_err(at(&live))
+    }
+
+    fn back(&self, journal: &Journal) -> Result<(), Trouble> {
+        for name in journal.put.iter().chain(&journal.remove).rev() {
+            let (live, old) = (self.mount.join(name), self.old().join(name));
+            let next = next(self.mount).join(name);
+            let is_put = journal.put.contains(name);
+            let here = |path: &Path| -> Result<bool, Trouble> {
+                Ok(there(path).map_err(at(path))?.is_some())
+            };
+            if is_put && here(&live)? && !here(&next)? {
+                self.disk.rename(&live, &next).map_err(at(&live))?;
+            }
+            if here(&old)? && !here(&live)? {
+                self.disk.rename(&old, &live).map_err(at(&live))?;
+            }
+        }
+
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), Trouble> {
+        let records = self.mount.join(RECORDS);
+        self.disk.sync_folder(&records).map_err(at(&records))?;
+
+        self.disk.sync_folder(self.mount).map_err(at(self.mount))
+    }
+}
+
+/// Does it mean that these two cannot change places here, rather than that something is wrong?
+fn cannot(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Unsupported
+            | ErrorKind::InvalidInput
+            | ErrorKind::CrossesDevices
+            | ErrorKind::ResourceBusy
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+    )
+}

@@ -1,0 +1,142 @@
+//! What comes out of an archive is what was signed, or nothing.
+
+use crate::bench::{Bench, Release, zip};
+use contract::manifest::SyncResult;
+use std::fs;
+use std::io::{Cursor, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+fn standing() -> (Bench, Release) {
+    let (bench, release) = (Bench::new(), Release::usual(5));
+    bench.applied(&release);
+    (bench, release)
+}
+
+/// What is said of a plugin with these files in that archive.
+fn code_of(files: &[(&str, &str)], archive: Vec<u8>) -> String {
+    let (bench, stands) = standing();
+    bench.lay(&Release::usual(6).with_archive("zeta", files, archive));
+    bench.refused(&stands).code.unwrap()
+}
+
+fn archive_path(bench: &Bench, release: &Release, name: &str) -> std::path::PathBuf {
+    let plugin = release.document.plugins.iter().find(|it| it.name == name).unwrap();
+    bench.inbox("1000").join("archives").join(format!("{}.zip", plugin.archive.sha256))
+}
+
+#[test]
+fn a_tampered_archive_is_not_opened() {
+    let (bench, stands) = standing();
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let path = archive_path(&bench, &next, "acme");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("archive_differs"));
+    bench.applied(&next);
+}
+
+#[test]
+fn a_missing_a_short_and_a_long_archive_are_told_of() {
+    let (bench, stands) = standing();
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let path = archive_path(&bench, &next, "acme");
+    let bytes = fs::read(&path).unwrap();
+
+    fs::remove_file(&path).unwrap();
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("archive_missing"));
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("archive_differs"));
+    fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("inbox"));
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("inbox"));
+}
+
+#[test]
+fn an_archive_behind_a_linked_folder_is_not_read() {
+    let (bench, stands) = standing();
+    bench.lay(&Release::usual(6));
+    let (archives, elsewhere) =
+        (bench.inbox("1000").join("archives"), bench.place.path().join("elsewhere"));
+    fs::rename(&archives, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &archives).unwrap();
+
+    assert_eq!(bench.refused(&stands).code.as_deref(), Some("inbox"));
+}
+
+#[test]
+fn entries_that_were_not_signed_are_left_in_the_archive() {
+    let files = [("SKILL.md", "s"), ("../../evil", "e"), ("/tmp/evil", "e"), ("hooks/run.sh", "e")];
+    let (bench, _) = standing();
+    let archive = zip(&files);
+
+    let next = Release::usual(6).with_archive("zeta", &files[..1], archive);
+
+    bench.applied(&next);
+    assert!(!bench.place.path().join("evil").exists());
+}
+
+#[test]
+fn a_file_that_is_missing_or_another_in_the_archive_is_told_of() {
+    assert_eq!(code_of(&[("SKILL.md", "s")], zip(&[("other", "s")])), "archive_differs");
+    assert_eq!(code_of(&[("SKILL.md", "s")], zip(&[("SKILL.md", "t")])), "archive_differs");
+    assert_eq!(code_of(&[("SKILL.md", "s")], zip(&[("SKILL.md", "ss")])), "archive_differs");
+    assert_eq!(code_of(&[("SKILL.md", "ss")], zip(&[("SKILL.md", "s")])), "archive_differs");
+    assert_eq!(code_of(&[("SKILL.md", "s")], b"PK no archive".to_vec()), "archive_differs");
+}
+
+#[test]
+fn a_link_and_a_folder_in_the_archive_are_no_file() {
+    let mut linked = ZipWriter::new(Cursor::new(Vec::new()));
+    linked.add_symlink("SKILL.md", "s", SimpleFileOptions::default()).unwrap();
+    let linked = linked.finish().unwrap().into_inner();
+    assert_eq!(code_of(&[("SKILL.md", "s")], linked), "archive_differs");
+    let mut folder = ZipWriter::new(Cursor::new(Vec::new()));
+    folder.add_directory("SKILL.md/", SimpleFileOptions::default()).unwrap();
+    let folder = folder.finish().unwrap().into_inner();
+    assert_eq!(code_of(&[("SKILL.md", "")], folder), "archive_differs");
+}
+
+#[test]
+fn a_bomb_ends_where_the_signed_size_ends() {
+    let mut bomb = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    bomb.start_file("SKILL.md", options).unwrap();
+    let zeros = vec![0; 1024 * 1024];
+    for _ in 0..64 {
+        bomb.write_all(&zeros).unwrap();
+    }
+    let bomb = bomb.finish().unwrap().into_inner();
+    assert!(bomb.len() < 100_000, "64 MiB in {} bytes", bomb.len());
+
+    assert_eq!(code_of(&[("SKILL.md", "s")], bomb), "archive_differs");
+}
+
+#[test]
+fn what_stands_is_mended_without_the_inbox() {
+    let (bench, release) = standing();
+    fs::remove_dir_all(bench.inbox("1000")).unwrap();
+    fs::remove_dir_all(bench.settings.mount.join("acme")).unwrap();
+
+    let last = bench.run().last;
+
+    assert_eq!((last.result, last.repaired), (SyncResult::Unchanged, vec!["acme".to_owned()]));
+    bench.stands(&release);
+}
+
+#[test]
+fn archives_of_documents_that_are_past_are_thrown_away() {
+    let (bench, _) = standing();
+    bench.applied(&Release::usual(6));
+
+    let kept = fs::read_dir(bench.settings.state.join("archives")).unwrap().count();
+
+    assert_eq!(kept, 2, "that of base, and the newest of acme");
+}
