@@ -211,15 +211,20 @@ impl Compiler {
             self.id(&place, &source.id, self.agents.keys().cloned().collect());
             self.known(&format!("{place}.skills"), &source.skills, "skill");
             self.known(&format!("{place}.mcp_servers"), &source.mcp_servers, "mcp_server");
+            let (skills, servers) = (self.names("skill"), self.names("mcp_server"));
+            // What is not known is told already.
+            let known = |names: &[String], all: &[String]| {
+                names.iter().filter(|name| all.contains(name)).cloned().collect()
+            };
             match texts::agent(&self.reading.root, source) {
                 Ok(instructions) => {
                     let agent = Agent {
                         id: source.id.clone(),
                         description: source.description.clone(),
                         plugin: self.bundle.0.clone(),
-                        skills: source.skills.clone(),
+                        skills: known(&source.skills, &skills),
                         model: source.model.clone(),
-                        mcp_servers: source.mcp_servers.clone(),
+                        mcp_servers: known(&source.mcp_servers, &servers),
                         instructions,
                     };
                     self.agents.insert(agent.id.clone(), agent);

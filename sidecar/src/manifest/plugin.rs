@@ -115,9 +115,12 @@ impl About {
             None => None,
         };
         match (text(own, "version"), beside) {
-            (Some(own), Some(beside)) if own != beside => self.problems.push(format!(
-                "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
-            )),
+            (Some(own), Some(beside)) if own != beside => {
+                self.problems.push(format!(
+                    "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
+                ));
+                self.version = beside;
+            }
             (Some(version), _) => version.clone_into(&mut self.version),
             (None, Some(version)) => self.version = version,
             (None, None) => {
