@@ -87,7 +87,7 @@ impl About {
             )),
             None if own.is_empty() => {}
             None => {
-                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"))
+                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"));
             }
         }
         text(own, "description").unwrap_or_default().clone_into(&mut self.description);
@@ -143,7 +143,7 @@ impl About {
                 Some(Err(problem)) => this.problems.push(format!("{path}: {problem}")),
                 None if path == ".mcp.json" => {}
                 None => {
-                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"))
+                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"));
                 }
             }
         };
