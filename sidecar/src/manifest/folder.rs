@@ -21,7 +21,7 @@ pub(crate) fn read(root: &Path, folder: &str) -> (Vec<Packed>, Vec<String>) {
     match inside(root, folder) {
         Ok(path) if path.is_dir() => reader.folder(&path, "", 0),
         Ok(path) if path.exists() => {
-            reader.problems.push("is a file, and a folder belongs here".into())
+            reader.problems.push("is a file, and a folder belongs here".into());
         }
         Ok(_) => reader.problems.push("is not there".into()),
         Err(problem) => reader.problems.push(problem),
@@ -134,6 +134,9 @@ impl Reader {
             Ok(metadata) => metadata,
             Err(error) => return self.problems.push(format!("{inner} cannot be read: {error}")),
         };
+        if self.bytes > LARGEST_PLUGIN {
+            return; // it is told
+        }
         self.bytes = self.bytes.saturating_add(metadata.len());
         if self.bytes > LARGEST_PLUGIN {
             let problem = format!("has over {LARGEST_PLUGIN} bytes, with {inner}");

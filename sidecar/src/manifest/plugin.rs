@@ -49,20 +49,32 @@ pub fn about(name: &str, files: &[Packed]) -> About {
         about.problems.push(format!("the folder's name {problem}"));
     }
     let json = |path: &str| files.iter().find(|it| it.path == path).map(object);
+    let mut told = true;
     let own = match json(PLUGIN_JSON) {
-        Some(Ok(own)) => own,
+        Some(Ok(own)) => {
+            told = false;
+            own
+        }
         Some(Err(problem)) => {
             about.problems.push(format!("{PLUGIN_JSON}: {problem}"));
             Map::new()
         }
-        None if files.iter().any(|it| it.path == "SKILL.md") => Map::new(),
+        None if files.iter().any(|it| it.path == "SKILL.md") => {
+            told = false;
+            Map::new()
+        }
         None => {
             about.problems.push(format!("has neither {PLUGIN_JSON} nor a SKILL.md"));
             Map::new()
         }
     };
     about.named(name, &own);
-    about.versioned(&own, json(VERSION_JSON));
+    // What follows from a missing or broken file is not told again.
+    if told {
+        "0".clone_into(&mut about.version);
+    } else {
+        about.versioned(&own, json(VERSION_JSON));
+    }
     about.servers(&own, files);
     about.runs(&own, files);
     about.secrets(files);
@@ -87,7 +99,7 @@ impl About {
             )),
             None if own.is_empty() => {}
             None => {
-                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"))
+                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"));
             }
         }
         text(own, "description").unwrap_or_default().clone_into(&mut self.description);
@@ -115,9 +127,12 @@ impl About {
             None => None,
         };
         match (text(own, "version"), beside) {
-            (Some(own), Some(beside)) if own != beside => self.problems.push(format!(
-                "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
-            )),
+            (Some(own), Some(beside)) if own != beside => {
+                self.problems.push(format!(
+                    "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
+                ));
+                self.version = beside;
+            }
             (Some(version), _) => version.clone_into(&mut self.version),
             (None, Some(version)) => self.version = version,
             (None, None) => {
@@ -140,7 +155,7 @@ impl About {
                 Some(Err(problem)) => this.problems.push(format!("{path}: {problem}")),
                 None if path == ".mcp.json" => {}
                 None => {
-                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"))
+                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"));
                 }
             }
         };
