@@ -4,6 +4,7 @@ use crate::bench::{Bench, Release, zip};
 use contract::manifest::SyncResult;
 use std::fs;
 use std::io::{Cursor, Write};
+use tollgate_helper::sync::disk::{Disk, Step};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -117,6 +118,44 @@ fn a_bomb_ends_where_the_signed_size_ends() {
     assert!(bomb.len() < 100_000, "64 MiB in {} bytes", bomb.len());
 
     assert_eq!(code_of(&[("SKILL.md", "s")], bomb), "archive_differs");
+}
+
+#[test]
+fn an_archive_that_is_changed_after_it_was_copied_is_not_read_again() {
+    let (bench, _) = standing();
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let path = archive_path(&bench, &next, "acme");
+    let disk = Disk::watched(move |step| {
+        if let Step::Sync(it) = step
+            && it.to_string_lossy().ends_with(".new")
+        {
+            fs::write(&path, "evil").unwrap();
+        }
+        Ok(())
+    });
+
+    assert_eq!(bench.run_on(&disk).last.result, SyncResult::Applied);
+    bench.stands(&next);
+}
+
+#[test]
+fn a_plugin_that_is_changed_after_it_was_looked_at_is_taken_from_its_archive() {
+    let (bench, _) = standing();
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let live = bench.settings.mount.join("base/bin/run.sh");
+    let disk = Disk::watched(move |step| {
+        if let Step::MakeFolder(it) = step
+            && it.ends_with(".staging/next/base")
+        {
+            fs::write(&live, "#!/bin/evi").unwrap();
+        }
+        Ok(())
+    });
+
+    assert_eq!(bench.run_on(&disk).last.result, SyncResult::Applied);
+    bench.stands(&next);
 }
 
 #[test]

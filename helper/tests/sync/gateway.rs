@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     /// Which token is taken; each sign-in makes the next.
     pub(crate) tokens: usize,
     pub(crate) first_good: usize,
+    /// Takes nobody's credential any more; who has a browser may sign in with it.
+    pub(crate) refuses: bool,
     pub(crate) asked: Vec<String>,
     pub(crate) reports: Vec<Value>,
 }
@@ -87,6 +89,16 @@ impl Gateway {
         rules.asked.push(asked.line.clone());
         let path = asked.line.split(' ').nth(1).unwrap_or_default().to_owned();
         if path.starts_with("/v1/auth/cowork/") {
+            if path.contains("/capabilities") {
+                let body = json!({ "modes": ["session", "pat"] });
+                return plain("200 OK", body.to_string().into_bytes());
+            }
+            if rules.refuses {
+                return plain(
+                    "401 Unauthorized\r\nx-tollgate-refusal: pat_revoked",
+                    b"{}".to_vec(),
+                );
+            }
             rules.tokens += 1;
             let headers: serde_json::Map<String, Value> = contract::headers::IDENTITY
                 .iter()

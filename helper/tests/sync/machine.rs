@@ -71,3 +71,45 @@ fn a_file_system_that_is_full_changes_nothing() {
     assert!(told.contains("{\"version\":5}"), "{told}");
     assert!(!told.contains("\n.staging"), "{told}");
 }
+
+#[test]
+fn the_halves_are_different_users_and_the_person_changes_nothing_that_stands() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let laptop = Laptop::new();
+    let release = laptop.release(5);
+    drop_into(&laptop, &release);
+    crate::bench::mode(laptop.bench.place.path(), 0o755);
+    crate::bench::mode(&laptop.bench.settings.inbox, 0o1733);
+    let home = laptop.bench.place.path().join("theirs");
+    std::fs::create_dir(&home).unwrap();
+    crate::bench::mode(&home, 0o700);
+    chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+    let file = laptop.bench.place.path().join("drop/manifest.json").display().to_string();
+    let theirs = |args: &[&str]| {
+        let mut command = laptop.command(args);
+        command.env("TOLLGATE_HELPER_HOME", &home).uid(NOBODY).gid(NOBODY);
+        command.output().unwrap()
+    };
+
+    let out = theirs(&["sync", "fetch", "--wait", "0", "--from", &file]);
+
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let inbox = std::fs::metadata(laptop.bench.inbox("65534")).unwrap();
+    assert_eq!((inbox.uid(), inbox.mode() & 0o777), (NOBODY, 0o700));
+    assert_eq!(theirs(&["sync", "apply"]).status.code(), Some(74), "the state is the system's");
+    assert_eq!(laptop.apply().0, 0);
+    laptop.bench.stands(&release);
+    assert!(theirs(&["sync", "status"]).status.success(), "which all may read");
+    let mut meddle = Command::new("sh");
+    meddle
+        .arg("-c")
+        .arg("echo evil >> \"$0/acme/skills/a/SKILL.md\"; rm -rf \"$0/acme\"; touch \"$0/x\"");
+    meddle.arg(&laptop.bench.settings.mount).uid(NOBODY).gid(NOBODY).output().unwrap();
+    laptop.bench.stands(&release);
+}

@@ -31,7 +31,7 @@ fn a_fetch_of_its_own_accord_opens_no_browser() {
     fs::write(&browser, format!("#!/bin/sh\ntouch '{}'\n", opened.display())).unwrap();
     crate::bench::mode(&browser, 0o755);
     // The token is good for the client still, and the gateway takes neither it nor the next.
-    laptop.gateway.with(|it| it.first_good = 1000);
+    laptop.gateway.with(|it| (it.first_good, it.refuses) = (1000, true));
 
     let out = laptop
         .command(&["token"])

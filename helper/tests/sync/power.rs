@@ -112,6 +112,31 @@ fn the_power_may_go_again_while_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_switch_that_was_begun_is_finished_though_the_inbox_is_gone_and_the_document_has_expired() {
+    let mut begun = 0;
+    for acts in 30..140 {
+        let mut bench = Bench::new();
+        let (one, two) = releases();
+        bench.applied(&one);
+        bench.lay(&two);
+        let _cut = bench.try_on(&until(acts, false).0).is_err();
+        if !bench.settings.state.join("journal.json").exists() {
+            continue;
+        }
+        begun += 1;
+        std::fs::remove_dir_all(bench.inbox("1000")).unwrap();
+        std::fs::remove_dir_all(bench.settings.state.join("archives")).unwrap();
+        bench.now += 2 * crate::bench::DAY;
+
+        let last = bench.run().last;
+
+        assert_eq!((last.result, last.code), (SyncResult::Stale, None), "{acts}");
+        bench.stands(&two);
+    }
+    assert!(begun > 8, "the journal is there for {begun} acts");
+}
+
+#[test]
 fn all_of_the_new_version_is_on_the_disk_before_it_is_put_in_place() {
     let bench = Bench::new();
     let (one, two) = releases();

@@ -79,7 +79,6 @@ fn apply(timers: &Timers<'_>) -> String {
     format!(
         "[Unit]
 Description=Puts in place what Tollgate's signed manifest says
-Documentation=man:systemd.exec(5)
 ConditionPathExists={pins}
 # Whoever wakes it often does not put it to sleep.
 StartLimitIntervalSec=0
