@@ -68,10 +68,10 @@ pub struct ManifestBuildArgs {
     /// A folder that is new, empty or has a publication, which is replaced.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Higher than any before; one more than the one in force here unless said.
+    /// Higher than any before.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=9_007_199_254_740_991))]
     pub version: Option<u64>,
-    /// When it is made; SOURCE_DATE_EPOCH, or now, unless said.
+    /// When it is made; `SOURCE_DATE_EPOCH`, or now, unless said.
     #[arg(long, value_name = "TIME", value_parser = clock::point)]
     pub at: Option<u64>,
 }

@@ -154,14 +154,10 @@ async fn build(
 async fn sign(wanted: &ManifestSignArgs, data: &Data, screen: &mut Screen) -> Result<(), Failure> {
     let contents = Contents::read(&wanted.dir)?;
     let key = key(&wanted.with, data)?;
-    let before = match wanted.add {
-        true => Some(
-            Envelopes::lying_in(&wanted.dir, &contents)
-                .map_err(Failure::from)?
-                .ok_or(ManifestFailure::Unsigned(wanted.dir.clone()))?,
-        ),
-        false => None,
-    };
+    let before = if wanted.add { Envelopes::lying_in(&wanted.dir, &contents)? } else { None };
+    if wanted.add && before.is_none() {
+        return Err(ManifestFailure::Unsigned(wanted.dir.clone()).into());
+    }
     let envelopes = signing::envelopes(&contents, &key, before.as_ref()).await?;
     envelopes.write(&wanted.dir)?;
     let index = &contents.index.says;
@@ -198,16 +194,14 @@ pub fn key(wanted: &ManifestKeyArgs, data: &Data) -> Result<Key, Failure> {
         let pins = keys::manifest_pins(data)?;
         let mut fits =
             pins.iter().filter(|pin| wanted.key_id.as_ref().is_none_or(|id| *id == pin.key_id));
-        match (fits.next(), fits.next()) {
-            (Some(only), None) => only.clone(),
-            _ => {
-                let names: Vec<_> = pins.iter().map(|pin| pin.key_id.as_str()).collect();
-                return Err(Failure::Refused(format!(
-                    "which key the signer has is not said: --key-id ({}) or --public-key",
-                    names.join(", ")
-                )));
-            }
-        }
+        let (Some(only), None) = (fits.next(), fits.next()) else {
+            let names: Vec<_> = pins.iter().map(|pin| pin.key_id.as_str()).collect();
+            return Err(Failure::Refused(format!(
+                "which key the signer has is not said: --key-id ({}) or --public-key",
+                names.join(", ")
+            )));
+        };
+        only.clone()
     };
 
     Ok(Key::Command { command: command.clone(), public })

@@ -71,7 +71,7 @@ struct Compiler {
 impl Compiler {
     fn new(reading: Reading) -> Self {
         let bundle = &reading.source.bundle;
-        let name = bundle.name.clone().unwrap_or(format!("{}-skills", reading.source.name));
+        let name = bundle.name.clone().unwrap_or_else(|| format!("{}-skills", reading.source.name));
         let installation = bundle.installation.unwrap_or(Installation::Required);
 
         Self {
@@ -182,7 +182,7 @@ impl Compiler {
     fn skills(&mut self) {
         for (index, source) in self.reading.source.skills.clone().iter().enumerate() {
             let place = format!("skills[{index}]");
-            self.id(&place, &source.id, self.skills.keys().cloned().collect());
+            self.id(&place, &source.id, &self.skills.keys().cloned().collect::<Vec<_>>());
             match texts::skill(&self.reading.root, source) {
                 Ok((description, instructions)) => {
                     let plugin = self.bundle.0.clone();
@@ -199,7 +199,7 @@ impl Compiler {
         let gateway = self.reading.source.gateway.trim_end_matches('/').to_owned();
         for (index, source) in self.reading.source.mcp_servers.clone().into_iter().enumerate() {
             let place = format!("mcp_servers[{index}]");
-            self.id(&place, &source.id, self.servers.keys().cloned().collect());
+            self.id(&place, &source.id, &self.servers.keys().cloned().collect::<Vec<_>>());
             let server = managed(&gateway, source);
             self.servers.insert(server.id.clone(), server);
         }
@@ -208,18 +208,23 @@ impl Compiler {
     fn agents(&mut self) {
         for (index, source) in self.reading.source.agents.clone().iter().enumerate() {
             let place = format!("agents[{index}]");
-            self.id(&place, &source.id, self.agents.keys().cloned().collect());
+            self.id(&place, &source.id, &self.agents.keys().cloned().collect::<Vec<_>>());
             self.known(&format!("{place}.skills"), &source.skills, "skill");
             self.known(&format!("{place}.mcp_servers"), &source.mcp_servers, "mcp_server");
+            let (skills, servers) = (self.names("skill"), self.names("mcp_server"));
+            // What is not known is told already.
+            let known = |names: &[String], all: &[String]| {
+                names.iter().filter(|name| all.contains(name)).cloned().collect()
+            };
             match texts::agent(&self.reading.root, source) {
                 Ok(instructions) => {
                     let agent = Agent {
                         id: source.id.clone(),
                         description: source.description.clone(),
                         plugin: self.bundle.0.clone(),
-                        skills: source.skills.clone(),
+                        skills: known(&source.skills, &skills),
                         model: source.model.clone(),
-                        mcp_servers: source.mcp_servers.clone(),
+                        mcp_servers: known(&source.mcp_servers, &servers),
                         instructions,
                     };
                     self.agents.insert(agent.id.clone(), agent);
@@ -229,7 +234,7 @@ impl Compiler {
         }
     }
 
-    fn id(&mut self, place: &str, id: &str, before: Vec<String>) {
+    fn id(&mut self, place: &str, id: &str, before: &[String]) {
         let place = format!("{place}.id");
         if let Some(problem) = name_fault(id) {
             self.reading.fault(&place, format!("{id:?} {problem}"));

@@ -21,7 +21,7 @@ pub(crate) fn read(root: &Path, folder: &str) -> (Vec<Packed>, Vec<String>) {
     match inside(root, folder) {
         Ok(path) if path.is_dir() => reader.folder(&path, "", 0),
         Ok(path) if path.exists() => {
-            reader.problems.push("is a file, and a folder belongs here".into())
+            reader.problems.push("is a file, and a folder belongs here".into());
         }
         Ok(_) => reader.problems.push("is not there".into()),
         Err(problem) => reader.problems.push(problem),

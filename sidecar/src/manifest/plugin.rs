@@ -87,7 +87,7 @@ impl About {
             )),
             None if own.is_empty() => {}
             None => {
-                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"))
+                self.problems.push(format!("{PLUGIN_JSON} has no name: {name:?} belongs there"));
             }
         }
         text(own, "description").unwrap_or_default().clone_into(&mut self.description);
@@ -115,9 +115,12 @@ impl About {
             None => None,
         };
         match (text(own, "version"), beside) {
-            (Some(own), Some(beside)) if own != beside => self.problems.push(format!(
-                "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
-            )),
+            (Some(own), Some(beside)) if own != beside => {
+                self.problems.push(format!(
+                    "{PLUGIN_JSON} has version {own:?}, and {VERSION_JSON} {beside:?}: clients see the second"
+                ));
+                self.version = beside;
+            }
             (Some(version), _) => version.clone_into(&mut self.version),
             (None, Some(version)) => self.version = version,
             (None, None) => {
@@ -140,7 +143,7 @@ impl About {
                 Some(Err(problem)) => this.problems.push(format!("{path}: {problem}")),
                 None if path == ".mcp.json" => {}
                 None => {
-                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"))
+                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"));
                 }
             }
         };

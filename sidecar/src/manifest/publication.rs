@@ -266,9 +266,10 @@ impl Publication {
         if !path.exists() {
             let built = dir.join("index.json").exists();
             let dir = dir.to_owned();
-            return Err(match built {
-                true => ManifestFailure::Unsigned(dir),
-                false => ManifestFailure::None(dir),
+            return Err(if built {
+                ManifestFailure::Unsigned(dir)
+            } else {
+                ManifestFailure::None(dir)
             });
         }
         let index = read(&path, LARGEST_PART)?;

@@ -147,7 +147,8 @@ impl Reading {
             }
             faults(found)
         })?;
-        let root = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let root = root.unwrap_or_else(|| Path::new("."));
 
         Ok(Self {
             source,

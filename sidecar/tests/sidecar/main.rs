@@ -4,6 +4,7 @@
 mod world;
 mod provider;
 mod browser;
+mod builds_manifests;
 mod signs_in;
 mod devices;
 mod exchanges;

@@ -47,13 +47,16 @@ impl Compiler {
         for name in &has.plugins {
             let Some(read) = self.plugins.get(name) else { continue };
             for brought in &read.servers {
-                if let Some(problem) = allowlist(brought, &servers, &self.servers) {
-                    let place = match problem.1 {
-                        true => format!("audiences[{at}].plugins"),
-                        false => format!("plugins[{}].path", read.index),
-                    };
-                    self.reading.fault(&place, format!("{name}: {}", problem.0));
-                }
+                let Some((problem, of_audience)) = allowlist(brought, &servers, &self.servers)
+                else {
+                    continue;
+                };
+                let place = if of_audience {
+                    format!("audiences[{at}].plugins")
+                } else {
+                    format!("plugins[{}].path", read.index)
+                };
+                self.reading.fault(&place, format!("{name}: {problem}"));
             }
             take(read.bundle.clone());
         }

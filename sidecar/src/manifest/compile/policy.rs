@@ -103,9 +103,10 @@ impl Compiler {
         };
         let policy_words = Words::of(&mcp).tool_policy();
         for (tool, says) in tools {
-            let wants = match tool.contains('*') {
-                false => Some(Choice::from(mcp.shows(tool).word)),
-                true => policy_words.get(tool).copied(),
+            let wants = if tool.contains('*') {
+                policy_words.get(tool).copied()
+            } else {
+                Some(Choice::from(mcp.shows(tool).word))
             };
             if let Some(wants) = wants {
                 laxer(tool, *says, wants);
