@@ -68,8 +68,8 @@ pub(crate) fn contents(
                 Packed::text("data.bin", bytes.clone()),
             ];
             let bundle = Bundle::new(name, "1.0.0", Installation::Available, files)?;
-            digests.insert(name, bundle.plugin.archive.sha256.clone());
             let sha256 = bundle.plugin.archive.sha256.clone();
+            digests.insert(name, sha256.clone());
             archives.insert(sha256, Archived::Memory(bundle.archive));
             made.push(bundle.plugin);
         }
@@ -110,14 +110,9 @@ pub(crate) fn contents(
         marketplaces.insert(name.clone(), market);
         documents.insert(name, document);
     }
-    let index = Written::index(Index {
-        schema: INDEX_SCHEMA.into(),
-        catalogue: catalogue.into(),
-        version,
-        issued_at: now,
-        expires_at: now + lifetime,
-        audiences,
-    })?;
+    let (schema, catalogue, expires_at) = (INDEX_SCHEMA.into(), catalogue.into(), now + lifetime);
+    let index = Index { schema, catalogue, version, issued_at: now, expires_at, audiences };
+    let index = Written::index(index)?;
     Ok((Contents { index, documents, marketplaces, archives }, digests))
 }
 
