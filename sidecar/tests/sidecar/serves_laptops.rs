@@ -401,3 +401,24 @@ async fn all_sidecars_of_a_database_serve_the_same_and_write_it_down_once() -> F
     there.drain().await;
     Ok(())
 }
+
+#[tokio::test]
+async fn an_expired_document_is_served_still_and_none_is_published() -> Fallible {
+    let world = World::start().await?;
+    let (short, _) = contents(("acme", 7), 2, &Plugins::default())?;
+    put(&world.store, &signed(&world.place, short).await?).await?;
+    world.until_version(7).await?;
+    let (over, _) = contents(("acme", 8), 1, &Plugins::default())?;
+    let over = signed(&world.place, over).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let ann = world.laptop("ann", &[]).await?;
+    assert_eq!(audience(&world, &world.get(&ann, MANIFEST, &[]).await?)?, "everyone");
+    assert!(world.metric("tollgate_manifest_expires_timestamp_seconds ").await? < clock::now());
+    let refused = put(&world.store, &over).await.unwrap_err().to_string();
+    assert!(refused.contains("expired"), "{refused}");
+    let (other, _) = contents(("other", 9), 99, &Plugins::default())?;
+    let refused = put(&world.store, &signed(&world.place, other).await?).await;
+    assert!(refused.unwrap_err().to_string().contains("--other-catalogue"));
+    Ok(())
+}
