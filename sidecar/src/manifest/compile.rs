@@ -211,20 +211,19 @@ impl Compiler {
             self.id(&place, &source.id, &self.agents.keys().cloned().collect::<Vec<_>>());
             self.known(&format!("{place}.skills"), &source.skills, "skill");
             self.known(&format!("{place}.mcp_servers"), &source.mcp_servers, "mcp_server");
-            let (skills, servers) = (self.names("skill"), self.names("mcp_server"));
-            // What is not known is told already.
-            let known = |names: &[String], all: &[String]| {
-                names.iter().filter(|name| all.contains(name)).cloned().collect()
-            };
+            // What is not known, or could not be read, is told already.
+            let skills = source.skills.iter().filter(|id| self.skills.contains_key(*id));
+            let servers = source.mcp_servers.iter().filter(|id| self.servers.contains_key(*id));
+            let (skills, mcp_servers) = (skills.cloned().collect(), servers.cloned().collect());
             match texts::agent(&self.reading.root, source) {
                 Ok(instructions) => {
                     let agent = Agent {
                         id: source.id.clone(),
                         description: source.description.clone(),
                         plugin: self.bundle.0.clone(),
-                        skills: known(&source.skills, &skills),
+                        skills,
                         model: source.model.clone(),
-                        mcp_servers: known(&source.mcp_servers, &servers),
+                        mcp_servers,
                         instructions,
                     };
                     self.agents.insert(agent.id.clone(), agent);

@@ -134,6 +134,9 @@ impl Reader {
             Ok(metadata) => metadata,
             Err(error) => return self.problems.push(format!("{inner} cannot be read: {error}")),
         };
+        if self.bytes > LARGEST_PLUGIN {
+            return; // it is told
+        }
         self.bytes = self.bytes.saturating_add(metadata.len());
         if self.bytes > LARGEST_PLUGIN {
             let problem = format!("has over {LARGEST_PLUGIN} bytes, with {inner}");

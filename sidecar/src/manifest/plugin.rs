@@ -49,20 +49,32 @@ pub fn about(name: &str, files: &[Packed]) -> About {
         about.problems.push(format!("the folder's name {problem}"));
     }
     let json = |path: &str| files.iter().find(|it| it.path == path).map(object);
+    let mut told = true;
     let own = match json(PLUGIN_JSON) {
-        Some(Ok(own)) => own,
+        Some(Ok(own)) => {
+            told = false;
+            own
+        }
         Some(Err(problem)) => {
             about.problems.push(format!("{PLUGIN_JSON}: {problem}"));
             Map::new()
         }
-        None if files.iter().any(|it| it.path == "SKILL.md") => Map::new(),
+        None if files.iter().any(|it| it.path == "SKILL.md") => {
+            told = false;
+            Map::new()
+        }
         None => {
             about.problems.push(format!("has neither {PLUGIN_JSON} nor a SKILL.md"));
             Map::new()
         }
     };
     about.named(name, &own);
-    about.versioned(&own, json(VERSION_JSON));
+    // What follows from a missing or broken file is not told again.
+    if told {
+        "0".clone_into(&mut about.version);
+    } else {
+        about.versioned(&own, json(VERSION_JSON));
+    }
     about.servers(&own, files);
     about.runs(&own, files);
     about.secrets(files);

@@ -67,7 +67,7 @@ fn a_plugin_brings_no_mcp_server_that_the_allowlist_does_not_have() {
     let inline = "\"name\": \"ledger\", \"mcpServers\": {\"x\": {\"url\": \"https://e.example\"}},";
     has(&fault(|it| it.edit(plugin, "\"name\": \"ledger\",", inline)), &["https://e.example"]);
     let less = fault(|it| {
-        it.edit("catalogue.yaml", "    mcp_servers: [books]\n", "    mcp_servers: []\n")
+        it.edit("catalogue.yaml", "    mcp_servers: [books]\n", "    mcp_servers: []\n");
     });
     has(&less, &["audiences[0].plugins", "this audience does not have \"books\""]);
 }
@@ -90,7 +90,13 @@ fn every_fault_of_the_catalogue_is_told() {
     has(&edit("on_expiry: keep", "on_expiri: keep"), &["did you mean on_expiry?"]);
     has(&edit("comment: ask", "comment: asks"), &["did you mean ask?"]);
     has(&edit("id: quick-export", "id: ledger"), &["revocations[0]", "listed too"]);
-    has(&edit("id: plain-answers", "id: Triage"), &["used before"]);
+    has(
+        &edit(
+            "  - id: plain-answers\n",
+            "  - id: Triage\n    description: x\n    instructions: x\n  - id: plain-answers\n",
+        ),
+        &["used before"],
+    );
     has(&edit("path: agents/desk.md", "path: agents/desk.txt"), &["agents[0].path", "not there"]);
     has(
         &edit(
@@ -104,8 +110,8 @@ fn every_fault_of_the_catalogue_is_told() {
         &["a ring"],
     );
     has(
-        &edit("  - id: books\n", "  - id: books\n    transport: stdio\n"),
-        &["mcp_servers[1]", "command"],
+        &edit("  - id: tickets\n", "  - id: tickets\n    transport: stdio\n"),
+        &["mcp_servers[0]", "command"],
     );
     has(
         &edit("name: acme\n", "name: acme\nbundle: { name: ledger }\n"),
