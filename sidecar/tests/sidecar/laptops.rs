@@ -6,6 +6,7 @@ use contract::manifest::{
     Audience, Document, INDEX_SCHEMA, Index, Installation, OnExpiry, SCHEMA, sha256,
 };
 use contract::policy::Who;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tollgate::args::ChangeArgs;
@@ -214,4 +215,20 @@ impl World {
         headers.extend(more);
         ask(self.at.public, method, path, &headers, body).await
     }
+}
+
+/// Where a document is.
+pub(crate) const MANIFEST: &str = "/v1/cowork/manifest";
+
+/// Where an archive is.
+pub(crate) fn plugin(sha256: &str) -> String {
+    format!("/v1/cowork/plugins/{sha256}")
+}
+
+/// Status, and the type of the error, which is in the Messages API's shape.
+pub(crate) fn error(answer: &Answer) -> Fallible<(u16, String)> {
+    let told = answer.json()?;
+    assert_eq!(told.get("type"), Some(&"error".into()), "{}", answer.body);
+    let kind = told.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    Ok((answer.status, kind.to_owned()))
 }
