@@ -12,7 +12,7 @@ pub enum PublicationCommand {
     /// Put a signed publication in force, on every sidecar of this database.
     #[command(after_help = EXIT_CODES)]
     Publish {
-        /// The folder, signed; or `-`: a ZIP file of it on standard input.
+        /// The folder, signed; or `-`: a ZIP file of it on standard input, in base64 from elsewhere.
         #[arg(value_name = "DIR")]
         dir: PathBuf,
         /// Another catalogue than the one in force, which no laptop that has that takes.

@@ -1,4 +1,5 @@
-//! A publication that comes from elsewhere: its folder as a ZIP file, unpacked where it is read, and taken away again.
+//! A publication that comes from elsewhere: its folder as a ZIP file, as it is or in base64, unpacked where it is read,
+//! and taken away again.
 //!
 //! Nothing of it is believed by being here: only file names that a publication has are taken, and what they hold is
 //! verified as that of any other folder.
@@ -6,6 +7,7 @@
 use super::ManifestFailure;
 use crate::keys;
 use crate::settings::{self, Data, FileError};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use contract::envelope::hex;
 use contract::manifest::{is_hex_digest, name_fault};
 use std::fs;
@@ -39,8 +41,13 @@ impl Unpacked {
     /// [`ManifestFailure`].
     pub fn of(bytes: &[u8], data: &Data) -> Result<Self, ManifestFailure> {
         let no = |why: &str| ManifestFailure::Refused(format!("standard input {why}"));
+        // What an operator elsewhere sends is text.
+        let text: Vec<u8> =
+            bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let decoded = BASE64_STANDARD.decode(text).unwrap_or_default();
+        let bytes = if decoded.is_empty() { bytes } else { &decoded };
         let Ok(mut zip) = ZipArchive::new(Cursor::new(bytes)) else {
-            return Err(no("is no ZIP file of a publication: `cd DIR && zip -qr - .`"));
+            return Err(no("is no publication: `cd DIR && zip -qr - . | base64`"));
         };
         let name = format!("incoming-{}", hex(&keys::random::<8>()?));
         let place = Self(data.root().join(name));

@@ -6,6 +6,7 @@ use contract::manifest::{
     Audience, Document, INDEX_SCHEMA, Index, Installation, OnExpiry, SCHEMA, sha256,
 };
 use contract::policy::Who;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tollgate::args::ChangeArgs;
@@ -68,8 +69,8 @@ pub(crate) fn contents(
                 Packed::text("data.bin", bytes.clone()),
             ];
             let bundle = Bundle::new(name, "1.0.0", Installation::Available, files)?;
-            digests.insert(name, bundle.plugin.archive.sha256.clone());
             let sha256 = bundle.plugin.archive.sha256.clone();
+            digests.insert(name, sha256.clone());
             archives.insert(sha256, Archived::Memory(bundle.archive));
             made.push(bundle.plugin);
         }
@@ -110,14 +111,9 @@ pub(crate) fn contents(
         marketplaces.insert(name.clone(), market);
         documents.insert(name, document);
     }
-    let index = Written::index(Index {
-        schema: INDEX_SCHEMA.into(),
-        catalogue: catalogue.into(),
-        version,
-        issued_at: now,
-        expires_at: now + lifetime,
-        audiences,
-    })?;
+    let (schema, catalogue, expires_at) = (INDEX_SCHEMA.into(), catalogue.into(), now + lifetime);
+    let index = Index { schema, catalogue, version, issued_at: now, expires_at, audiences };
+    let index = Written::index(index)?;
     Ok((Contents { index, documents, marketplaces, archives }, digests))
 }
 
@@ -219,4 +215,20 @@ impl World {
         headers.extend(more);
         ask(self.at.public, method, path, &headers, body).await
     }
+}
+
+/// Where a document is.
+pub(crate) const MANIFEST: &str = "/v1/cowork/manifest";
+
+/// Where an archive is.
+pub(crate) fn plugin(sha256: &str) -> String {
+    format!("/v1/cowork/plugins/{sha256}")
+}
+
+/// Status, and the type of the error, which is in the Messages API's shape.
+pub(crate) fn error(answer: &Answer) -> Fallible<(u16, String)> {
+    let told = answer.json()?;
+    assert_eq!(told.get("type"), Some(&"error".into()), "{}", answer.body);
+    let kind = told.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    Ok((answer.status, kind.to_owned()))
 }

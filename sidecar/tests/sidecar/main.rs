@@ -39,4 +39,5 @@ mod tells_the_siem;
 mod google;
 mod laptops;
 mod serves_laptops;
+mod serves_plugins;
 mod tells_of_laptops;

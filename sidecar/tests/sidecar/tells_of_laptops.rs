@@ -1,11 +1,14 @@
 //! What laptops say of their syncs, and what operators see of it.
 
 use crate::laptops::{Plugins, contents, signed};
+use crate::office::{Minted, office, row_of, token, told as operate};
 use crate::starts::tollgate;
 use crate::world::{Answer, Fallible, World};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::fs;
 use tollgate::clock;
+use tollgate::manifest::archive::{Packed, pack};
 use tollgate::store::fleet::{Wanted, Which};
 
 const REPORT: &str = "/v1/cowork/sync-report";
@@ -34,8 +37,9 @@ fn stands(device: &str, version: u64, at: u64) -> Value {
 
 fn failed(device: &str, code: &str) -> Value {
     let mut report = stands(device, 7, clock::now());
-    report["last"]["result"] = "failed".into();
-    report["last"]["code"] = code.into();
+    if let Some(last) = report.get_mut("last").and_then(Value::as_object_mut) {
+        last.extend([("result".into(), "failed".into()), ("code".into(), code.into())]);
+    }
     report
 }
 
@@ -210,7 +214,17 @@ async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far
         let output = tollgate(&world.place, &words)?;
         assert!(output.status.success() && !output.stdout.is_empty(), "{table}");
     }
+    Ok(())
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn where_the_key_is_not_what_is_to_be_signed_is_written_and_nothing_published() -> Fallible {
+    let world = World::start().await?;
+    let dir = world.place.directory.path().join("publication");
+    let (made, _) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    signed(&world.place, made).await?.write(&dir)?;
+    world.release(7, &Plugins::default()).await?;
+    world.release(9, &Plugins::default()).await?;
     let out = world.place.directory.path().join("unsigned");
     let written =
         told(&world, &format!("manifest rollback --previous --out {}", out.display()))?.remove(0);
@@ -223,5 +237,52 @@ async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far
     let output = tollgate(&world.place, &["manifest", "publish", &dir.display().to_string()])?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && stderr.contains("higher than 9"), "{stderr}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn security_publishes_from_elsewhere_and_operators_see_the_laptops_of_their_tenants()
+-> Fallible {
+    let world = office().await?;
+    let (made, _) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    let dir = world.place.directory.path().join("publication");
+    signed(&world.place, made).await?.write(&dir)?;
+    let mut files = Vec::new();
+    for folder in ["", "documents", "marketplaces", "archives", "signed", "signed/documents"] {
+        for entry in fs::read_dir(dir.join(folder))? {
+            let path = entry?.path();
+            if path.is_file() {
+                let name = path.strip_prefix(&dir)?.to_string_lossy().into_owned();
+                files.push(Packed::text(name, fs::read(&path)?));
+            }
+        }
+    }
+    let sent = BASE64_STANDARD.encode(pack(&files)?);
+    let (token, _) = token(&world, "security", &["security"], Minted::default()).await?;
+    let (exit, stdout, stderr) = operate(&world, &token, "manifest publish -", &sent).await?;
+    assert_eq!((exit, stdout.trim()), (0, "7"), "{stderr}");
+    let row = row_of(&world, "manifest publish nothing -> 7").await?;
+    assert_eq!(row.text("user_id"), "security@example.com");
+    world.until_version(7).await?;
+    let left: Vec<_> = fs::read_dir(world.place.data.root())?.collect::<Result<_, _>>()?;
+    assert!(!left.iter().any(|it| it.file_name().to_string_lossy().starts_with("incoming")));
+
+    for (name, tenant) in [("ann", "acme"), ("otto", "other")] {
+        let token = world.laptop_of(name, tenant, &[], 300).await?;
+        assert_eq!(says(&world, &token, &stands(DEVICE, 6, clock::now())).await?.status, 204);
+    }
+    let seen = async |name: &str, role: &str| -> Fallible<Vec<String>> {
+        let line = "fleet status --laggards --json";
+        let (exit, stdout, stderr) = crate::office::says(&world, name, role, line).await?;
+        assert_eq!(exit, 0, "{stderr}");
+        let lines = stdout.lines().map(serde_json::from_str::<Value>);
+        let users = lines.map(|it| Ok(it?["user_id"].as_str().unwrap_or_default().to_owned()));
+        users.collect()
+    };
+    assert_eq!(seen("bob", "soc").await?, ["ann@example.com"]);
+    assert_eq!(seen("soc", "soc").await?, ["ann@example.com", "otto@example.com"]);
+    let line = "fleet progress --version 7 --watch";
+    let (exit, _, stderr) = crate::office::says(&world, "soc", "soc", line).await?;
+    assert!(exit == 1 && stderr.contains("--watch"), "it would hold the sidecar: {stderr}");
     Ok(())
 }
