@@ -166,7 +166,7 @@ impl Machine {
 
     /// Both halves, one after the other.
     pub fn sync(&self) -> Result<(Output, Output)> {
-        Ok((self.run(&["fetch"])?, self.run(&["apply"])?))
+        Ok((self.run(&["fetch", "--wait", "0"])?, self.run(&["apply"])?))
     }
 
     /// The folder of plugins.

@@ -37,7 +37,7 @@ impl Case {
         let machine = Machine::install(world, name, &["--audience", "finance"])
             .unwrap()
             .moved(&evil.url())
-            .person("tgp_stolen_0123456789abcdefghijklmnopqrstuvwxyz")
+            .person(&world.pat)
             .unwrap();
         let case = Self { machine, evil, folder, signed };
         case.serves(&case.document(1, "finance"));
@@ -138,6 +138,14 @@ fn a_gateway_in_wrong_hands_lands_no_file() {
             case.evil.says(MANIFEST, reply);
             case.nothing_lands(what);
         }
+
+        // Whoever serves it: what is signed, newer and theirs lands.
+        let third = case.folder.sign(world, &catalogue(false), 3).unwrap();
+        let path = format!("{third}/signed/documents/finance.json");
+        case.serves(&serde_json::from_slice(&fs::read(path).unwrap()).unwrap());
+        let (fetched, applied) = case.machine.sync().unwrap();
+        assert!(applied.status.success(), "{}{}", told(&fetched), told(&applied));
+        assert_eq!(case.machine.names(), ["ledger", "shared"]);
     });
 }
 

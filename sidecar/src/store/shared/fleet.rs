@@ -42,6 +42,7 @@ impl Backend {
         }
         for chunk in said.chunks(CHUNK) {
             put_devices(&mut write, chunk).await?;
+            drop_nameless(&mut write, chunk).await?;
             put_reached(&mut write, chunk).await?;
         }
         let sealed: Vec<Sealed<'_>> = rows.iter().map(seal).collect();
@@ -283,6 +284,23 @@ async fn put_devices(write: &mut Connection, all: &[&Heard]) -> Result<(), Store
          WHERE fleet_devices.reported_at <= excluded.reported_at",
     );
     query.build().persistent(all.len() == CHUNK).execute(write).await?;
+
+    Ok(())
+}
+
+/// A laptop that reports before its system half has run has no name yet. Once it has one, it is not two.
+async fn drop_nameless(write: &mut Connection, all: &[&Heard]) -> Result<(), StoreError> {
+    let named: Vec<&Whose> =
+        all.iter().map(|it| &it.device.whose).filter(|whose| !whose.2.is_empty()).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let mut query: QueryBuilder<'_, Db> =
+        QueryBuilder::new("DELETE FROM fleet_devices WHERE device = '' AND (tenant_id, user_id) IN ");
+    query.push_tuples(named, |mut row, (tenant, user, _)| {
+        row.push_bind(tenant).push_bind(user);
+    });
+    query.build().persistent(false).execute(write).await?;
 
     Ok(())
 }

@@ -122,6 +122,16 @@ both! {
         assert_eq!(reached(3).await, [None, None, Some(320)], "a report that was late");
     }
 
+    async fn a_laptop_without_a_name_is_the_one_that_has_one_later(bench: Bench) {
+        let store = &bench.store;
+        store.note_fleet(&[], &[heard("ann", "", None, 100), heard("bob", "", None, 100)]).await.unwrap();
+        assert_eq!(names(store, Which::Any).await, ["", ""]);
+
+        store.note_fleet(&[], &[heard("ann", "d1", Some(1), 200)]).await.unwrap();
+
+        assert_eq!(names(store, Which::Any).await, ["", "d1"], "bob's has none yet");
+    }
+
     async fn laptops_of_long_ago_and_more_than_somebody_can_have_are_forgotten(bench: Bench) {
         let store = &bench.store;
         let published = ManifestVersion { number: 1, catalogue: "acme".into(), version: 1, ..ManifestVersion::default() };
