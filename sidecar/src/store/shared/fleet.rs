@@ -295,8 +295,9 @@ async fn drop_nameless(write: &mut Connection, all: &[&Heard]) -> Result<(), Sto
     if named.is_empty() {
         return Ok(());
     }
-    let mut query: QueryBuilder<'_, Db> =
-        QueryBuilder::new("DELETE FROM fleet_devices WHERE device = '' AND (tenant_id, user_id) IN ");
+    let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
+        "DELETE FROM fleet_devices WHERE device = '' AND (tenant_id, user_id) IN ",
+    );
     query.push_tuples(named, |mut row, (tenant, user, _)| {
         row.push_bind(tenant).push_bind(user);
     });
