@@ -5,6 +5,7 @@
 //! median of the rounds' ratios or differences, so that what else the machine does falls on both.
 //! Nothing here passes or fails: it is no test.
 
+mod arguments;
 pub mod audit;
 pub mod bodies;
 mod capabilities;
@@ -22,8 +23,8 @@ pub mod wire;
 
 use crate::world::processes::repository;
 use anyhow::{Context, Result};
+pub use arguments::Arguments;
 use bodies::Size;
-use clap::Parser;
 use load::{Caller, Streamed};
 use report::{Report, median};
 use side::Side;
@@ -35,52 +36,6 @@ const CALLERS: usize = 16;
 
 /// How long the sidecar may take to store what the bench left it.
 const DRAIN: Duration = Duration::from_mins(1);
-
-/// What is measured.
-#[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a section")]
-#[command(about = "What the gate costs, beside the same Envoy without it")]
-pub struct Arguments {
-    /// Rounds; each figure is their median.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Seconds of load for each side in each round.
-    #[arg(long, default_value_t = 1.0)]
-    seconds: f64,
-    /// The gate's module: a name in target/wasm, or a path; without `.wasm`.
-    #[arg(long, default_value = "tollgate_filter")]
-    module: String,
-    /// Compare with the gate of another module instead of with no gate; writes no file.
-    #[arg(long)]
-    against: Option<String>,
-    /// Only these sizes.
-    #[arg(long, value_delimiter = ',', default_value = "1k,75k,1m")]
-    sizes: Vec<String>,
-    /// Only the audit table; writes no file.
-    #[arg(long)]
-    only_audit: bool,
-    /// Only the standing; writes no file.
-    #[arg(long)]
-    only_revoke: bool,
-    /// Only the lanes; writes no file.
-    #[arg(long)]
-    only_lanes: bool,
-    /// Only MCP; writes no file.
-    #[arg(long)]
-    only_mcp: bool,
-    /// Only laptops: ten thousand after a publication, and their polls; writes no file.
-    #[arg(long)]
-    only_fleet: bool,
-}
-
-impl Arguments {
-    /// The sizes that are wanted.
-    fn sizes(&self) -> Vec<Size> {
-        let wanted = |size: &Size| self.sizes.iter().any(|name| name == size.name());
-
-        Size::ALL.into_iter().filter(wanted).collect()
-    }
-}
 
 /// The two that are compared.
 struct Pair {
@@ -134,8 +89,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         machine::load(),
         std::thread::available_parallelism()?
     ));
-    let Arguments { only_audit, only_revoke, only_lanes, only_mcp, only_fleet, .. } = arguments;
-    if only_revoke || only_audit || only_lanes || only_mcp || only_fleet {
+    if arguments.is_a_section() {
         return one_section(&arguments, report).await;
     }
     if arguments.against.is_none() {

@@ -1,5 +1,5 @@
 //! The published vectors of manifests, read by a client that shares no line with ours: `tests/data/manifest.py`, with the
-//! signatures of PyPI's `cryptography`.
+//! signatures of the library `cryptography`.
 
 use e2e::world::processes::{prepared, repository};
 use serde_json::{Value, json};

@@ -72,7 +72,8 @@ pub async fn fleet(report: &mut Report) -> Result<()> {
     if let Some(pid) = world.sidecar_pid() {
         report.figure("fleet.sidecar_peak.mb", machine::peak(pid)?);
     }
-    polls(address, &tokens, &self::etags(address, &tokens).await?, report).await
+
+    Ok(())
 }
 
 /// One plugin of 5 MB that no compression makes smaller, another in each version.
