@@ -7,7 +7,7 @@ use super::record::{Check, Log};
 use super::state::Store;
 use super::trouble::{Trouble, at};
 use super::wanted::{Found, Stand, Stands, Wanted};
-use contract::manifest::{File as Signed, MOST_FILES, Manifest, Plugin};
+use contract::manifest::{File as Signed, Manifest, Plugin};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -143,13 +143,13 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Takes from an archive the files that were signed, and nothing else that may be in it.
+    /// Takes from an archive the files that were signed. One that has others too is not what the document means.
     fn extract(&self, stand: &Stand<'_>, archive: &Path, folder: &Path) -> Result<(), Trouble> {
         let plugin = stand.plugin;
         let file = File::open(archive).map_err(at(archive))?;
         let mut zip = ZipArchive::new(file).map_err(|error| differs(plugin, "", &error))?;
-        if zip.len() > MOST_FILES.saturating_mul(2) {
-            return Err(differs(plugin, "", &"has more entries than files can be"));
+        if zip.len() != plugin.files.len() {
+            return Err(differs(plugin, "", &"has other entries than were signed"));
         }
         self.folders(stand, folder)?;
         for file in &stand.files {

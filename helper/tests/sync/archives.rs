@@ -1,7 +1,8 @@
 //! What comes out of an archive is what was signed, or nothing.
 
 use crate::bench::{Bench, Release, zip};
-use contract::manifest::SyncResult;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use contract::manifest::{Archive, File, Installation, Plugin, SyncResult};
 use std::fs;
 use std::io::{Cursor, Write};
 use tollgate_helper::sync::disk::{Disk, Step};
@@ -19,6 +20,23 @@ fn code_of(files: &[(&str, &str)], archive: Vec<u8>) -> String {
     let (bench, stands) = standing();
     bench.lay(&Release::usual(6).with_archive("zeta", files, archive));
     bench.refused(&stands).code.unwrap()
+}
+
+/// Is a plugin of these files taken from that archive?
+fn taken(files: Vec<File>, archive: Archive, bytes: Vec<u8>) -> bool {
+    let (bench, mut next) = (standing().0, Release::usual(6));
+    next.archives.insert(archive.sha256.clone(), bytes);
+    next.document.plugins.push(Plugin {
+        name: "zeta".into(),
+        version: "1".into(),
+        installation: Installation::Required,
+        archive,
+        directory_sha256: Plugin::directory_digest(&files).unwrap(),
+        files,
+    });
+    bench.lay(&next);
+
+    bench.run().last.result == SyncResult::Applied
 }
 
 fn archive_path(bench: &Bench, release: &Release, name: &str) -> std::path::PathBuf {
@@ -73,15 +91,29 @@ fn an_archive_behind_a_linked_folder_is_not_read() {
 }
 
 #[test]
-fn entries_that_were_not_signed_are_left_in_the_archive() {
-    let files = [("SKILL.md", "s"), ("../../evil", "e"), ("/tmp/evil", "e"), ("hooks/run.sh", "e")];
-    let (bench, _) = standing();
-    let archive = zip(&files);
+fn an_archive_that_has_more_than_was_signed_is_not_opened() {
+    for more in ["../../evil", "/tmp/evil", "hooks/run.sh"] {
+        let archive = zip(&[("SKILL.md", "s"), (more, "e")]);
+        assert_eq!(code_of(&[("SKILL.md", "s")], archive), "archive_differs", "{more}");
+    }
+}
 
-    let next = Release::usual(6).with_archive("zeta", &files[..1], archive);
-
-    bench.applied(&next);
-    assert!(!bench.place.path().join("evil").exists());
+/// The published vectors are read by the helper too.
+#[test]
+fn each_published_archive_is_read_as_it_is_said() {
+    let text = include_str!("../../../contract/data/manifest-vectors.json");
+    let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
+    let (mut good, mut bad) = (0, 0);
+    for vector in vectors["archives"].as_array().unwrap() {
+        let bytes = BASE64_STANDARD.decode(vector["zip"].as_str().unwrap()).unwrap();
+        let files: Vec<File> = serde_json::from_value(vector["files"].clone()).unwrap();
+        let archive: Archive = serde_json::from_value(vector["archive"].clone()).unwrap();
+        let taken = taken(files, archive, bytes);
+        let said = vector["result"].as_str().unwrap();
+        assert_eq!(taken, said == "ok", "{}", vector["name"]);
+        if taken { good += 1 } else { bad += 1 }
+    }
+    assert!(good > 1 && bad > 3, "{good} {bad}");
 }
 
 #[test]
