@@ -105,6 +105,7 @@ impl Run<'_> {
         if !self.dry_run && place.recover()? {
             log.add(Check::good("switch", "one that was broken off is finished"));
         }
+        self.forget(store, state, &pins, log)?;
         let standing = self.standing(store, state, &pins, log)?;
         told.stands(standing.as_ref(), state);
         let inboxes = inbox::all(&self.settings.inbox)?;
@@ -122,7 +123,7 @@ impl Run<'_> {
             None => standing.clone(),
         };
         if let Some(target) = &target {
-            let round = Round { run: self, place, inboxes: &inboxes };
+            let round = Round { run: self, place, pins: &pins, inboxes: &inboxes };
             let seen = round.see_to(target, standing.as_ref().filter(|_| is_new), state, told, log);
             // What was laid ready for nothing makes room.
             seen.inspect_err(|_trouble| {
@@ -150,6 +151,29 @@ impl Run<'_> {
             None if self.dry_run => Ok(()),
             None => self.disk.ensure_folder(path).map_err(at(path)),
         }
+    }
+
+    /// What a key has said that is pinned no longer does not bind.
+    fn forget(
+        &self,
+        store: &Store<'_>,
+        state: &mut State,
+        pins: &[PinnedKey],
+        log: &mut Log,
+    ) -> Result<(), Trouble> {
+        let before = state.clone();
+        let bytes = store.standing()?.unwrap_or_default();
+        let standing = manifest::open(&bytes, pins).ok();
+        let standing = standing
+            .filter(|it| state.known.as_ref().is_some_and(|known| known.sha256 == it.sha256()));
+        if state.forget(pins, standing.as_ref().and_then(|it| pins::of(it, pins))) {
+            log.add(Check::good("pins", "what a key said that is pinned no longer is forgotten"));
+        }
+        if *state == before || self.dry_run {
+            return Ok(());
+        }
+
+        store.write(state)
     }
 
     /// The document that stands: as the folder of plugins has it, if that is newer than what is known (the power was cut
@@ -188,7 +212,7 @@ impl Run<'_> {
                 log.add(
                     Check::good("switch", "stands already, and was not written down").of(&manifest),
                 );
-                self.know(store, state, &manifest, &bytes)?;
+                self.know(store, state, &manifest, &bytes, pins)?;
             }
             return Ok(Some((manifest, bytes)));
         }
@@ -214,8 +238,10 @@ impl Run<'_> {
         state: &mut State,
         manifest: &Manifest,
         envelope: &[u8],
+        pins: &[PinnedKey],
     ) -> Result<(), Trouble> {
         state.known = Some(Known::of(manifest));
+        state.key = pins::of(manifest, pins).cloned();
         state.applied_at = self.now;
         if state.held.as_ref().is_some_and(|held| held.version <= manifest.document().version) {
             state.held = None;
@@ -252,6 +278,7 @@ impl Run<'_> {
 struct Round<'a> {
     run: &'a Run<'a>,
     place: Place<'a>,
+    pins: &'a [PinnedKey],
     inboxes: &'a [Inbox],
 }
 
@@ -265,7 +292,7 @@ impl Round<'_> {
         told: &mut Told,
         log: &mut Log,
     ) -> Result<(), Trouble> {
-        let Self { run: Run { settings, disk, now, dry_run }, place, inboxes } = self;
+        let Self { run: Run { settings, disk, now, dry_run }, place, pins, inboxes } = self;
         let is_new = state.known.as_ref() != Some(&Known::of(manifest));
         let document = manifest.document();
         let now = state.known.as_ref().map_or(*now, |known| known.issued_at.max(*now));
@@ -303,7 +330,7 @@ impl Round<'_> {
             log.add(Check::good("switch", how).of(manifest));
         }
         if is_new {
-            self.run.know(place.store, state, manifest, envelope)?;
+            self.run.know(place.store, state, manifest, envelope, pins)?;
         }
         place.clear()?;
         told.done(&found, &gone, before, is_new);

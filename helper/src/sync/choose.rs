@@ -1,6 +1,7 @@
 //! Of the documents that lie in the inboxes: one, or none.
 
 use super::inbox::Inbox;
+use super::pins;
 use super::record::{Check, Log};
 use super::state::Held;
 use super::trouble::Trouble;
@@ -98,7 +99,7 @@ impl Judge<'_> {
             }
             Err(rejected) => {
                 if matches!(rejected, Rejected::Expired(_)) {
-                    hold(held, &manifest);
+                    hold(held, &manifest, self.pins);
                 }
                 let trouble = Trouble::Rejected(rejected);
                 log.add(Check::bad("document", &trouble).of_inbox(&inbox.name).of(&manifest));
@@ -109,11 +110,13 @@ impl Judge<'_> {
 }
 
 /// Nothing of an expired document is put anywhere; what it takes back is.
-fn hold(held: &mut Option<Held>, manifest: &Manifest) {
+fn hold(held: &mut Option<Held>, manifest: &Manifest, pins: &[PinnedKey]) {
     let document = manifest.document();
     let newest = held.as_ref().is_none_or(|held| held.version < document.version);
     if newest && !document.revocations.is_empty() {
-        *held = Some(Held { version: document.version, revocations: document.revocations.clone() });
+        let key = pins::of(manifest, pins).cloned();
+        let revocations = document.revocations.clone();
+        *held = Some(Held { version: document.version, revocations, key });
     }
 }
 

@@ -13,6 +13,7 @@ mod documents;
 mod fetching;
 mod gateway;
 mod installing;
+mod keys;
 mod machine;
 mod noticing;
 mod power;
