@@ -102,8 +102,12 @@ impl Run<'_> {
         let names: Vec<&str> = pins.iter().map(|pin| pin.key_id.as_str()).collect();
         log.add(Check::good("pins", names.join(", ")));
         self.mount()?;
-        if !self.dry_run && place.recover()? {
-            log.add(Check::good("switch", "one that was broken off is finished"));
+        if !self.dry_run {
+            let recovered = place.recover()?;
+            told.left(&recovered.left);
+            if recovered.finished {
+                log.add(Check::good("switch", "one that was broken off is finished"));
+            }
         }
         self.forget(store, state, &pins, log)?;
         let standing = self.standing(store, state, &pins, log)?;
@@ -316,12 +320,13 @@ impl Round<'_> {
             return Ok(());
         }
         if !is_whole {
-            let build = Stage { mount: &settings.mount, store: place.store, inboxes, disk };
+            let (mount, store, staging) = (place.mount, place.store, &place.staging());
+            let build = Stage { mount, staging, store, inboxes, disk };
             // With foreign entries to keep there is no whole to change places with.
             let as_a_whole = settings.foreign == Foreign::Remove;
             let switched = build
                 .build(&wanted, &found, log)
-                .and_then(|()| place.switch(&wanted, &found, &gone, as_a_whole));
+                .and_then(|()| place.switch(staging, &wanted, &found, &gone, as_a_whole));
             let how = switched.inspect_err(|trouble| {
                 log.add(Check::bad("switch", trouble).of(manifest));
                 self.clean();
@@ -332,7 +337,7 @@ impl Round<'_> {
         if is_new {
             self.run.know(place.store, state, manifest, envelope, pins)?;
         }
-        place.clear()?;
+        told.left(&place.clear()?);
         told.done(&found, &gone, before, is_new);
 
         told.now(&wanted, state)

@@ -2,7 +2,7 @@
 
 use super::disk::there;
 use super::mcp;
-use super::places::{MANIFEST, MCP, RECORDS, STAGING};
+use super::places::{MANIFEST, MCP, RECORDS, STAGING, names};
 use super::state::Held;
 use contract::manifest::{File, Kind, ManagedServer, Manifest, Plugin, Revocation};
 use sha2::{Digest, Sha256};
@@ -101,7 +101,8 @@ impl<'a> Wanted<'a> {
                 let name = entry?.file_name();
                 // A name that is not Unicode is nobody's.
                 match name.to_str() {
-                    Some(RECORDS | STAGING) => {}
+                    Some(RECORDS) => {}
+                    Some(name) if names(STAGING).any(|it| it == name) => {}
                     Some(name) => drop(here.insert(name.to_owned())),
                     None => found.foreign.push(name.to_string_lossy().into_owned()),
                 }

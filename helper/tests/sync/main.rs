@@ -14,6 +14,7 @@ mod fetching;
 mod gateway;
 mod installing;
 mod keys;
+mod leftovers;
 mod machine;
 mod noticing;
 mod power;

@@ -131,6 +131,16 @@ impl Told {
         }
     }
 
+    /// What could not be cleared away.
+    pub(super) fn left(&mut self, left: &[Trouble]) {
+        for trouble in left {
+            let told = short(&format!("cannot be cleared away: {trouble}"));
+            if !self.warnings.contains(&told) {
+                self.warnings.push(told);
+            }
+        }
+    }
+
     /// Says so if those who use the folder of plugins can write it.
     pub(super) fn user_writable(&mut self, mount: &Path) {
         if let Some(why) = writable(mount) {
