@@ -2,7 +2,7 @@
 
 use super::changes;
 use super::publish::MOST;
-use crate::args::fleet::{FleetCommand, ProgressArgs, StatusArgs};
+use crate::args::fleet::{FleetCommand, ProgressArgs, Revocable, StatusArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
@@ -11,7 +11,6 @@ use crate::settings::Data;
 use crate::store::Store;
 use crate::store::fleet::{Count, Device, Wanted, Which};
 use crate::store::manifests::ManifestVersion;
-use contract::manifest::Kind;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -272,12 +271,7 @@ async fn revoked(
     now: &ManifestVersion,
     store: &Store,
 ) -> Result<(ManifestVersion, String), Failure> {
-    let (kind, id) = named
-        .split_once('/')
-        .and_then(|(kind, id)| Some((parsed(kind)?, id)))
-        .ok_or_else(|| {
-            Failure::Refused("write it as plugin/ID, skill/ID, agent/ID or mcp_server/ID".into())
-        })?;
+    let Revocable { kind, id } = named.parse().map_err(Failure::Refused)?;
     let mut found = None;
     for one in store.manifests(MOST).await? {
         if one.catalogue != now.catalogue {
@@ -286,7 +280,7 @@ async fn revoked(
         let documents = store.manifest_documents(one.number).await?;
         let everywhere = documents
             .iter()
-            .all(|it| changes::read(it).is_some_and(|document| document.revokes(kind, id)));
+            .all(|it| changes::read(it).is_some_and(|document| document.revokes(kind, &id)));
         if !everywhere {
             break;
         }
@@ -296,12 +290,6 @@ async fn revoked(
     found.map(|one| (one, format!("{} {id} revoked", kind.as_str()))).ok_or_else(|| {
         Failure::NotFound(format!("{} {id} is not revoked for everybody", kind.as_str()))
     })
-}
-
-fn parsed(word: &str) -> Option<Kind> {
-    [Kind::Plugin, Kind::Skill, Kind::Agent, Kind::McpServer]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
 }
 
 /// `████████····`: how many of how many.

@@ -22,7 +22,10 @@ use contract::manifest::{Kind, Revocation};
 use serde_json::{Value, json};
 use std::path::Path;
 
-const NO_OTHER: bool = false;
+/// How something is put in force that the command itself made.
+fn own<'a>(way: ManifestWay, what: &'a str, change: &'a ChangeArgs) -> Manner<'a> {
+    Manner { way, what, change, other_catalogue: false, unrevoke: &[] }
+}
 
 /// Runs one of the commands.
 ///
@@ -35,12 +38,13 @@ pub async fn run(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     match command {
-        PublicationCommand::Publish { dir, other_catalogue, change } => {
+        PublicationCommand::Publish { dir, other_catalogue, unrevoke, change } => {
             let manner = Manner {
                 way: ManifestWay::Publish,
                 what: "",
                 change,
                 other_catalogue: *other_catalogue,
+                unrevoke,
             };
             given(dir, manner, (operator, data), screen).await
         }
@@ -204,8 +208,7 @@ async fn rollback(
     let now = publish::again(&store, &now, &pins).await?;
     let revised = revise::rollback(older.contents(), now.contents(), next, clock::now())?;
     let what = format!(" to what {} said", older.index().version);
-    let manner =
-        Manner { way: ManifestWay::Rollback, what: &what, change, other_catalogue: NO_OTHER };
+    let manner = own(ManifestWay::Rollback, &what, change);
 
     sign_and_put(revised, (manner, signs, &pins), (operator, data, &store), screen).await
 }
@@ -229,8 +232,7 @@ async fn revoke(
     for (kind, id) in revised.also(&named) {
         screen.say(&format!("With it goes what needs it: {} {id}", Kind::as_str(*kind)));
     }
-    let manner =
-        Manner { way: ManifestWay::Revoke, what: &what, change, other_catalogue: NO_OTHER };
+    let manner = own(ManifestWay::Revoke, &what, change);
 
     sign_and_put(revised, (manner, signs, &pins), (operator, data, &store), screen).await
 }

@@ -218,6 +218,35 @@ async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn a_build_from_before_a_revocation_is_refused_until_it_names_what_comes_back() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let (late, _) = contents(("acme", 12), 86_400, &Plugins::default())?;
+    let dir = world.place.directory.path().join("late");
+    signed(&world.place, late).await?.write(&dir)?;
+    let publish = format!("manifest publish {}", dir.display());
+    told(&world, "manifest revoke --kind plugin --id ledger")?;
+
+    let output = tollgate(&world.place, &publish.split(' ').collect::<Vec<_>>())?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("plugin/ledger (for everyone, finance)"), "{stderr}");
+    let history = told(&world, "manifest history")?;
+    assert_eq!(
+        (history.len(), &history[0]["version"]),
+        (2, &8.into()),
+        "nothing is in force of it"
+    );
+
+    let allowed = told(&world, &format!("{publish} --unrevoke plugin/ledger"))?.remove(0);
+    assert_eq!((&allowed["version"], &allowed["from"]), (&12.into(), &8.into()));
+    let row = row_of(&world, "manifest publish 8 -> 12").await?;
+    let target = row.get("payload").get("target").cloned().unwrap_or_default();
+    assert!(target.to_string().contains("unrevoke plugin/ledger"), "{target}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
 async fn where_the_key_is_not_what_is_to_be_signed_is_written_and_nothing_published() -> Fallible {
     let world = World::start().await?;
     let dir = world.place.directory.path().join("publication");
