@@ -1,11 +1,13 @@
 //! A publication → the next one, without its author: something is revoked at once, or an older one comes back.
 //!
 //! Nothing is added that the older one did not have. What needs something that goes, goes with it: skills and agents with
-//! their plugin, agents with a skill or an MCP server of theirs.
+//! their plugin, agents with a skill or an MCP server of theirs, plugins with an MCP server that they bring.
 
 use super::ManifestFailure;
+use super::archive;
 use super::generated::{self, Bundle};
 use super::marketplace::Marketplace;
+use super::plugin::Brings;
 use super::publication::{Archived, Contents, Written};
 use contract::manifest::{Audience, Document, Index, Kind, LARGEST_NUMBER, Revocation, sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +96,7 @@ fn revise(
         times: (at, at.saturating_add(valid).min(LARGEST_NUMBER)),
         version,
         revocations,
+        bring: bringing(contents, revocations)?,
         made: BTreeMap::new(),
         gone: BTreeSet::new(),
     };
@@ -163,6 +166,44 @@ fn archives(
     archives
 }
 
+/// The archives of plugins that bring an MCP server which these revoke, or may: by its name, or from where it is.
+fn bringing(
+    contents: &Contents,
+    revocations: &[Revocation],
+) -> Result<BTreeSet<String>, ManifestFailure> {
+    let mut bring = BTreeSet::new();
+    let revoked = |id: &str| revocations.iter().any(|it| is(it, Kind::McpServer, id));
+    if !revocations.iter().any(|it| it.kind == Kind::McpServer) {
+        return Ok(bring);
+    }
+    let documents = || contents.documents.values().map(|it| &it.says);
+    let servers: Vec<_> = documents()
+        .flat_map(|it| &it.managed_mcp_servers)
+        .filter(|server| revoked(&server.id))
+        .collect();
+    let mut seen = BTreeSet::new();
+    for plugin in documents().flat_map(|it| &it.plugins) {
+        let sha256 = &plugin.archive.sha256;
+        if !seen.insert(sha256) {
+            continue;
+        }
+        let broken =
+            |problem| ManifestFailure::Broken { path: plugin.name.clone().into(), problem };
+        let archived =
+            contents.archives.get(sha256).ok_or_else(|| broken("has no archive".into()))?;
+        let files = archive::unpack(&archived.bytes()?, &plugin.files).map_err(broken)?;
+        let Brings { servers: brought, unclear } = Brings::of(&files);
+        let is_revoked = brought
+            .iter()
+            .any(|it| revoked(&it.name) || servers.iter().any(|server| it.is_at(server)));
+        if is_revoked || !unclear.is_empty() {
+            bring.insert(sha256.clone());
+        }
+    }
+
+    Ok(bring)
+}
+
 fn is(revocation: &Revocation, kind: Kind, id: &str) -> bool {
     revocation.kind == kind && revocation.id.eq_ignore_ascii_case(id)
 }
@@ -171,6 +212,8 @@ struct Next<'a> {
     times: (u64, u64),
     version: u64,
     revocations: &'a [Revocation],
+    /// Archives of plugins that go with an MCP server.
+    bring: BTreeSet<String>,
     made: BTreeMap<String, Vec<u8>>,
     gone: BTreeSet<(Kind, String)>,
 }
@@ -188,7 +231,9 @@ impl Next<'_> {
         document.revocations.sort();
         let stays = |kind: Kind, id: &str| !self.revocations.iter().any(|it| is(it, kind, id));
 
-        document.plugins.retain(|it| stays(Kind::Plugin, &it.name));
+        document
+            .plugins
+            .retain(|it| stays(Kind::Plugin, &it.name) && !self.bring.contains(&it.archive.sha256));
         document.managed_mcp_servers.retain(|it| stays(Kind::McpServer, &it.id));
         let Document { plugins, skills, agents, managed_mcp_servers: servers, .. } = &mut document;
         skills.retain(|it| {
