@@ -224,12 +224,19 @@ async fn revoke(
     let next = now.version.saturating_add(1);
     let now = publish::again(&store, &now, &pins).await?;
     let what = format!(" without {} {}", revocation.kind.as_str(), revocation.id);
-    let named = [revocation.clone()];
+    let named = revocation.clone();
     let revised = revise::revoke(now.contents(), revocation, next, clock::now())?;
-    if revised.gone.is_empty() {
+    let within: Vec<_> = revise::within(&revised.contents, &named).into_iter().collect();
+    if !within.is_empty() {
+        let within = within.join(", ");
+        screen.say(&format!(
+            "It is a part of {within}: laptops with the helper take it out at their next sync. The archive has it still, for \
+             clients that take {within} from a marketplace: `tollgate manifest revoke --kind plugin` if they must lose it."
+        ));
+    } else if revised.gone.is_empty() {
         screen.say("Nobody has that: is it spelt so? It is revoked all the same.");
     }
-    for (kind, id) in revised.also(&named) {
+    for (kind, id) in revised.also(std::slice::from_ref(&named)) {
         screen.say(&format!("With it goes what needs it: {} {id}", Kind::as_str(*kind)));
     }
     let manner = own(ManifestWay::Revoke, &what, change);

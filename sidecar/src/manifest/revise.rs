@@ -75,6 +75,30 @@ pub fn rollback(
     revise(older, &revocations, version, at)
 }
 
+/// The plugins of a publication that have this skill or agent among their own files, by name.
+///
+/// Laptops leave these files out where it is revoked. The archive has them, so whoever takes the plugin whole, as from a
+/// marketplace, has it still.
+pub fn within<'a>(contents: &'a Contents, revocation: &Revocation) -> BTreeSet<&'a str> {
+    let id = &revocation.id;
+    let is_its = |path: &str| {
+        let mut parts = path.split('/');
+        match (revocation.kind, parts.next(), parts.next()) {
+            (Kind::Skill, Some("skills"), Some(name)) => name.eq_ignore_ascii_case(id),
+            (Kind::Agent, Some("agents"), Some(name)) => {
+                name.strip_suffix(".md").unwrap_or(name).eq_ignore_ascii_case(id)
+            }
+            _ => false,
+        }
+    };
+    let plugins = contents.documents.values().flat_map(|it| &it.says.plugins);
+
+    plugins
+        .filter(|it| it.files.iter().any(|file| is_its(&file.path)))
+        .map(|it| it.name.as_str())
+        .collect()
+}
+
 fn not_higher(version: u64, contents: &Contents) -> ManifestFailure {
     let before = contents.index.says.version;
     ManifestFailure::Refused(format!("version {version} is not higher than {before}"))

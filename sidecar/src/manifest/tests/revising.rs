@@ -125,6 +125,24 @@ async fn a_plugin_that_brings_a_revoked_server_goes_with_it() {
 }
 
 #[test]
+fn who_withdraws_a_part_of_a_plugin_hears_in_which_it_is() {
+    let before = bringing(&[("skills/Dig/SKILL.md", "---\n"), ("agents/Digger.md", "---\n")]);
+    for (kind, id, plugins) in [
+        (Kind::Skill, "dig", vec!["vendor"]),
+        (Kind::Agent, "digger", vec!["vendor"]),
+        (Kind::Agent, "dig", vec![]),
+        (Kind::Skill, "audit", vec![]),
+        (Kind::Plugin, "dig", vec![]),
+    ] {
+        let revocation = revoked(kind, id);
+        let revised = revise::revoke(&before, revocation.clone(), 4, AT).unwrap().contents;
+
+        let within = revise::within(&revised, &revocation);
+        assert_eq!(within.into_iter().collect::<Vec<_>>(), plugins, "{kind:?} {id}");
+    }
+}
+
+#[test]
 fn a_revocation_of_nothing_is_seen_and_a_second_one_refused() {
     let none = revise::revoke(&contents(3), revoked(Kind::Plugin, "ledgre"), 4, AT).unwrap();
     assert!(none.gone.is_empty() && none.audiences.is_empty());
