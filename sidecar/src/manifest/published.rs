@@ -261,8 +261,25 @@ async fn sign_and_put(
         )));
     }
     let publication = signing::publication(revised.contents, &key).await?;
+    if let Some(before) = store.manifest_in_force().await? {
+        let mut others = changes::signers(&before.envelope);
+        others.remove(key.key_id());
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(|it| shown(it)).collect();
+            screen.say(&alone(key.key_id(), &others.join(", ")));
+        }
+    }
 
     put(&publication, manner, (operator, store), screen).await
+}
+
+/// One act is one signature. While a key takes over from another that is one too few.
+fn alone(key_id: &str, others: &str) -> String {
+    format!(
+        "WARNING: what is in force was signed by {others} too, and this is signed by {key_id} alone: laptops that do not pin \
+         {key_id} refuse it and keep what they have. Do the same with --out DIR, sign DIR with each key (`tollgate manifest \
+         sign`, then with --add), and publish that."
+    )
 }
 
 fn written(contents: &Contents, out: &Path, screen: &mut Screen) -> Result<(), Failure> {
