@@ -170,13 +170,16 @@ fn listed(devices: &[Device], now: &ManifestVersion, screen: &mut Screen) -> Res
 struct Progress {
     since: u64,
     all: usize,
+    /// People who were given a document and have no laptop that reports.
+    silent: u64,
     /// Seconds from the publication to each laptop that has it, in order.
     took: Vec<u64>,
 }
 
 impl Progress {
+    /// Have all of them got it? While nobody has reported nobody knows.
     fn is_done(&self) -> bool {
-        self.took.len() >= self.all
+        self.all > 0 && self.took.len() >= self.all
     }
 
     /// The time within which so many of a hundred that have it had it; rounded up.
@@ -191,6 +194,7 @@ impl Progress {
             "what": what, "version": version, "published_at": clock::readable(self.since),
             "devices": self.all, "reached": self.took.len(),
             "missing": self.all.saturating_sub(self.took.len()),
+            "people_without_reports": self.silent,
             "median_s": self.within(50), "p95_s": self.within(95), "last_s": self.took.last(),
         })
     }
@@ -208,6 +212,16 @@ impl Progress {
             let [median, p95, last] = [median, p95, *last].map(long);
             text =
                 format!("{text}; median {median}, 95 of 100 within {p95}, the last after {last}");
+        }
+
+        if self.all == 0 {
+            text = format!("{text}; no laptop has reported");
+        }
+        if self.silent > 0 {
+            text = format!(
+                "{text}; silent: {} people, of whose laptops nothing is known",
+                self.silent
+            );
         }
 
         text + "\n"
@@ -245,13 +259,15 @@ async fn progress(
             catalogue: &now.catalogue,
         };
         let reached = store.fleet_reached(&wanted, since.version).await?;
+        let silent = store.fleet_silent(&wanted).await?;
         let all = reached.len();
         let mut took: Vec<u64> =
             reached.into_iter().flatten().map(|at| at.saturating_sub(since.published_at)).collect();
         took.sort_unstable();
-        let progress = Progress { since: since.published_at, all, took };
-        if told != Some((all, progress.took.len())) {
-            told = Some((all, progress.took.len()));
+        let progress = Progress { since: since.published_at, all, silent, took };
+        let seen = Some((all, silent, progress.took.len()));
+        if told != seen {
+            told = seen;
             if screen.json() {
                 screen.object(&progress.object(&what, since.version))?;
             } else {
@@ -317,12 +333,24 @@ mod tests {
 
     #[test]
     fn half_of_those_that_have_it_had_it_within_the_median() {
-        let of = |took: &[u64]| Progress { since: 0, all: 9, took: took.to_vec() };
+        let of = |took: &[u64]| Progress { since: 0, all: 9, silent: 0, took: took.to_vec() };
 
         assert_eq!((of(&[]).within(50), of(&[]).within(95)), (None, None));
         assert_eq!((of(&[7]).within(50), of(&[7]).within(95)), (Some(7), Some(7)));
         let all: Vec<u64> = (1..=100).collect();
         assert_eq!((of(&all).within(50), of(&all).within(95)), (Some(50), Some(95)));
+    }
+
+    #[test]
+    fn while_nobody_reports_nothing_is_done() {
+        let of =
+            |all, silent, took: &[u64]| Progress { since: 0, all, silent, took: took.to_vec() };
+
+        assert!(!of(0, 0, &[]).is_done() && !of(2, 0, &[3]).is_done());
+        assert!(of(2, 0, &[3, 4]).is_done());
+        let nobody = of(0, 7, &[]).line("version 3");
+        assert!(nobody.contains("no laptop has reported") && nobody.contains("silent: 7 people"));
+        assert!(!of(1, 0, &[3]).line("version 3").contains("silent"));
     }
 
     #[test]
