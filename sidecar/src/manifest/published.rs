@@ -276,7 +276,7 @@ async fn sign_and_put(
 /// One act is one signature. While a key takes over from another that is one too few.
 fn alone(key_id: &str, others: &str) -> String {
     format!(
-        "WARNING: what is in force was signed by {others} too, and this is signed by {key_id} alone: laptops that do not pin \
+        "WARNING: what is in force was signed by {others}, and this is signed by {key_id} alone: laptops that do not pin \
          {key_id} refuse it and keep what they have. Do the same with --out DIR, sign DIR with each key (`tollgate manifest \
          sign`, then with --add), and publish that."
     )

@@ -267,7 +267,7 @@ async fn one_act_while_keys_change_says_who_will_not_believe_it() -> Fallible {
     let stderr = revoke("ledger")?;
     let other = key(&next)?.key_id().to_owned();
     assert!(
-        stderr.contains(&format!("WARNING: what is in force was signed by {other} too")),
+        stderr.contains(&format!("WARNING: what is in force was signed by {other}, ")),
         "{stderr}"
     );
     let stderr = revoke("notes")?;
