@@ -84,7 +84,8 @@ impl Disk {
     /// Copies to a new file, to the disk itself, and says what was copied: how much, and its SHA-256. No more than `most` bytes.
     ///
     /// # Errors
-    /// As the system has them; [`ErrorKind::InvalidData`] if there is more.
+    /// As the system has them; [`ErrorKind::InvalidData`] if there is more, or if it cannot be read: then another source may
+    /// do, whereas a disk that cannot be written is the same for all.
     pub fn copy(
         &self,
         from: &mut impl Read,
@@ -101,7 +102,7 @@ impl Disk {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(unread(&error)),
             };
             bytes = bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             if bytes > most {
@@ -222,6 +223,10 @@ pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     }
 
     Ok(Some(bytes))
+}
+
+fn unread(error: &io::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("cannot be read: {error}"))
 }
 
 /// The name under which a file is written before it takes its place.

@@ -57,6 +57,7 @@ fn it_lays_down_keys_folders_configuration_and_timers() {
     assert_eq!(config["sync"]["audience"], "finance");
     let unit = fs::read_to_string(at("etc/systemd/system/tollgate-sync-apply.service")).unwrap();
     for line in [
+        "TimeoutStartSec=30min",
         "PrivateNetwork=yes",
         "ProtectSystem=strict",
         "ReadWritePaths=\"/opt/claude\" \"/var/lib/tollgate-helper\"",
