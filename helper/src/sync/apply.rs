@@ -76,10 +76,11 @@ impl Run<'_> {
             code: trouble.as_ref().map(Trouble::code),
             ..Check::default()
         });
-        if !self.dry_run {
+        // Behind a link nothing of this is ours, and who laid it chose where it leads.
+        if !self.dry_run && self.is_folder() {
             let written = record::write(&self.settings.mount, self.disk, &last, &log);
             // What went wrong first is what is told.
-            if trouble.is_none() || matches!(trouble, Some(Trouble::Mount { .. })) {
+            if trouble.is_none() {
                 written?;
             }
         }
@@ -141,6 +142,11 @@ impl Run<'_> {
         }
 
         Ok(())
+    }
+
+    /// Is there a folder of plugins, or can there be one?
+    fn is_folder(&self) -> bool {
+        there(&self.settings.mount).is_ok_and(|about| about.is_none_or(|about| about.is_dir()))
     }
 
     /// The folder of plugins is a folder, and not a link to one.

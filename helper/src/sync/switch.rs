@@ -10,7 +10,7 @@ use super::places::{RECORDS, STAGING, names};
 use super::stage::next;
 use super::state::Store;
 use super::trouble::{Trouble, at};
-use super::wanted::{Found, Stands, Wanted};
+use super::wanted::{self, Found, Stands, Wanted};
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -186,8 +186,7 @@ impl Place<'_> {
         let old = staging.join(OLD);
         self.disk.ensure_folder(&old.join(RECORDS)).map_err(at(&old))?;
         let records = self.mount.join(RECORDS);
-        let is_folder = there(&records).map_err(at(&records))?.is_none_or(|about| about.is_dir());
-        if !is_folder {
+        if !wanted::records(self.mount).map_err(at(&records))? {
             self.disk.remove(&records).map_err(at(&records))?;
         }
         self.disk.ensure_folder(&records).map_err(at(&records))?;
