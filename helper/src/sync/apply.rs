@@ -4,21 +4,22 @@
 //! stands, by its own signed document; one document of the inboxes; what then has to stand, beside what does; the archives,
 //! copied first and looked at then; the whole new tree; the switch.
 
+mod round;
 mod told;
 
 use super::choose::{Candidate, Choice, Judge};
 use super::disk::{Disk, there};
-use super::inbox::{self, Inbox};
+use super::inbox;
 use super::pins;
-use super::places::{Foreign, Settings};
+use super::places::Settings;
 use super::record::{self, Check, Log};
 use super::stage::Stage;
 use super::state::{State, Store};
-use super::switch::{How, Place};
+use super::switch::Place;
 use super::trouble::{Trouble, at};
-use super::wanted::{Found, Wanted};
 use contract::envelope::{LARGEST, PinnedKey};
-use contract::manifest::{self, Known, LastSync, Manifest, OnExpiry, SyncResult};
+use contract::manifest::{self, Known, LastSync, Manifest, SyncResult};
+use round::Round;
 use told::Told;
 pub use told::writable;
 
@@ -123,8 +124,12 @@ impl Run<'_> {
         let mut choice = judge.choose(&inboxes, log);
         self.hold(store, state, &mut choice)?;
         let is_new = choice.newer.is_some();
+        let mut from = state.inbox.clone();
         let target = match choice.newer.take() {
-            Some(Candidate { manifest, envelope, .. }) => Some((manifest, envelope)),
+            Some(Candidate { manifest, envelope, inbox, .. }) => {
+                from = Some(inbox);
+                Some((manifest, envelope))
+            }
             None => standing.clone(),
         };
         if let Some(target) = &target {
@@ -136,7 +141,8 @@ impl Run<'_> {
                 let _left = !self.dry_run && Stage::tidy(store, self.disk, before).is_err();
             })?;
         }
-        told.refused(choice, is_new, target.is_some())?;
+        told.refused(choice, is_new, target.is_some(), from.as_deref())?;
+        self.remember(store, state, from)?;
         if !self.dry_run {
             Stage::tidy(store, self.disk, target.as_ref().map(|(manifest, _)| manifest))?;
         }
@@ -264,6 +270,21 @@ impl Run<'_> {
         store.write(state)
     }
 
+    /// From whose inbox it was taken that stands.
+    fn remember(
+        &self,
+        store: &Store<'_>,
+        state: &mut State,
+        from: Option<String>,
+    ) -> Result<(), Trouble> {
+        if state.inbox == from {
+            return Ok(());
+        }
+        state.inbox = from;
+
+        if self.dry_run { Ok(()) } else { store.write(state) }
+    }
+
     /// Revocations of a document that came too late are kept before they are obeyed.
     fn hold(
         &self,
@@ -281,102 +302,6 @@ impl Run<'_> {
         }
 
         Ok(())
-    }
-}
-
-/// The rest of a run, once it is known what has to stand.
-struct Round<'a> {
-    run: &'a Run<'a>,
-    place: Place<'a>,
-    pins: &'a [PinnedKey],
-    inboxes: &'a [Inbox],
-}
-
-impl Round<'_> {
-    /// `before`: what stood there, if another document is to stand.
-    fn see_to(
-        &self,
-        (manifest, envelope): &Signed,
-        before: Option<&Signed>,
-        state: &mut State,
-        told: &mut Told,
-        log: &mut Log,
-    ) -> Result<(), Trouble> {
-        let Self { run: Run { settings, disk, now, dry_run }, place, pins, inboxes } = self;
-        let is_new = state.known.as_ref() != Some(&Known::of(manifest));
-        let document = manifest.document();
-        let now = state.known.as_ref().map_or(*now, |known| known.issued_at.max(*now));
-        told.stale = now >= document.expires_at;
-        let nothing =
-            told.stale && (document.on_expiry == OnExpiry::Remove || settings.remove_on_expiry);
-        let wanted = Wanted::new(manifest, envelope, state.held.as_ref(), nothing);
-        let found = wanted.compare(&settings.mount).map_err(at(&settings.mount))?;
-        let gone = self.gone(&wanted, &found, before, state);
-        let is_whole = found.is_whole() && gone.is_empty();
-        log.add(Check {
-            result: if is_whole { "ok" } else { "failed" },
-            code: (!is_whole).then_some(if is_new { "new" } else { "differs" }),
-            ..Check::good("tree", Told::changes(&found, &gone, before)).of(manifest)
-        });
-        if is_whole && !is_new {
-            return told.now(&wanted, state);
-        }
-        if *dry_run {
-            told.done(&found, &gone, before, is_new);
-            return Ok(());
-        }
-        if !is_whole {
-            let (mount, store, staging) = (place.mount, place.store, &place.staging());
-            let build = Stage { mount, staging, store, inboxes, disk };
-            // With foreign entries to keep there is no whole to change places with.
-            let as_a_whole = settings.foreign == Foreign::Remove;
-            let switched = build
-                .build(&wanted, &found, log)
-                .and_then(|()| place.switch(staging, &wanted, &found, &gone, as_a_whole));
-            let how = switched.inspect_err(|trouble| {
-                log.add(Check::bad("switch", trouble).of(manifest));
-                self.clean();
-            })?;
-            let how = if how == How::Exchanged { "as a whole" } else { "plugin by plugin" };
-            log.add(Check::good("switch", how).of(manifest));
-        }
-        if is_new {
-            self.run.know(place.store, state, manifest, envelope, pins)?;
-        }
-        told.left(&place.clear()?);
-        told.done(&found, &gone, before, is_new);
-
-        told.now(&wanted, state)
-    }
-
-    /// After a failure: room for the next try. A journal stays, with what it needs.
-    fn clean(&self) {
-        if !there(&self.place.store.journal()).is_ok_and(|journal| journal.is_none()) {
-            return;
-        }
-        let _left = self.place.clear().is_err();
-    }
-
-    /// What stands there and has to go.
-    fn gone(
-        &self,
-        wanted: &Wanted<'_>,
-        found: &Found,
-        before: Option<&Signed>,
-        state: &State,
-    ) -> Vec<String> {
-        let revoked = wanted.revoked(state.held.as_ref());
-        let documents = [Some(wanted.manifest), before.map(|(manifest, _)| manifest)];
-        let ours = |name: &str| {
-            let plugins = documents.iter().flatten().flat_map(|it| &it.document().plugins);
-            plugins.into_iter().any(|it| it.name.eq_ignore_ascii_case(name))
-        };
-        let goes = |name: &&String| match self.run.settings.foreign {
-            Foreign::Remove => true,
-            Foreign::Keep => revoked.contains(&name.to_ascii_lowercase()) || ours(name),
-        };
-
-        found.foreign.iter().filter(goes).cloned().collect()
     }
 }
 

@@ -35,6 +35,9 @@ pub struct State {
     /// When, Unix seconds.
     #[serde(default)]
     pub applied_at: u64,
+    /// In whose inbox it lay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<String>,
     /// What a newer document has revoked that expired before it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,

@@ -12,6 +12,7 @@ mod bench;
 mod documents;
 mod fetching;
 mod gateway;
+mod inboxes;
 mod installing;
 mod keys;
 mod leftovers;

@@ -104,17 +104,24 @@ impl Told {
         choice: Choice,
         is_new: bool,
         stands: bool,
+        from: Option<&str>,
     ) -> Result<(), Trouble> {
-        let Choice { same, refused, .. } = choice;
+        let Choice { same, torn, mut refused, .. } = choice;
         if is_new || same {
+            let refused = torn.iter().chain(refused.iter().map(|(_, trouble)| trouble));
             // That others on this machine are of another audience, or have not been here for long, is nobody's concern.
-            let told = refused.iter().filter(|it| {
+            let told = refused.filter(|it| {
                 !matches!(it, Trouble::Rejected(Rejected::Audience(..) | Rejected::Older(..)))
             });
             self.warnings.extend(told.map(|it| short(&it.to_string())));
             return Ok(());
         }
-        match refused.into_iter().next() {
+        // The inbox from which it came that stands may fail a run; what anybody else lays into another is told of.
+        if stands && from.is_some() {
+            let others = refused.extract_if(.., |(inbox, _)| Some(inbox.as_str()) != from);
+            self.warnings.extend(others.map(|(_, trouble)| short(&trouble.to_string())));
+        }
+        match torn.into_iter().chain(refused.into_iter().map(|(_, trouble)| trouble)).next() {
             None => {
                 if !stands {
                     let problem = "no document has come yet".to_owned();
