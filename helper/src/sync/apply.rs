@@ -97,6 +97,9 @@ impl Run<'_> {
         told: &mut Told,
         log: &mut Log,
     ) -> Result<(), Trouble> {
+        if state.drawn && !self.dry_run {
+            store.write(state)?;
+        }
         let mount = &self.settings.mount;
         let place = Place { mount, store, disk: self.disk };
         let pins = pins::read(&self.settings.pins)
@@ -137,8 +140,12 @@ impl Run<'_> {
             let seen = round.see_to(target, standing.as_ref().filter(|_| is_new), state, told, log);
             // What was laid ready for nothing makes room.
             seen.inspect_err(|_trouble| {
-                let before = standing.as_ref().map(|(manifest, _)| manifest);
-                let _left = !self.dry_run && Stage::tidy(store, self.disk, before).is_err();
+                let live = super::disk::read(&self.settings.standing(), LARGEST as u64);
+                // The switch may have gone well, and what came after it not.
+                let stands = live.is_ok_and(|live| live.as_ref() == Some(&target.1));
+                let now = if stands { Some(target) } else { standing.as_ref() };
+                let now = now.map(|(manifest, _)| manifest);
+                let _left = !self.dry_run && Stage::tidy(store, self.disk, now).is_err();
             })?;
         }
         told.refused(choice, is_new, target.is_some(), from.as_deref())?;

@@ -26,6 +26,9 @@ const MOST: u64 = 4 * 1024 * 1024;
 pub struct State {
     /// Which laptop: at random, 32 hex digits.
     pub device: String,
+    /// Has that just been drawn, and is not written down?
+    #[serde(skip)]
+    pub drawn: bool,
     /// What was taken last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
@@ -144,6 +147,7 @@ impl<'a> Store<'a> {
             let random: &dyn SecureRandom = rustls::crypto::ring::default_provider().secure_random;
             if random.fill(&mut bytes).is_ok() {
                 state.device = hex(&bytes);
+                state.drawn = true;
             }
         }
 

@@ -147,6 +147,16 @@ fn without_a_key_or_with_a_bad_one_nothing_is_laid_down() {
 }
 
 #[test]
+fn a_folder_of_plugins_directly_below_the_root_is_refused() {
+    for mount in ["/plugins", "/", "C:\\plugins", "//plugins/"] {
+        let root = tempfile::tempdir().unwrap();
+        let out = helper(Some(root.path()), &["install", "--pin", &key(), "--mount", mount]);
+        assert_eq!(out.status.code(), Some(64), "{mount}");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn a_dry_run_tells_each_act_and_does_none() {
     let root = tempfile::tempdir().unwrap();
     let out = helper(Some(root.path()), &["install", "--pin", &key(), "--dry-run"]);

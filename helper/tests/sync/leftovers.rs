@@ -47,6 +47,34 @@ fn what_cannot_be_cleared_away_is_told_of_and_the_next_versions_come() {
 }
 
 #[test]
+fn what_stands_after_a_switch_keeps_its_archives_though_it_could_not_be_written_down() {
+    let bench = Bench::new();
+    bench.applied(&Release::usual(5));
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let disk = Disk::watched(|step| match step {
+        Step::Rename(_, to) if to.ends_with("standing.json") => Err(ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    });
+    assert_eq!(bench.run_on(&disk).last.code.as_deref(), Some("disk_full"));
+    bench.stands(&next);
+    fs::remove_dir_all(bench.inbox("1000")).unwrap();
+    fs::remove_dir_all(bench.settings.mount.join("acme")).unwrap();
+
+    let last = bench.run().last;
+
+    assert_eq!(last.repaired, ["acme"], "{last:?}");
+    bench.stands(&next);
+}
+
+#[test]
+fn a_laptop_is_the_same_before_its_first_document_too() {
+    let bench = Bench::new();
+
+    assert_eq!(bench.run().last.device, bench.run().last.device);
+}
+
+#[test]
 fn a_switch_that_is_taken_back_beside_a_leftover_leaves_what_stood() {
     let bench = Bench::new();
     let (one, two) = (Release::usual(5), Release::usual(6));
