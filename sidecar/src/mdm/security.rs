@@ -92,9 +92,9 @@ pub fn effect(table: &Table, name: &str, before: Option<&Value>, after: Option<&
 
 fn way(order: std::cmp::Ordering) -> Effect {
     match order {
-        std::cmp::Ordering::Less => Effect::Loosens,
-        std::cmp::Ordering::Equal => Effect::Changes,
-        std::cmp::Ordering::Greater => Effect::Tightens,
+        Ordering::Less => Effect::Loosens,
+        Ordering::Equal => Effect::Changes,
+        Ordering::Greater => Effect::Tightens,
     }
 }
 
