@@ -177,11 +177,13 @@ fn a_folder_of_plugins_that_its_users_can_write_is_told_of() {
     let member = Member { foreign: Some(Foreign::Keep), ..Member::default() };
     let bench = Bench::with(&member);
     bench.applied(&Release::usual(5));
-    mode(&bench.settings.mount, 0o777);
+    for open in [0o777, 0o1777] {
+        mode(&bench.settings.mount, open);
 
-    let last = bench.run().last;
+        let last = bench.run().last;
 
-    assert!(last.warnings[0].contains("others can write it"), "{last:?}");
+        assert!(last.warnings[0].contains("others can write it"), "{last:?}");
+    }
 }
 
 #[test]

@@ -211,8 +211,9 @@ pub fn writable(mount: &Path) -> Option<String> {
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
         let about = std::fs::metadata(path).ok()?;
-        // A sticky folder lets nobody replace what is another's.
-        let open = about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0;
+        // Above, a sticky folder lets nobody replace what is another's; in the folder itself all may put something.
+        let is_sticky = about.mode() & 0o1000 != 0 && path != mount;
+        let open = about.mode() & 0o022 != 0 && !is_sticky;
         let owner = about.uid();
         let foreign = owner != 0 && owner != rustix::process::geteuid().as_raw();
         (open || foreign).then(|| {
