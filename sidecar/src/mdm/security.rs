@@ -90,7 +90,7 @@ pub fn effect(table: &Table, name: &str, before: Option<&Value>, after: Option<&
     }
 }
 
-fn way(order: std::cmp::Ordering) -> Effect {
+fn way(order: Ordering) -> Effect {
     match order {
         Ordering::Less => Effect::Loosens,
         Ordering::Equal => Effect::Changes,
