@@ -18,6 +18,9 @@ pub const POLICY_TYPE: &str = "application/vnd.tollgate.policy.v1+json";
 /// Largest envelope that is looked at, in bytes.
 pub const LARGEST: usize = 4 * 1024 * 1024; // 4 MiB: 10,000 rules are under 2
 
+/// Most signatures of an envelope: each costs a verification.
+pub const MOST_SIGNATURES: usize = 16;
+
 /// A signed document as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -56,8 +59,8 @@ pub enum EnvelopeError {
     /// Not an envelope at all.
     #[error("not a DSSE envelope: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Larger than [`LARGEST`].
-    #[error("larger than {LARGEST} bytes")]
+    /// Larger than [`LARGEST`], or with more signatures than [`MOST_SIGNATURES`].
+    #[error("larger than {LARGEST} bytes, or with more than {MOST_SIGNATURES} signatures")]
     TooLarge,
     /// It holds something else.
     #[error("the payload is of another type")]
@@ -163,6 +166,9 @@ pub fn open(
     if envelope.payload_type != payload_type {
         return Err(EnvelopeError::OtherType);
     }
+    if envelope.signatures.len() > MOST_SIGNATURES {
+        return Err(EnvelopeError::TooLarge);
+    }
     let payload = BASE64_STANDARD.decode(&envelope.payload)?;
     let covered = covered(payload_type, &payload);
 
@@ -253,6 +259,21 @@ mod tests {
         ));
         let none = Envelope { signatures: vec![], ..envelope };
         assert!(matches!(open(&wire(&none), POLICY_TYPE, &keys), Err(EnvelopeError::UnknownKey)));
+    }
+
+    #[test]
+    fn who_signs_without_end_costs_nothing() {
+        let good = seal(POLICY_TYPE, b"{}", "a", &key(1));
+        let of = |count: usize| {
+            let mut signatures = vec![Signed::new("a", &[0; 64]); count - 1];
+            signatures.extend(good.signatures.clone());
+            wire(&Envelope { signatures, ..good.clone() })
+        };
+        let keys = [pinned("a", &key(1))];
+
+        assert!(open(&of(MOST_SIGNATURES), POLICY_TYPE, &keys).is_ok());
+        let more = open(&of(MOST_SIGNATURES + 1), POLICY_TYPE, &keys);
+        assert!(matches!(more, Err(EnvelopeError::TooLarge)));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod shape;
 pub mod signing;
 mod source;
 mod texts;
+pub mod withdrawn;
 
 #[cfg(test)]
 mod tests;

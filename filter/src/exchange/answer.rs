@@ -134,10 +134,14 @@ impl Exchange {
         if from_sidecar {
             self.acted(host, list.get(headers::CALLER))?;
         } else if self.head.surface == Some(Surface::Manifest) {
-            // Laptops ask every quarter of an hour: what they get leaves no row here, nor that there is nothing for them.
-            let nothing =
-                self.answer.status == Some(404) && self.head.target.ends_with("/manifest");
-            if nothing || self.answer.status.is_some_and(|status| status < 400) {
+            // Laptops ask every quarter of an hour: what they get leaves no row here, nor that there is nothing for them, or
+            // that they report too often.
+            let nothing = match self.answer.status {
+                Some(404) => !self.head.target.contains("/plugins/"),
+                Some(429) => true,
+                status => status.is_some_and(|status| status < 400),
+            };
+            if nothing {
                 self.no_row(host)?;
             }
         } else if self.call.is_some() {

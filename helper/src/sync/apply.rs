@@ -4,21 +4,22 @@
 //! stands, by its own signed document; one document of the inboxes; what then has to stand, beside what does; the archives,
 //! copied first and looked at then; the whole new tree; the switch.
 
+mod round;
 mod told;
 
 use super::choose::{Candidate, Choice, Judge};
 use super::disk::{Disk, there};
-use super::inbox::{self, Inbox};
+use super::inbox;
 use super::pins;
-use super::places::{Foreign, Settings};
+use super::places::Settings;
 use super::record::{self, Check, Log};
 use super::stage::Stage;
 use super::state::{State, Store};
-use super::switch::{How, Place};
+use super::switch::Place;
 use super::trouble::{Trouble, at};
-use super::wanted::{Found, Wanted};
 use contract::envelope::{LARGEST, PinnedKey};
-use contract::manifest::{self, Known, LastSync, Manifest, OnExpiry, SyncResult};
+use contract::manifest::{self, Known, LastSync, Manifest, SyncResult};
+use round::Round;
 use told::Told;
 pub use told::writable;
 
@@ -76,10 +77,11 @@ impl Run<'_> {
             code: trouble.as_ref().map(Trouble::code),
             ..Check::default()
         });
-        if !self.dry_run {
+        // Behind a link nothing of this is ours, and who laid it chose where it leads.
+        if !self.dry_run && self.is_folder() {
             let written = record::write(&self.settings.mount, self.disk, &last, &log);
             // What went wrong first is what is told.
-            if trouble.is_none() || matches!(trouble, Some(Trouble::Mount { .. })) {
+            if trouble.is_none() {
                 written?;
             }
         }
@@ -95,6 +97,9 @@ impl Run<'_> {
         told: &mut Told,
         log: &mut Log,
     ) -> Result<(), Trouble> {
+        if state.drawn && !self.dry_run {
+            store.write(state)?;
+        }
         let mount = &self.settings.mount;
         let place = Place { mount, store, disk: self.disk };
         let pins = pins::read(&self.settings.pins)
@@ -102,9 +107,14 @@ impl Run<'_> {
         let names: Vec<&str> = pins.iter().map(|pin| pin.key_id.as_str()).collect();
         log.add(Check::good("pins", names.join(", ")));
         self.mount()?;
-        if !self.dry_run && place.recover()? {
-            log.add(Check::good("switch", "one that was broken off is finished"));
+        if !self.dry_run {
+            let recovered = place.recover()?;
+            told.left(&recovered.left);
+            if recovered.finished {
+                log.add(Check::good("switch", "one that was broken off is finished"));
+            }
         }
+        self.forget(store, state, &pins, log)?;
         let standing = self.standing(store, state, &pins, log)?;
         told.stands(standing.as_ref(), state);
         let inboxes = inbox::all(&self.settings.inbox)?;
@@ -117,25 +127,39 @@ impl Run<'_> {
         let mut choice = judge.choose(&inboxes, log);
         self.hold(store, state, &mut choice)?;
         let is_new = choice.newer.is_some();
+        let mut from = state.inbox.clone();
         let target = match choice.newer.take() {
-            Some(Candidate { manifest, envelope, .. }) => Some((manifest, envelope)),
+            Some(Candidate { manifest, envelope, inbox, .. }) => {
+                from = Some(inbox);
+                Some((manifest, envelope))
+            }
             None => standing.clone(),
         };
         if let Some(target) = &target {
-            let round = Round { run: self, place, inboxes: &inboxes };
+            let round = Round { run: self, place, pins: &pins, inboxes: &inboxes };
             let seen = round.see_to(target, standing.as_ref().filter(|_| is_new), state, told, log);
             // What was laid ready for nothing makes room.
             seen.inspect_err(|_trouble| {
-                let before = standing.as_ref().map(|(manifest, _)| manifest);
-                let _left = !self.dry_run && Stage::tidy(store, self.disk, before).is_err();
+                let live = super::disk::read(&self.settings.standing(), LARGEST as u64);
+                // The switch may have gone well, and what came after it not.
+                let stands = live.is_ok_and(|live| live.as_ref() == Some(&target.1));
+                let now = if stands { Some(target) } else { standing.as_ref() };
+                let now = now.map(|(manifest, _)| manifest);
+                let _left = !self.dry_run && Stage::tidy(store, self.disk, now).is_err();
             })?;
         }
-        told.refused(choice, is_new, target.is_some())?;
+        told.refused(choice, is_new, target.is_some(), from.as_deref())?;
+        self.remember(store, state, from)?;
         if !self.dry_run {
             Stage::tidy(store, self.disk, target.as_ref().map(|(manifest, _)| manifest))?;
         }
 
         Ok(())
+    }
+
+    /// Is there a folder of plugins, or can there be one?
+    fn is_folder(&self) -> bool {
+        there(&self.settings.mount).is_ok_and(|about| about.is_none_or(|about| about.is_dir()))
     }
 
     /// The folder of plugins is a folder, and not a link to one.
@@ -150,6 +174,29 @@ impl Run<'_> {
             None if self.dry_run => Ok(()),
             None => self.disk.ensure_folder(path).map_err(at(path)),
         }
+    }
+
+    /// What a key has said that is pinned no longer does not bind.
+    fn forget(
+        &self,
+        store: &Store<'_>,
+        state: &mut State,
+        pins: &[PinnedKey],
+        log: &mut Log,
+    ) -> Result<(), Trouble> {
+        let before = state.clone();
+        let bytes = store.standing()?.unwrap_or_default();
+        let standing = manifest::open(&bytes, pins).ok();
+        let standing = standing
+            .filter(|it| state.known.as_ref().is_some_and(|known| known.sha256 == it.sha256()));
+        if state.forget(pins, standing.as_ref().and_then(|it| pins::of(it, pins))) {
+            log.add(Check::good("pins", "what a key said that is pinned no longer is forgotten"));
+        }
+        if *state == before || self.dry_run {
+            return Ok(());
+        }
+
+        store.write(state)
     }
 
     /// The document that stands: as the folder of plugins has it, if that is newer than what is known (the power was cut
@@ -188,7 +235,7 @@ impl Run<'_> {
                 log.add(
                     Check::good("switch", "stands already, and was not written down").of(&manifest),
                 );
-                self.know(store, state, &manifest, &bytes)?;
+                self.know(store, state, &manifest, &bytes, pins)?;
             }
             return Ok(Some((manifest, bytes)));
         }
@@ -214,8 +261,10 @@ impl Run<'_> {
         state: &mut State,
         manifest: &Manifest,
         envelope: &[u8],
+        pins: &[PinnedKey],
     ) -> Result<(), Trouble> {
         state.known = Some(Known::of(manifest));
+        state.key = pins::of(manifest, pins).cloned();
         state.applied_at = self.now;
         if state.held.as_ref().is_some_and(|held| held.version <= manifest.document().version) {
             state.held = None;
@@ -226,6 +275,21 @@ impl Run<'_> {
         store.write_standing(envelope)?;
 
         store.write(state)
+    }
+
+    /// From whose inbox it was taken that stands.
+    fn remember(
+        &self,
+        store: &Store<'_>,
+        state: &mut State,
+        from: Option<String>,
+    ) -> Result<(), Trouble> {
+        if state.inbox == from {
+            return Ok(());
+        }
+        state.inbox = from;
+
+        if self.dry_run { Ok(()) } else { store.write(state) }
     }
 
     /// Revocations of a document that came too late are kept before they are obeyed.
@@ -245,100 +309,6 @@ impl Run<'_> {
         }
 
         Ok(())
-    }
-}
-
-/// The rest of a run, once it is known what has to stand.
-struct Round<'a> {
-    run: &'a Run<'a>,
-    place: Place<'a>,
-    inboxes: &'a [Inbox],
-}
-
-impl Round<'_> {
-    /// `before`: what stood there, if another document is to stand.
-    fn see_to(
-        &self,
-        (manifest, envelope): &Signed,
-        before: Option<&Signed>,
-        state: &mut State,
-        told: &mut Told,
-        log: &mut Log,
-    ) -> Result<(), Trouble> {
-        let Self { run: Run { settings, disk, now, dry_run }, place, inboxes } = self;
-        let is_new = state.known.as_ref() != Some(&Known::of(manifest));
-        let document = manifest.document();
-        let now = state.known.as_ref().map_or(*now, |known| known.issued_at.max(*now));
-        told.stale = now >= document.expires_at;
-        let nothing =
-            told.stale && (document.on_expiry == OnExpiry::Remove || settings.remove_on_expiry);
-        let wanted = Wanted::new(manifest, envelope, state.held.as_ref(), nothing);
-        let found = wanted.compare(&settings.mount).map_err(at(&settings.mount))?;
-        let gone = self.gone(&wanted, &found, before, state);
-        let is_whole = found.is_whole() && gone.is_empty();
-        log.add(Check {
-            result: if is_whole { "ok" } else { "failed" },
-            code: (!is_whole).then_some(if is_new { "new" } else { "differs" }),
-            ..Check::good("tree", Told::changes(&found, &gone, before)).of(manifest)
-        });
-        if is_whole && !is_new {
-            return told.now(&wanted, state);
-        }
-        if *dry_run {
-            told.done(&found, &gone, before, is_new);
-            return Ok(());
-        }
-        if !is_whole {
-            let build = Stage { mount: &settings.mount, store: place.store, inboxes, disk };
-            // With foreign entries to keep there is no whole to change places with.
-            let as_a_whole = settings.foreign == Foreign::Remove;
-            let switched = build
-                .build(&wanted, &found, log)
-                .and_then(|()| place.switch(&wanted, &found, &gone, as_a_whole));
-            let how = switched.inspect_err(|trouble| {
-                log.add(Check::bad("switch", trouble).of(manifest));
-                self.clean();
-            })?;
-            let how = if how == How::Exchanged { "as a whole" } else { "plugin by plugin" };
-            log.add(Check::good("switch", how).of(manifest));
-        }
-        if is_new {
-            self.run.know(place.store, state, manifest, envelope)?;
-        }
-        place.clear()?;
-        told.done(&found, &gone, before, is_new);
-
-        told.now(&wanted, state)
-    }
-
-    /// After a failure: room for the next try. A journal stays, with what it needs.
-    fn clean(&self) {
-        if !there(&self.place.store.journal()).is_ok_and(|journal| journal.is_none()) {
-            return;
-        }
-        let _left = self.place.clear().is_err();
-    }
-
-    /// What stands there and has to go.
-    fn gone(
-        &self,
-        wanted: &Wanted<'_>,
-        found: &Found,
-        before: Option<&Signed>,
-        state: &State,
-    ) -> Vec<String> {
-        let revoked = wanted.revoked(state.held.as_ref());
-        let documents = [Some(wanted.manifest), before.map(|(manifest, _)| manifest)];
-        let ours = |name: &str| {
-            let plugins = documents.iter().flatten().flat_map(|it| &it.document().plugins);
-            plugins.into_iter().any(|it| it.name.eq_ignore_ascii_case(name))
-        };
-        let goes = |name: &&String| match self.run.settings.foreign {
-            Foreign::Remove => true,
-            Foreign::Keep => revoked.contains(&name.to_ascii_lowercase()) || ours(name),
-        };
-
-        found.foreign.iter().filter(goes).cloned().collect()
     }
 }
 

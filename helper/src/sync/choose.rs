@@ -1,6 +1,7 @@
 //! Of the documents that lie in the inboxes: one, or none.
 
 use super::inbox::Inbox;
+use super::pins;
 use super::record::{Check, Log};
 use super::state::Held;
 use super::trouble::Trouble;
@@ -28,6 +29,8 @@ pub struct Candidate {
     pub manifest: Manifest,
     /// As it was signed.
     pub envelope: Vec<u8>,
+    /// In whose inbox it lay.
+    pub inbox: String,
     fresh: Freshness,
 }
 
@@ -38,8 +41,10 @@ pub struct Choice {
     pub newer: Option<Candidate>,
     /// Does the one that stands lie there too?
     pub same: bool,
-    /// Why others were not taken.
-    pub refused: Vec<Trouble>,
+    /// Why there was no choice.
+    pub torn: Option<Trouble>,
+    /// Why others were not taken, and in whose inbox they lay.
+    pub refused: Vec<(String, Trouble)>,
     /// What a document revokes that came too late to be taken.
     pub held: Option<Held>,
 }
@@ -52,7 +57,7 @@ impl Judge<'_> {
         for inbox in inboxes {
             match self.judge(inbox, &mut choice.held, log) {
                 Ok(found) => candidates.extend(found),
-                Err(trouble) => choice.refused.push(trouble),
+                Err(trouble) => choice.refused.push((inbox.name.clone(), trouble)),
             }
         }
         match one_of(&mut candidates) {
@@ -61,7 +66,7 @@ impl Judge<'_> {
             Ok(Some(_)) => choice.same = true,
             Err(trouble) => {
                 log.add(Check::bad("choice", &trouble));
-                choice.refused.insert(0, trouble);
+                choice.torn = Some(trouble);
             }
         }
 
@@ -94,11 +99,12 @@ impl Judge<'_> {
                     Freshness::Stale => "the same, and expired",
                 };
                 log.add(Check::good("document", word).of_inbox(&inbox.name).of(&manifest));
-                Ok(Some(Candidate { manifest, envelope, fresh }))
+                let inbox = inbox.name.clone();
+                Ok(Some(Candidate { manifest, envelope, inbox, fresh }))
             }
             Err(rejected) => {
                 if matches!(rejected, Rejected::Expired(_)) {
-                    hold(held, &manifest);
+                    hold(held, &manifest, self.pins);
                 }
                 let trouble = Trouble::Rejected(rejected);
                 log.add(Check::bad("document", &trouble).of_inbox(&inbox.name).of(&manifest));
@@ -109,11 +115,13 @@ impl Judge<'_> {
 }
 
 /// Nothing of an expired document is put anywhere; what it takes back is.
-fn hold(held: &mut Option<Held>, manifest: &Manifest) {
+fn hold(held: &mut Option<Held>, manifest: &Manifest, pins: &[PinnedKey]) {
     let document = manifest.document();
     let newest = held.as_ref().is_none_or(|held| held.version < document.version);
     if newest && !document.revocations.is_empty() {
-        *held = Some(Held { version: document.version, revocations: document.revocations.clone() });
+        let key = pins::of(manifest, pins).cloned();
+        let revocations = document.revocations.clone();
+        *held = Some(Held { version: document.version, revocations, key });
     }
 }
 

@@ -63,7 +63,7 @@ impl Disk {
         self.before(&Step::MakeFolder(path))?;
         fs::create_dir(path)?;
 
-        mode(path, 0o755)
+        folder_mode(path, 0o755)
     }
 
     /// Makes a folder and those above it, where they are missing.
@@ -84,7 +84,8 @@ impl Disk {
     /// Copies to a new file, to the disk itself, and says what was copied: how much, and its SHA-256. No more than `most` bytes.
     ///
     /// # Errors
-    /// As the system has them; [`ErrorKind::InvalidData`] if there is more.
+    /// As the system has them; [`ErrorKind::InvalidData`] if there is more, or if it cannot be read: then another source may
+    /// do, whereas a disk that cannot be written is the same for all.
     pub fn copy(
         &self,
         from: &mut impl Read,
@@ -101,7 +102,7 @@ impl Disk {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(unread(&error)),
             };
             bytes = bytes.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
             if bytes > most {
@@ -112,7 +113,7 @@ impl Disk {
             self.before(&Step::Write(to, read.len()))?;
             file.write_all(read)?;
         }
-        mode(to, if executable { 0o755 } else { 0o644 })?;
+        file_mode(&file, if executable { 0o755 } else { 0o644 })?;
         self.before(&Step::Sync(to))?;
         file.sync_all()?;
 
@@ -224,6 +225,10 @@ pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+fn unread(error: &io::Error) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("cannot be read: {error}"))
+}
+
 /// The name under which a file is written before it takes its place.
 fn beside(path: &Path) -> std::path::PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -231,18 +236,34 @@ fn beside(path: &Path) -> std::path::PathBuf {
     path.with_file_name(format!(".{name}.{}", sha256(name.as_bytes()).get(..8).unwrap_or("new")))
 }
 
+/// Whatever umask the service has. Of the open file: what stands under its name may be something else by now.
 #[cfg(unix)]
-fn mode(path: &Path, mode: u32) -> io::Result<()> {
+fn file_mode(file: &File, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
-    // Whatever umask the service has.
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// The same for a folder; a link that somebody put in its place is not followed.
+#[cfg(unix)]
+fn folder_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, open};
+
+    let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+
+    file_mode(&File::from(open(path, how, Mode::empty())?), mode)
 }
 
 /// What is made in a folder is whose the folder is, by inheritance.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn mode(_path: &Path, _mode: u32) -> io::Result<()> {
+fn file_mode(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn folder_mode(_path: &Path, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 

@@ -151,8 +151,11 @@ impl<'a> Round<'a> {
             Ok(text) => text.and_then(|text| serde_json::from_str(&text).ok()),
             Err(_unusable) => None,
         };
-        let post =
-            if args.dry_run { Post::look(&settings.inbox) } else { Post::open(&settings.inbox)? };
+        let post = if args.dry_run {
+            Post::look(&settings.inbox, home)
+        } else {
+            Post::open(&settings.inbox, home)?
+        };
 
         Ok(Self {
             home,

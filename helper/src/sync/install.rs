@@ -125,6 +125,7 @@ fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>,
         ..before
     };
     let settings = Settings::new(&member, os, None);
+    below_a_folder(&settings.mount)?;
     members.sync = Some(member);
     if let Some(url) = &wanted.gateway {
         let ca = wanted.ca.as_deref().map(config::text_of).transpose()?;
@@ -151,6 +152,17 @@ fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>,
     acts.extend(timers.install());
 
     Ok(acts)
+}
+
+/// Beside the folder of plugins stands its successor: the system's root is no place for that, and its half may not write it.
+fn below_a_folder(mount: &Path) -> Result<(), Failure> {
+    let mount = mount.to_string_lossy();
+    let parts = mount.split(['/', '\\']).filter(|part| !part.is_empty() && !part.ends_with(':'));
+    if parts.count() > 1 {
+        return Ok(());
+    }
+
+    Err(Failure::Usage(format!("--mount {mount}: must lie in a folder that is not the root")))
 }
 
 /// The keys to pin; none if those stay that are.

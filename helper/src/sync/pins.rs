@@ -6,6 +6,7 @@ use crate::home;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use contract::envelope::PinnedKey;
+use contract::manifest::Manifest;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -43,6 +44,11 @@ pub fn read(path: &Path) -> Result<Vec<PinnedKey>, Trouble> {
     file.take(LARGEST).read_to_string(&mut text).map_err(|error| trouble(error.to_string()))?;
 
     parse(&text).map_err(trouble)
+}
+
+/// The one by which a document is believed.
+pub fn of<'a>(manifest: &Manifest, pins: &'a [PinnedKey]) -> Option<&'a PinnedKey> {
+    pins.iter().find(|pin| pin.key_id == manifest.key_id())
 }
 
 /// Keys from their JSON: one, or a list.

@@ -141,6 +141,15 @@ pub const RECORDS: &str = ".tollgate";
 /// In the folder of plugins: what is being made.
 pub const STAGING: &str = ".staging";
 
+/// How many names there are for what is being made: one that cannot be cleared away is not used again.
+const NAMES: usize = 8;
+
+/// A name, and those that stand in for it.
+pub fn names(first: &str) -> impl Iterator<Item = String> {
+    (0..NAMES)
+        .map(move |number| if number == 0 { first.into() } else { format!("{first}-{number}") })
+}
+
 /// In [`RECORDS`]: the document as it was signed.
 pub const MANIFEST: &str = "manifest.json";
 

@@ -2,7 +2,7 @@
 
 use super::disk::{self, Disk, there};
 use super::inbox::Inbox;
-use super::places::{LAST_SYNC, LOG, OLD_LOG, RECORDS, STAGING};
+use super::places::{LAST_SYNC, LOG, OLD_LOG, RECORDS};
 use super::record::{Check, Log};
 use super::state::Store;
 use super::trouble::{Trouble, at};
@@ -21,6 +21,8 @@ const LARGEST_RECORD: u64 = 4 * 1024 * 1024;
 pub struct Stage<'a> {
     /// The folder of plugins.
     pub mount: &'a Path,
+    /// What is being made, in that folder.
+    pub staging: &'a Path,
     /// Where archives are kept.
     pub store: &'a Store<'a>,
     /// Where new ones lie.
@@ -30,8 +32,8 @@ pub struct Stage<'a> {
 }
 
 /// Where it is built.
-pub fn next(mount: &Path) -> PathBuf {
-    mount.join(STAGING).join("next")
+pub fn next(staging: &Path) -> PathBuf {
+    staging.join("next")
 }
 
 impl Stage<'_> {
@@ -40,10 +42,9 @@ impl Stage<'_> {
     /// # Errors
     /// [`Trouble`]; then nothing has been changed that anybody uses.
     pub fn build(&self, wanted: &Wanted<'_>, found: &Found, log: &mut Log) -> Result<(), Trouble> {
-        let staging = self.mount.join(STAGING);
-        let next = next(self.mount);
-        self.disk.remove(&staging).map_err(at(&staging))?;
-        self.disk.make_folder(&staging).map_err(at(&staging))?;
+        let next = next(self.staging);
+        self.disk.remove(self.staging).map_err(at(self.staging))?;
+        self.disk.make_folder(self.staging).map_err(at(self.staging))?;
         self.disk.make_folder(&next).map_err(at(&next))?;
         for stand in &wanted.plugins {
             let built = self.plugin(stand, found, &next);

@@ -3,7 +3,7 @@
 
 use super::disk::{self, Disk};
 use super::trouble::{Trouble, at};
-use contract::envelope::{LARGEST, hex};
+use contract::envelope::{LARGEST, PinnedKey, hex};
 use contract::manifest::{Known, Revocation};
 use rustls::crypto::SecureRandom;
 use serde::{Deserialize, Serialize};
@@ -26,12 +26,21 @@ const MOST: u64 = 4 * 1024 * 1024;
 pub struct State {
     /// Which laptop: at random, 32 hex digits.
     pub device: String,
+    /// Has that just been drawn, and is not written down?
+    #[serde(skip)]
+    pub drawn: bool,
     /// What was taken last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
+    /// The key by which that was believed. What it signed binds as long as it is pinned, and no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PinnedKey>,
     /// When, Unix seconds.
     #[serde(default)]
     pub applied_at: u64,
+    /// In whose inbox it lay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<String>,
     /// What a newer document has revoked that expired before it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
@@ -45,6 +54,33 @@ pub struct Held {
     pub version: u64,
     /// Them.
     pub revocations: Vec<Revocation>,
+    /// The key by which they were believed; they go with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PinnedKey>,
+}
+
+impl State {
+    /// Forgets what a key has said that is pinned no longer: else whoever stole it could sign the highest version once, and
+    /// nothing would be taken ever again. `standing` is the key by which the known document is believed now, if one does.
+    /// Says whether anything was forgotten.
+    pub fn forget(&mut self, pins: &[PinnedKey], standing: Option<&PinnedKey>) -> bool {
+        let gone = |key: &Option<PinnedKey>| key.as_ref().is_some_and(|key| !pins.contains(key));
+        let mut forgot = false;
+        if gone(&self.key) {
+            // Signed with both keys, as during a rotation, it goes on to bind.
+            self.key = standing.cloned();
+            if standing.is_none() {
+                self.known = None;
+                forgot = true;
+            }
+        }
+        if self.held.as_ref().is_some_and(|held| gone(&held.key)) {
+            self.held = None;
+            forgot = true;
+        }
+
+        forgot
+    }
 }
 
 /// The folder.
@@ -111,6 +147,7 @@ impl<'a> Store<'a> {
             let random: &dyn SecureRandom = rustls::crypto::ring::default_provider().secure_random;
             if random.fill(&mut bytes).is_ok() {
                 state.device = hex(&bytes);
+                state.drawn = true;
             }
         }
 

@@ -6,11 +6,11 @@
 //! them says what all is to become: a run that finds one goes on with it, or back if it cannot.
 
 use super::disk::{self, Disk, there};
-use super::places::{RECORDS, STAGING};
+use super::places::{RECORDS, STAGING, names};
 use super::stage::next;
 use super::state::Store;
 use super::trouble::{Trouble, at};
-use super::wanted::{Found, Stands, Wanted};
+use super::wanted::{self, Found, Stands, Wanted};
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,22 @@ struct Journal {
     remove: Vec<String>,
     /// What comes, or comes instead.
     put: Vec<String>,
+    /// Where that was built, below the folder of plugins.
+    #[serde(default = "usual")]
+    staging: String,
+}
+
+fn usual() -> String {
+    STAGING.to_owned()
+}
+
+/// What became of a switch that was broken off.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Was there one?
+    pub finished: bool,
+    /// What could not be cleared away.
+    pub left: Vec<Trouble>,
 }
 
 /// How it was put in place.
@@ -48,6 +64,23 @@ pub enum How {
     Renamed,
 }
 
+/// Of a name in a journal.
+struct Places {
+    /// Where it stands.
+    live: PathBuf,
+    /// Where goes what stood there.
+    old: PathBuf,
+    /// Where the new one comes from.
+    next: PathBuf,
+}
+
+/// In what is being made: what stood before.
+const OLD: &str = "old";
+
+fn free(mut paths: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    paths.find(|path| there(path).is_ok_and(|about| about.is_none()))
+}
+
 impl Place<'_> {
     /// Puts in place what was built of `wanted`; `gone` goes.
     ///
@@ -55,20 +88,23 @@ impl Place<'_> {
     /// [`Trouble`]; then what stood there stands there, or the next run sees to it.
     pub fn switch(
         &self,
+        staging: &Path,
         wanted: &Wanted<'_>,
         found: &Found,
         gone: &[String],
         as_a_whole: bool,
     ) -> Result<How, Trouble> {
-        if as_a_whole && self.exchange()? {
+        if as_a_whole && self.exchange(staging)? {
             return Ok(How::Exchanged);
         }
         let changed = |name: &String| found.plugins.get(name) != Some(&Stands::Whole);
         let plugins = wanted.plugins.iter().map(|it| it.plugin.name.clone()).filter(changed);
         // The document last: it says what stands.
         let records = found.records.iter().map(|name| format!("{RECORDS}/{name}"));
-        let journal = Journal { remove: gone.to_vec(), put: plugins.chain(records).collect() };
-        self.prepare()?;
+        let name = staging.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let put = plugins.chain(records).collect();
+        let journal = Journal { remove: gone.to_vec(), put, staging: name };
+        self.prepare(staging)?;
         let text = serde_json::to_vec(&journal).unwrap_or_default();
         let path = self.store.journal();
         self.disk.replace(&path, &text).map_err(at(&path))?;
@@ -81,40 +117,53 @@ impl Place<'_> {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub fn recover(&self) -> Result<bool, Trouble> {
+    pub fn recover(&self) -> Result<Recovered, Trouble> {
         let path = self.store.journal();
         let text = disk::read(&path, LARGEST).map_err(at(&path))?;
         let journal = text.and_then(|text| serde_json::from_slice::<Journal>(&text).ok());
         if let Some(journal) = &journal {
             self.go(journal)?;
         }
-        self.clear()?;
+        let left = self.clear()?;
 
-        Ok(journal.is_some())
+        Ok(Recovered { finished: journal.is_some(), left })
     }
 
-    /// Removes what was only needed on the way.
+    /// Removes what was only needed on the way; says what could not be removed. Nobody needs that any more, and the next
+    /// run takes another name for its own: it holds up nothing.
     ///
     /// # Errors
-    /// [`Trouble::Disk`].
-    pub fn clear(&self) -> Result<(), Trouble> {
-        for path in [self.store.journal(), self.successor(), self.mount.join(STAGING)] {
-            self.disk.remove(&path).map_err(at(&path))?;
-        }
+    /// [`Trouble::Disk`], if the journal cannot be removed.
+    pub fn clear(&self) -> Result<Vec<Trouble>, Trouble> {
+        let journal = self.store.journal();
+        self.disk.remove(&journal).map_err(at(&journal))?;
+        let left = self.successors().chain(self.stagings());
 
-        Ok(())
+        Ok(left.filter_map(|path| self.disk.remove(&path).map_err(at(&path)).err()).collect())
+    }
+
+    /// Where the next one is built: in the folder of plugins, under a name that is free.
+    pub fn staging(&self) -> PathBuf {
+        free(self.stagings()).unwrap_or_else(|| self.mount.join(STAGING))
+    }
+
+    fn stagings(&self) -> impl Iterator<Item = PathBuf> {
+        names(STAGING).map(|name| self.mount.join(name))
     }
 
     /// Beside the folder of plugins: two folders cannot change places where one is in the other.
-    fn successor(&self) -> PathBuf {
+    fn successors(&self) -> impl Iterator<Item = PathBuf> {
         let name = self.mount.file_name().unwrap_or_default().to_string_lossy();
+        let all: Vec<_> = names(&format!(".{name}.tollgate-next")).collect();
 
-        self.mount.with_file_name(format!(".{name}.tollgate-next"))
+        all.into_iter().map(|name| self.mount.with_file_name(name))
     }
 
     /// Lets the whole folder change places; false where this system cannot.
-    fn exchange(&self) -> Result<bool, Trouble> {
-        let (next, successor) = (next(self.mount), self.successor());
+    fn exchange(&self, staging: &Path) -> Result<bool, Trouble> {
+        // Where none is free the second way is left.
+        let Some(successor) = free(self.successors()) else { return Ok(false) };
+        let next = next(staging);
         match self.disk.rename(&next, &successor) {
             Ok(()) => {}
             Err(error) if cannot(&error) => return Ok(false),
@@ -133,22 +182,26 @@ impl Place<'_> {
         Ok(true)
     }
 
-    fn prepare(&self) -> Result<(), Trouble> {
-        let old = self.old();
+    fn prepare(&self, staging: &Path) -> Result<(), Trouble> {
+        let old = staging.join(OLD);
         self.disk.ensure_folder(&old.join(RECORDS)).map_err(at(&old))?;
         let records = self.mount.join(RECORDS);
-        let is_folder = there(&records).map_err(at(&records))?.is_none_or(|about| about.is_dir());
-        if !is_folder {
+        if !wanted::records(self.mount).map_err(at(&records))? {
             self.disk.remove(&records).map_err(at(&records))?;
         }
         self.disk.ensure_folder(&records).map_err(at(&records))?;
-        let staging = self.mount.join(STAGING);
 
-        self.disk.sync_folder(&staging).map_err(at(&staging))
+        self.disk.sync_folder(staging).map_err(at(staging))
     }
 
-    fn old(&self) -> PathBuf {
-        self.mount.join(STAGING).join("old")
+    fn places(&self, journal: &Journal, name: &str) -> Places {
+        let staging = self.mount.join(&journal.staging);
+
+        Places {
+            live: self.mount.join(name),
+            old: staging.join(OLD).join(name),
+            next: next(&staging).join(name),
+        }
     }
 
     /// Forward; or back, if something holds it up.
@@ -158,40 +211,40 @@ impl Place<'_> {
             self.clear()?;
             return Err(trouble);
         }
+        // Gone on with once more, it could take for new what somebody has put there since.
+        let path = self.store.journal();
 
-        self.clear()
+        self.disk.remove(&path).map_err(at(&path))
     }
 
     /// Each step may have been done already.
     fn forward(&self, journal: &Journal) -> Result<(), Trouble> {
         for name in &journal.remove {
-            self.aside(name)?;
+            self.aside(&self.places(journal, name))?;
         }
         for name in &journal.put {
-            let next = next(self.mount).join(name);
-            if there(&next).map_err(at(&next))?.is_some() {
-                self.aside(name)?;
-                let live = self.mount.join(name);
-                self.disk.rename(&next, &live).map_err(at(&live))?;
+            let places = self.places(journal, name);
+            let Places { live, next, .. } = &places;
+            if there(next).map_err(at(next))?.is_some() {
+                self.aside(&places)?;
+                self.disk.rename(next, live).map_err(at(live))?;
             }
         }
 
         self.sync()
     }
 
-    fn aside(&self, name: &str) -> Result<(), Trouble> {
-        let (live, old) = (self.mount.join(name), self.old().join(name));
-        if there(&live).map_err(at(&live))?.is_none() {
+    fn aside(&self, Places { live, old, .. }: &Places) -> Result<(), Trouble> {
+        if there(live).map_err(at(live))?.is_none() {
             return Ok(());
         }
 
-        self.disk.rename(&live, &old).map_err(at(&live))
+        self.disk.rename(live, old).map_err(at(live))
     }
 
     fn back(&self, journal: &Journal) -> Result<(), Trouble> {
         for name in journal.put.iter().chain(&journal.remove).rev() {
-            let (live, old) = (self.mount.join(name), self.old().join(name));
-            let next = next(self.mount).join(name);
+            let Places { live, old, next } = self.places(journal, name);
             let is_put = journal.put.contains(name);
             let here = |path: &Path| -> Result<bool, Trouble> {
                 Ok(there(path).map_err(at(path))?.is_some())

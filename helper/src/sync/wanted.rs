@@ -2,7 +2,7 @@
 
 use super::disk::there;
 use super::mcp;
-use super::places::{MANIFEST, MCP, RECORDS, STAGING};
+use super::places::{LAST_SYNC, LOG, MANIFEST, MCP, OLD_LOG, RECORDS, STAGING, names};
 use super::state::Held;
 use contract::manifest::{File, Kind, ManagedServer, Manifest, Plugin, Revocation};
 use sha2::{Digest, Sha256};
@@ -101,7 +101,8 @@ impl<'a> Wanted<'a> {
                 let name = entry?.file_name();
                 // A name that is not Unicode is nobody's.
                 match name.to_str() {
-                    Some(RECORDS | STAGING) => {}
+                    Some(RECORDS) => {}
+                    Some(name) if names(STAGING).any(|it| it == name) => {}
                     Some(name) => drop(here.insert(name.to_owned())),
                     None => found.foreign.push(name.to_string_lossy().into_owned()),
                 }
@@ -119,9 +120,11 @@ impl<'a> Wanted<'a> {
             found.plugins.insert(name.clone(), state);
         }
         found.foreign.extend(here);
+        let are_ours = records(mount)?;
         for (name, bytes) in self.records() {
             let path = mount.join(RECORDS).join(name);
-            let stands = there(&path)?.is_some_and(|about| about.is_file())
+            let stands = are_ours
+                && there(&path)?.is_some_and(|about| about.is_file())
                 && super::disk::read(&path, (bytes.len() as u64).saturating_add(1))
                     .is_ok_and(|read| read.as_deref() == Some(&bytes));
             if !stands {
@@ -131,6 +134,29 @@ impl<'a> Wanted<'a> {
 
         Ok(found)
     }
+}
+
+/// Is the folder of records the system's own, with regular files of the known names in it and nothing else? One that is not
+/// is built anew: who can write it could have it say anything.
+///
+/// # Errors
+/// As the system has them.
+pub fn records(mount: &Path) -> io::Result<bool> {
+    let folder = mount.join(RECORDS);
+    if !there(&folder)?.is_some_and(|about| about.is_dir() && closed(&about)) {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(&folder)? {
+        let name = entry?.file_name();
+        let is_known = [MANIFEST, MCP, LAST_SYNC, LOG, OLD_LOG].iter().any(|it| name == **it);
+        let path = folder.join(&name);
+        let is_file = |about: fs::Metadata| about.is_file() && has_mode(&about, false);
+        if !is_known || !there(&path)?.is_some_and(is_file) {
+            return Ok(false);
+        }
+    }
+
+    Ok(true)
 }
 
 /// How a plugin stands.

@@ -171,6 +171,34 @@ fn an_archive_that_is_changed_after_it_was_copied_is_not_read_again() {
     bench.stands(&next);
 }
 
+/// Some of it, and then an error, as a file system that its owner serves has them.
+struct Broken(usize);
+
+impl std::io::Read for Broken {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| std::io::Error::other("nobody serves it"))?;
+        Ok(to.len())
+    }
+}
+
+/// The next inbox is tried for what is not the content that was signed; a disk that cannot be written ends the run.
+#[test]
+fn a_source_that_cannot_be_read_is_told_from_a_disk_that_cannot_be_written() {
+    use std::io::{Error, ErrorKind};
+
+    let place = tempfile::tempdir().unwrap();
+    let (read, written) = (place.path().join("read"), place.path().join("written"));
+    let full = Disk::watched(|step| match step {
+        Step::Write(..) => Err(Error::from(ErrorKind::StorageFull)),
+        _ => Ok(()),
+    });
+
+    let read = Disk::default().copy(&mut Broken(1), &read, u64::MAX, false).unwrap_err();
+    let written = full.copy(&mut Broken(1), &written, u64::MAX, false).unwrap_err();
+
+    assert_eq!((read.kind(), written.kind()), (ErrorKind::InvalidData, ErrorKind::StorageFull));
+}
+
 #[test]
 fn a_plugin_that_is_changed_after_it_was_looked_at_is_taken_from_its_archive() {
     let (bench, _) = standing();

@@ -264,43 +264,6 @@ fn pins_that_others_can_write_are_no_pins() {
 }
 
 #[test]
-fn of_several_inboxes_the_highest_version_counts() {
-    let (bench, _) = standing();
-    let highest = Release::usual(7);
-    bench.lay_for("1000", &Release::usual(6));
-    bench.lay_for("1001", &highest);
-    bench.lay_for("1002", &Release { key: ("nobody", 9), ..Release::usual(8) });
-
-    let last = bench.run().last;
-
-    assert_eq!(last.result, SyncResult::Applied);
-    bench.stands(&highest);
-    assert!(last.warnings[0].contains("pinned key"), "{last:?}");
-}
-
-#[test]
-fn two_audiences_of_one_version_are_ambiguous_until_one_is_pinned() {
-    let (bench, release) = standing();
-    let engineering = Release::new(6).with("code", &[("SKILL.md", "c")]).audience("engineering");
-    bench.lay_for("1000", &Release::usual(6));
-    bench.lay_for("1001", &engineering);
-
-    let last = bench.refused(&release);
-
-    assert_eq!(last.code.as_deref(), Some("ambiguous"));
-    assert!(last.problem.unwrap().contains("engineering and for finance"));
-    let member = Member { audience: Some("engineering".into()), ..Member::default() };
-    let settings = tollgate_helper::sync::places::Settings::new(
-        &member,
-        tollgate_helper::sync::places::Os::Linux,
-        Some(bench.place.path()),
-    );
-    let bench = Bench { settings, ..bench };
-    assert_eq!(bench.run().last.result, SyncResult::Applied);
-    bench.stands(&engineering);
-}
-
-#[test]
 fn a_link_a_pipe_and_a_huge_file_in_an_inbox_are_not_read() {
     let (bench, release) = standing();
     let path = bench.inbox("1000").join("manifest.json");

@@ -318,6 +318,26 @@ fn somebody_who_took_the_name_of_an_inbox_keeps_nobody_out() {
 }
 
 #[test]
+fn somebody_who_took_every_name_that_can_be_guessed_keeps_nobody_out() {
+    let (laptop, release) = laptop();
+    let user = laptop.inbox().file_name().unwrap().to_string_lossy().into_owned();
+    for name in [user.clone(), format!("{user}-1"), format!("{user}-2"), format!("{user}-3")] {
+        fs::write(laptop.bench.inbox(&name), "mine").unwrap();
+    }
+
+    for _ in 0..3 {
+        let (code, told) = laptop.fetch(&[]);
+        assert_eq!(code, 0, "{told}");
+    }
+
+    laptop.apply();
+    laptop.bench.stands(&release);
+    let inboxes = fs::read_dir(&laptop.bench.settings.inbox).unwrap().flatten();
+    let folders = inboxes.filter(|it| it.file_type().unwrap().is_dir()).count();
+    assert_eq!(folders, 1, "it is found again");
+}
+
+#[test]
 fn two_fetches_at_once_the_second_ends_with_its_own_code() {
     let (laptop, _) = laptop();
     let lock = fs::File::create(laptop.home().join("sync.lock")).unwrap();

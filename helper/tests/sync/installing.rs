@@ -57,6 +57,7 @@ fn it_lays_down_keys_folders_configuration_and_timers() {
     assert_eq!(config["sync"]["audience"], "finance");
     let unit = fs::read_to_string(at("etc/systemd/system/tollgate-sync-apply.service")).unwrap();
     for line in [
+        "TimeoutStartSec=30min",
         "PrivateNetwork=yes",
         "ProtectSystem=strict",
         "ReadWritePaths=\"/opt/claude\" \"/var/lib/tollgate-helper\"",
@@ -141,6 +142,16 @@ fn without_a_key_or_with_a_bad_one_nothing_is_laid_down() {
     ] {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(helper(Some(root.path()), args).status.code(), Some(64));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_folder_of_plugins_directly_below_the_root_is_refused() {
+    for mount in ["/plugins", "/", "C:\\plugins", "//plugins/"] {
+        let root = tempfile::tempdir().unwrap();
+        let out = helper(Some(root.path()), &["install", "--pin", &key(), "--mount", mount]);
+        assert_eq!(out.status.code(), Some(64), "{mount}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

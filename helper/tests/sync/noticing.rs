@@ -74,6 +74,20 @@ fn a_token_asked_for_brings_the_news_when_the_last_sync_is_a_while_ago() {
 }
 
 #[test]
+fn that_the_systems_half_ran_a_moment_ago_keeps_no_token_from_fetching() {
+    let (laptop, _) = laptop();
+    laptop.apply();
+
+    assert!(laptop.run(&["token"]).status.success());
+
+    let started = Instant::now();
+    while !laptop.inbox().join("manifest.json").exists() {
+        assert!(started.elapsed() < Duration::from_secs(10), "it fetches of its own accord");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn where_no_sync_is_installed_a_token_fetches_nothing() {
     let (laptop, _) = laptop();
     laptop.configure(

@@ -2,8 +2,10 @@
 
 use crate::bench::{Bench, NOW, Release, mode};
 use contract::manifest::{Kind, SyncResult};
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,6 +104,48 @@ fn a_folder_of_plugins_that_is_a_link_is_not_used() {
         Err(trouble) => Some(trouble.code()),
     };
     assert_eq!(code, Some("mount"));
+    fs::remove_dir_all(elsewhere.join(".tollgate")).unwrap();
+    // Nor if something is wrong before that is seen.
+    fs::remove_file(&bench.settings.pins).unwrap();
+    let outcome = bench.try_on(&Disk::default()).unwrap();
+    assert_eq!(outcome.last.code.as_deref(), Some("pins"));
+    assert!(!elsewhere.join(".tollgate").exists(), "nothing is written behind the link");
+}
+
+#[test]
+fn a_folder_of_records_that_is_not_the_systems_own_is_built_anew() {
+    let spoils: [fn(&Path); 5] = [
+        |records| mode(records, 0o777),
+        |records| fs::write(records.join("theirs.json"), "{}").unwrap(),
+        |records| fs::create_dir(records.join("more")).unwrap(),
+        |records| mode(&records.join("last-sync.json"), 0o666),
+        |records| {
+            fs::remove_file(records.join("last-sync.json")).unwrap();
+            symlink("/etc/passwd", records.join("last-sync.json")).unwrap();
+        },
+    ];
+    for exchanges in [true, false] {
+        let (bench, release) = standing();
+        let records = bench.settings.mount.join(".tollgate");
+        let disk = Disk::watched(move |step| match step {
+            Step::Exchange(..) if !exchanges => Err(std::io::ErrorKind::Unsupported.into()),
+            _ => Ok(()),
+        });
+        for (number, spoil) in spoils.iter().enumerate() {
+            spoil(&records);
+
+            let last = bench.run_on(&disk).last;
+
+            assert_eq!(last.repaired, ["managed-mcp.json", "manifest.json"], "{number}: {last:?}");
+            bench.stands(&release);
+            assert_eq!(fs::metadata(&records).unwrap().permissions().mode() & 0o777, 0o755);
+            let names = fs::read_dir(&records).unwrap().flatten().map(|it| it.file_name());
+            let names: BTreeSet<_> = names.map(|it| it.to_string_lossy().into_owned()).collect();
+            let known = ["last-sync.json", "managed-mcp.json", "manifest.json", "sync.log.jsonl"];
+            assert_eq!(names, known.map(str::to_owned).into(), "{number}");
+            assert!(bench.run_on(&disk).last.repaired.is_empty(), "{number}: once");
+        }
+    }
 }
 
 #[test]
@@ -133,11 +177,13 @@ fn a_folder_of_plugins_that_its_users_can_write_is_told_of() {
     let member = Member { foreign: Some(Foreign::Keep), ..Member::default() };
     let bench = Bench::with(&member);
     bench.applied(&Release::usual(5));
-    mode(&bench.settings.mount, 0o777);
+    for open in [0o777, 0o1777] {
+        mode(&bench.settings.mount, open);
 
-    let last = bench.run().last;
+        let last = bench.run().last;
 
-    assert!(last.warnings[0].contains("others can write it"), "{last:?}");
+        assert!(last.warnings[0].contains("others can write it"), "{last:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::{ChangeArgs, EXIT_CODES, ManifestKeyArgs};
 use crate::clock;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use contract::manifest::Kind;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What is done with publications once they are signed.
 #[derive(Debug, Subcommand)]
@@ -18,6 +20,9 @@ pub enum PublicationCommand {
         /// Another catalogue than the one in force, which no laptop that has that takes.
         #[arg(long)]
         other_catalogue: bool,
+        /// Something that is revoked and may come back: `plugin/ID`, `skill/ID`, `agent/ID` or `mcp_server/ID`. Once for each.
+        #[arg(long, value_name = "KIND/ID")]
+        unrevoke: Vec<Revocable>,
         /// For the record.
         #[command(flatten)]
         change: ChangeArgs,
@@ -99,6 +104,43 @@ impl From<RevocableKind> for Kind {
             RevocableKind::Agent => Self::Agent,
             RevocableKind::McpServer => Self::McpServer,
         }
+    }
+}
+
+/// Something that can be revoked, as `KIND/ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocable {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name, in which case does not count.
+    pub id: String,
+}
+
+impl Revocable {
+    /// Is it this?
+    pub fn is(&self, kind: Kind, id: &str) -> bool {
+        self.kind == kind && self.id.eq_ignore_ascii_case(id)
+    }
+}
+
+impl FromStr for Revocable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let kinds = [Kind::Plugin, Kind::Skill, Kind::Agent, Kind::McpServer];
+
+        text.split_once('/')
+            .and_then(|(word, id)| {
+                let kind = kinds.into_iter().find(|kind| kind.as_str() == word)?;
+                Some(Self { kind, id: id.to_owned() })
+            })
+            .ok_or_else(|| "write it as plugin/ID, skill/ID, agent/ID or mcp_server/ID".to_owned())
+    }
+}
+
+impl fmt::Display for Revocable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.kind.as_str(), self.id)
     }
 }
 

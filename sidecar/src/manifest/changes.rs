@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use contract::envelope::Envelope;
 use contract::manifest::{Document, Index, sha256};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The pin of an audience's marketplace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,13 @@ fn side(version: &ManifestVersion, documents: &[ManifestDocument]) -> Option<Sid
         marketplaces: BTreeMap::new(),
         archives: BTreeMap::new(),
     }))
+}
+
+/// Whose signatures an envelope has, as it says itself.
+pub fn signers(envelope: &[u8]) -> BTreeSet<String> {
+    let envelope = serde_json::from_slice::<Envelope>(envelope).ok();
+
+    envelope.into_iter().flat_map(|it| it.signatures).map(|it| it.keyid).collect()
 }
 
 /// What a stored document says.

@@ -2,7 +2,7 @@
 
 use super::changes;
 use super::publish::MOST;
-use crate::args::fleet::{FleetCommand, ProgressArgs, StatusArgs};
+use crate::args::fleet::{FleetCommand, ProgressArgs, Revocable, StatusArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
@@ -11,7 +11,6 @@ use crate::settings::Data;
 use crate::store::Store;
 use crate::store::fleet::{Count, Device, Wanted, Which};
 use crate::store::manifests::ManifestVersion;
-use contract::manifest::Kind;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -171,13 +170,16 @@ fn listed(devices: &[Device], now: &ManifestVersion, screen: &mut Screen) -> Res
 struct Progress {
     since: u64,
     all: usize,
+    /// People who were given a document and have no laptop that reports.
+    silent: u64,
     /// Seconds from the publication to each laptop that has it, in order.
     took: Vec<u64>,
 }
 
 impl Progress {
+    /// Have all of them got it? While nobody has reported nobody knows.
     fn is_done(&self) -> bool {
-        self.took.len() >= self.all
+        self.all > 0 && self.took.len() >= self.all
     }
 
     /// The time within which so many of a hundred that have it had it; rounded up.
@@ -192,6 +194,7 @@ impl Progress {
             "what": what, "version": version, "published_at": clock::readable(self.since),
             "devices": self.all, "reached": self.took.len(),
             "missing": self.all.saturating_sub(self.took.len()),
+            "people_without_reports": self.silent,
             "median_s": self.within(50), "p95_s": self.within(95), "last_s": self.took.last(),
         })
     }
@@ -209,6 +212,16 @@ impl Progress {
             let [median, p95, last] = [median, p95, *last].map(long);
             text =
                 format!("{text}; median {median}, 95 of 100 within {p95}, the last after {last}");
+        }
+
+        if self.all == 0 {
+            text = format!("{text}; no laptop has reported");
+        }
+        if self.silent > 0 {
+            text = format!(
+                "{text}; silent: {} people, of whose laptops nothing is known",
+                self.silent
+            );
         }
 
         text + "\n"
@@ -246,13 +259,15 @@ async fn progress(
             catalogue: &now.catalogue,
         };
         let reached = store.fleet_reached(&wanted, since.version).await?;
+        let silent = store.fleet_silent(&wanted).await?;
         let all = reached.len();
         let mut took: Vec<u64> =
             reached.into_iter().flatten().map(|at| at.saturating_sub(since.published_at)).collect();
         took.sort_unstable();
-        let progress = Progress { since: since.published_at, all, took };
-        if told != Some((all, progress.took.len())) {
-            told = Some((all, progress.took.len()));
+        let progress = Progress { since: since.published_at, all, silent, took };
+        let seen = Some((all, silent, progress.took.len()));
+        if told != seen {
+            told = seen;
             if screen.json() {
                 screen.object(&progress.object(&what, since.version))?;
             } else {
@@ -272,12 +287,7 @@ async fn revoked(
     now: &ManifestVersion,
     store: &Store,
 ) -> Result<(ManifestVersion, String), Failure> {
-    let (kind, id) = named
-        .split_once('/')
-        .and_then(|(kind, id)| Some((parsed(kind)?, id)))
-        .ok_or_else(|| {
-            Failure::Refused("write it as plugin/ID, skill/ID, agent/ID or mcp_server/ID".into())
-        })?;
+    let Revocable { kind, id } = named.parse().map_err(Failure::Refused)?;
     let mut found = None;
     for one in store.manifests(MOST).await? {
         if one.catalogue != now.catalogue {
@@ -286,7 +296,7 @@ async fn revoked(
         let documents = store.manifest_documents(one.number).await?;
         let everywhere = documents
             .iter()
-            .all(|it| changes::read(it).is_some_and(|document| document.revokes(kind, id)));
+            .all(|it| changes::read(it).is_some_and(|document| document.revokes(kind, &id)));
         if !everywhere {
             break;
         }
@@ -296,12 +306,6 @@ async fn revoked(
     found.map(|one| (one, format!("{} {id} revoked", kind.as_str()))).ok_or_else(|| {
         Failure::NotFound(format!("{} {id} is not revoked for everybody", kind.as_str()))
     })
-}
-
-fn parsed(word: &str) -> Option<Kind> {
-    [Kind::Plugin, Kind::Skill, Kind::Agent, Kind::McpServer]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
 }
 
 /// `████████····`: how many of how many.
@@ -329,12 +333,24 @@ mod tests {
 
     #[test]
     fn half_of_those_that_have_it_had_it_within_the_median() {
-        let of = |took: &[u64]| Progress { since: 0, all: 9, took: took.to_vec() };
+        let of = |took: &[u64]| Progress { since: 0, all: 9, silent: 0, took: took.to_vec() };
 
         assert_eq!((of(&[]).within(50), of(&[]).within(95)), (None, None));
         assert_eq!((of(&[7]).within(50), of(&[7]).within(95)), (Some(7), Some(7)));
         let all: Vec<u64> = (1..=100).collect();
         assert_eq!((of(&all).within(50), of(&all).within(95)), (Some(50), Some(95)));
+    }
+
+    #[test]
+    fn while_nobody_reports_nothing_is_done() {
+        let of =
+            |all, silent, took: &[u64]| Progress { since: 0, all, silent, took: took.to_vec() };
+
+        assert!(!of(0, 0, &[]).is_done() && !of(2, 0, &[3]).is_done());
+        assert!(of(2, 0, &[3, 4]).is_done());
+        let nobody = of(0, 7, &[]).line("version 3");
+        assert!(nobody.contains("no laptop has reported") && nobody.contains("silent: 7 people"));
+        assert!(!of(1, 0, &[3]).line("version 3").contains("silent"));
     }
 
     #[test]

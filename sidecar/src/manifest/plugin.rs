@@ -2,7 +2,7 @@
 
 use super::archive::Packed;
 use super::generated::{PLUGIN_JSON, VERSION_JSON};
-use contract::manifest::{Installation, Transport, name_fault};
+use contract::manifest::{Installation, ManagedServer, Transport, name_fault};
 use contract::scan::{Scanner, Severity, Wanted, catalogue};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -33,6 +33,21 @@ pub struct Brought {
     pub how: How,
 }
 
+impl Brought {
+    /// Is it reached as this one is?
+    pub fn is_at(&self, server: &ManagedServer) -> bool {
+        match &self.how {
+            How::Url(url, _) => {
+                let plain = |url: &str| url.trim_end_matches('/').to_owned();
+                server.url.as_deref().is_some_and(|own| plain(own) == plain(url))
+            }
+            How::Command(command, args) => {
+                server.command.as_ref() == Some(command) && server.args == *args
+            }
+        }
+    }
+}
+
 /// How a plugin's server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
@@ -40,6 +55,111 @@ pub enum How {
     Url(String, Transport),
     /// By a command with arguments.
     Command(String, Vec<String>),
+}
+
+/// Paths that mean something to clients, or to what compares plugins with revocations.
+const SPECIAL: [&str; 7] =
+    [MCP_JSON, PLUGIN_JSON, VERSION_JSON, "SKILL.md", "agents", "hooks", "skills"];
+
+/// Where a plugin says which MCP servers it brings, if not in its own file.
+const MCP_JSON: &str = ".mcp.json";
+
+/// The MCP servers of a plugin.
+#[derive(Debug, Default)]
+pub struct Brings {
+    /// Those that it brings.
+    pub servers: Vec<Brought>,
+    /// What could be read as others.
+    pub unclear: Vec<String>,
+}
+
+impl Brings {
+    /// Reads them from a plugin's files.
+    pub fn of(files: &[Packed]) -> Self {
+        let mut brings = Self::default();
+        for file in files {
+            // As a client may look for it.
+            if file.path.eq_ignore_ascii_case(MCP_JSON) {
+                brings.file(&file.path, files);
+            } else if file.path.eq_ignore_ascii_case(PLUGIN_JSON) {
+                match object(file) {
+                    Ok(own) => brings.own(&own, files),
+                    Err(problem) => brings.unclear.push(format!("{PLUGIN_JSON}: {problem}")),
+                }
+            }
+        }
+
+        brings
+    }
+
+    fn own(&mut self, own: &Map<String, Value>, files: &[Packed]) {
+        match own.get("mcpServers") {
+            None => {}
+            Some(Value::Array(all)) => {
+                for one in all {
+                    self.named(one, files);
+                }
+            }
+            Some(Value::Object(servers)) => self.add(PLUGIN_JSON, servers),
+            Some(one) => self.named(one, files),
+        }
+    }
+
+    fn named(&mut self, value: &Value, files: &[Packed]) {
+        match value {
+            Value::String(path) => self.file(path, files),
+            _ => self.unclear.push(format!(
+                "{PLUGIN_JSON} has mcpServers that are neither servers by name nor paths of files with them"
+            )),
+        }
+    }
+
+    fn file(&mut self, path: &str, files: &[Packed]) {
+        let path = path.trim_start_matches("./");
+        match files.iter().find(|it| it.path == path).map(object) {
+            Some(Ok(object)) => match object.get("mcpServers") {
+                Some(Value::Object(servers)) => self.add(path, servers),
+                // A client of old read the servers themselves.
+                None => self.add(path, &object),
+                Some(_) => self.unclear.push(format!("{path}: mcpServers is no object")),
+            },
+            Some(Err(problem)) => self.unclear.push(format!("{path}: {problem}")),
+            None => {
+                self.unclear.push(format!("{PLUGIN_JSON} names {path}, which is not there"));
+            }
+        }
+    }
+
+    fn add(&mut self, path: &str, servers: &Map<String, Value>) {
+        for (name, server) in servers {
+            match how(server) {
+                Ok(how) => self.servers.push(Brought { name: name.clone(), how }),
+                Err(problem) => {
+                    self.unclear.push(format!("{path}: the MCP server {name:?} {problem}"));
+                }
+            }
+        }
+    }
+}
+
+fn how(server: &Value) -> Result<How, &'static str> {
+    let server = server.as_object().ok_or("is no object")?;
+    let words = |value: &Value| {
+        let all = value.as_array()?.iter();
+        all.map(|it| it.as_str().map(ToOwned::to_owned)).collect::<Option<Vec<_>>>()
+    };
+    let args = match server.get("args") {
+        Some(args) => words(args).ok_or("has args that are no list of texts")?,
+        None => Vec::new(),
+    };
+    match (server.get("url"), server.get("command")) {
+        (Some(Value::String(url)), None) => {
+            let sse = text(server, "type") == Some("sse");
+            Ok(How::Url(url.clone(), if sse { Transport::Sse } else { Transport::Http }))
+        }
+        (None, Some(Value::String(command))) => Ok(How::Command(command.clone(), args)),
+        _ => Err("must have either a url or a command"),
+    }
 }
 
 /// Reads a plugin of this folder's name.
@@ -55,10 +175,8 @@ pub fn about(name: &str, files: &[Packed]) -> About {
             told = false;
             own
         }
-        Some(Err(problem)) => {
-            about.problems.push(format!("{PLUGIN_JSON}: {problem}"));
-            Map::new()
-        }
+        // Told with the servers that it could bring.
+        Some(Err(_)) => Map::new(),
         None if files.iter().any(|it| it.path == "SKILL.md") => {
             told = false;
             Map::new()
@@ -75,7 +193,10 @@ pub fn about(name: &str, files: &[Packed]) -> About {
     } else {
         about.versioned(&own, json(VERSION_JSON));
     }
-    about.servers(&own, files);
+    about.spellings(files);
+    let Brings { servers, unclear } = Brings::of(files);
+    about.servers = servers;
+    about.problems.extend(unclear);
     about.runs(&own, files);
     about.secrets(files);
 
@@ -91,6 +212,24 @@ fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 }
 
 impl About {
+    /// On laptops whose file systems do not tell case apart these are what clients look for.
+    fn spellings(&mut self, files: &[Packed]) {
+        for path in files.iter().map(|it| &it.path) {
+            let other = |special: &&str| {
+                let ends = path
+                    .get(special.len()..)
+                    .is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'/', ..]));
+                let begins = path.get(..special.len()).unwrap_or_default();
+                ends && begins != *special && begins.eq_ignore_ascii_case(special)
+            };
+            if let Some(special) = SPECIAL.iter().find(|it| other(it)) {
+                self.problems.push(format!(
+                    "{path:?} is another spelling of {special}: clients on some laptops read it"
+                ));
+            }
+        }
+    }
+
     fn named(&mut self, name: &str, own: &Map<String, Value>) {
         match own.get("name") {
             Some(Value::String(own)) if own == name => {}
@@ -140,59 +279,6 @@ impl About {
                 "0".clone_into(&mut self.version);
                 self.problems.push(format!("has no version: {PLUGIN_JSON} says it"));
             }
-        }
-    }
-
-    fn servers(&mut self, own: &Map<String, Value>, files: &[Packed]) {
-        let read = |path: &str, this: &mut Self| {
-            let path = path.trim_start_matches("./");
-            match files.iter().find(|it| it.path == path).map(object) {
-                Some(Ok(mut object)) => match object.remove("mcpServers") {
-                    Some(Value::Object(servers)) => this.brought(path, &servers),
-                    // A client of old read the servers themselves.
-                    _ => this.brought(path, &object),
-                },
-                Some(Err(problem)) => this.problems.push(format!("{path}: {problem}")),
-                None if path == ".mcp.json" => {}
-                None => {
-                    this.problems.push(format!("{PLUGIN_JSON} names {path}, which is not there"));
-                }
-            }
-        };
-        read(".mcp.json", self);
-        match own.get("mcpServers") {
-            Some(Value::Object(servers)) => self.brought(PLUGIN_JSON, servers),
-            Some(Value::String(path)) => read(path, self),
-            Some(Value::Array(paths)) => {
-                for path in paths.iter().filter_map(Value::as_str) {
-                    read(path, self);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn brought(&mut self, path: &str, servers: &Map<String, Value>) {
-        for (name, server) in servers {
-            let Some(server) = server.as_object() else {
-                self.problems.push(format!("{path}: the MCP server {name:?} is no object"));
-                continue;
-            };
-            let args = server.get("args").and_then(Value::as_array);
-            let args = args.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
-            let how = match (text(server, "url"), text(server, "command")) {
-                (Some(url), None) => {
-                    let sse = text(server, "type") == Some("sse");
-                    How::Url(url.to_owned(), if sse { Transport::Sse } else { Transport::Http })
-                }
-                (None, Some(command)) => How::Command(command.to_owned(), args.collect()),
-                _ => {
-                    let problem = "must have either a url or a command";
-                    self.problems.push(format!("{path}: the MCP server {name:?} {problem}"));
-                    continue;
-                }
-            };
-            self.servers.push(Brought { name: name.clone(), how });
         }
     }
 

@@ -2,9 +2,10 @@
 //! harm nobody; then, in one transaction, the index, the documents, and the row of who did it.
 
 use super::publication::{Contents, Envelopes, Publication};
-use super::{ManifestFailure, publication::Archived};
+use super::{ManifestFailure, publication::Archived, withdrawn};
 use crate::acts::Act;
 use crate::args::ChangeArgs;
+use crate::args::fleet::Revocable;
 use crate::clock;
 use crate::failure::Failure;
 use crate::keys::KeyError;
@@ -44,6 +45,8 @@ pub struct Manner<'a> {
     pub change: &'a ChangeArgs,
     /// May another catalogue be in force?
     pub other_catalogue: bool,
+    /// What may come back that is revoked.
+    pub unrevoke: &'a [Revocable],
 }
 
 /// Puts a publication in force.
@@ -72,6 +75,12 @@ pub async fn publish(
                  --other-catalogue, if you mean it",
                 before.catalogue
             )));
+        }
+        // Each time anew: it may be a revocation that was the first.
+        if let Some(before) = &before {
+            let stored = store.manifest_documents(before.number).await?;
+            let documents = publication.contents().documents.values().map(|it| &it.says);
+            withdrawn::check(&stored, documents, manner.unrevoke)?;
         }
         if !archived {
             archives(store, publication.contents()).await?;
@@ -187,7 +196,7 @@ fn act(
             "key_id": it.key_id })
     };
     let from = before.map_or_else(|| "nothing".to_owned(), |it| it.version.to_string());
-    let Manner { way, what, change, .. } = manner;
+    let Manner { way, what, change, unrevoke, .. } = manner;
     let mut words = format!(
         "manifest {} {from} -> {} ({}, {}){what}",
         way.as_str(),
@@ -195,6 +204,9 @@ fn act(
         index.catalogue,
         signers(publication)
     );
+    for it in unrevoke {
+        words = format!("{words} unrevoke {it}");
+    }
     if let Some(ticket) = &change.ticket {
         words = format!("{words} ticket {ticket}");
     }

@@ -22,7 +22,10 @@ use contract::manifest::{Kind, Revocation};
 use serde_json::{Value, json};
 use std::path::Path;
 
-const NO_OTHER: bool = false;
+/// How something is put in force that the command itself made.
+fn own<'a>(way: ManifestWay, what: &'a str, change: &'a ChangeArgs) -> Manner<'a> {
+    Manner { way, what, change, other_catalogue: false, unrevoke: &[] }
+}
 
 /// Runs one of the commands.
 ///
@@ -35,12 +38,13 @@ pub async fn run(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     match command {
-        PublicationCommand::Publish { dir, other_catalogue, change } => {
+        PublicationCommand::Publish { dir, other_catalogue, unrevoke, change } => {
             let manner = Manner {
                 way: ManifestWay::Publish,
                 what: "",
                 change,
                 other_catalogue: *other_catalogue,
+                unrevoke,
             };
             given(dir, manner, (operator, data), screen).await
         }
@@ -204,8 +208,7 @@ async fn rollback(
     let now = publish::again(&store, &now, &pins).await?;
     let revised = revise::rollback(older.contents(), now.contents(), next, clock::now())?;
     let what = format!(" to what {} said", older.index().version);
-    let manner =
-        Manner { way: ManifestWay::Rollback, what: &what, change, other_catalogue: NO_OTHER };
+    let manner = own(ManifestWay::Rollback, &what, change);
 
     sign_and_put(revised, (manner, signs, &pins), (operator, data, &store), screen).await
 }
@@ -221,16 +224,22 @@ async fn revoke(
     let next = now.version.saturating_add(1);
     let now = publish::again(&store, &now, &pins).await?;
     let what = format!(" without {} {}", revocation.kind.as_str(), revocation.id);
-    let named = [revocation.clone()];
+    let named = revocation.clone();
     let revised = revise::revoke(now.contents(), revocation, next, clock::now())?;
-    if revised.gone.is_empty() {
+    let within: Vec<_> = revise::within(&revised.contents, &named).into_iter().collect();
+    if !within.is_empty() {
+        let within = within.join(", ");
+        screen.say(&format!(
+            "It is a part of {within}: laptops with the helper take it out at their next sync. The archive has it still, for \
+             clients that take {within} from a marketplace: `tollgate manifest revoke --kind plugin` if they must lose it."
+        ));
+    } else if revised.gone.is_empty() {
         screen.say("Nobody has that: is it spelt so? It is revoked all the same.");
     }
-    for (kind, id) in revised.also(&named) {
+    for (kind, id) in revised.also(std::slice::from_ref(&named)) {
         screen.say(&format!("With it goes what needs it: {} {id}", Kind::as_str(*kind)));
     }
-    let manner =
-        Manner { way: ManifestWay::Revoke, what: &what, change, other_catalogue: NO_OTHER };
+    let manner = own(ManifestWay::Revoke, &what, change);
 
     sign_and_put(revised, (manner, signs, &pins), (operator, data, &store), screen).await
 }
@@ -252,8 +261,25 @@ async fn sign_and_put(
         )));
     }
     let publication = signing::publication(revised.contents, &key).await?;
+    if let Some(before) = store.manifest_in_force().await? {
+        let mut others = changes::signers(&before.envelope);
+        others.remove(key.key_id());
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(|it| shown(it)).collect();
+            screen.say(&alone(key.key_id(), &others.join(", ")));
+        }
+    }
 
     put(&publication, manner, (operator, store), screen).await
+}
+
+/// One act is one signature. While a key takes over from another that is one too few.
+fn alone(key_id: &str, others: &str) -> String {
+    format!(
+        "WARNING: what is in force was signed by {others}, and this is signed by {key_id} alone: laptops that do not pin \
+         {key_id} refuse it and keep what they have. Do the same with --out DIR, sign DIR with each key (`tollgate manifest \
+         sign`, then with --add), and publish that."
+    )
 }
 
 fn written(contents: &Contents, out: &Path, screen: &mut Screen) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! A publication → the next one, without its author: something is revoked at once, or an older one comes back.
 //!
 //! Nothing is added that the older one did not have. What needs something that goes, goes with it: skills and agents with
-//! their plugin, agents with a skill or an MCP server of theirs.
+//! their plugin, agents with a skill or an MCP server of theirs, plugins with an MCP server that they bring.
 
 use super::ManifestFailure;
+use super::archive;
 use super::generated::{self, Bundle};
 use super::marketplace::Marketplace;
+use super::plugin::Brings;
 use super::publication::{Archived, Contents, Written};
 use contract::manifest::{Audience, Document, Index, Kind, LARGEST_NUMBER, Revocation, sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +75,30 @@ pub fn rollback(
     revise(older, &revocations, version, at)
 }
 
+/// The plugins of a publication that have this skill or agent among their own files, by name.
+///
+/// Laptops leave these files out where it is revoked. The archive has them, so whoever takes the plugin whole, as from a
+/// marketplace, has it still.
+pub fn within<'a>(contents: &'a Contents, revocation: &Revocation) -> BTreeSet<&'a str> {
+    let id = &revocation.id;
+    let is_its = |path: &str| {
+        let mut parts = path.split('/');
+        match (revocation.kind, parts.next(), parts.next()) {
+            (Kind::Skill, Some("skills"), Some(name)) => name.eq_ignore_ascii_case(id),
+            (Kind::Agent, Some("agents"), Some(name)) => {
+                name.strip_suffix(".md").unwrap_or(name).eq_ignore_ascii_case(id)
+            }
+            _ => false,
+        }
+    };
+    let plugins = contents.documents.values().flat_map(|it| &it.says.plugins);
+
+    plugins
+        .filter(|it| it.files.iter().any(|file| is_its(&file.path)))
+        .map(|it| it.name.as_str())
+        .collect()
+}
+
 fn not_higher(version: u64, contents: &Contents) -> ManifestFailure {
     let before = contents.index.says.version;
     ManifestFailure::Refused(format!("version {version} is not higher than {before}"))
@@ -94,6 +120,7 @@ fn revise(
         times: (at, at.saturating_add(valid).min(LARGEST_NUMBER)),
         version,
         revocations,
+        bring: bringing(contents, revocations)?,
         made: BTreeMap::new(),
         gone: BTreeSet::new(),
     };
@@ -163,6 +190,44 @@ fn archives(
     archives
 }
 
+/// The archives of plugins that bring an MCP server which these revoke, or may: by its name, or from where it is.
+fn bringing(
+    contents: &Contents,
+    revocations: &[Revocation],
+) -> Result<BTreeSet<String>, ManifestFailure> {
+    let mut bring = BTreeSet::new();
+    let revoked = |id: &str| revocations.iter().any(|it| is(it, Kind::McpServer, id));
+    if !revocations.iter().any(|it| it.kind == Kind::McpServer) {
+        return Ok(bring);
+    }
+    let documents = || contents.documents.values().map(|it| &it.says);
+    let servers: Vec<_> = documents()
+        .flat_map(|it| &it.managed_mcp_servers)
+        .filter(|server| revoked(&server.id))
+        .collect();
+    let mut seen = BTreeSet::new();
+    for plugin in documents().flat_map(|it| &it.plugins) {
+        let sha256 = &plugin.archive.sha256;
+        if !seen.insert(sha256) {
+            continue;
+        }
+        let broken =
+            |problem| ManifestFailure::Broken { path: plugin.name.clone().into(), problem };
+        let archived =
+            contents.archives.get(sha256).ok_or_else(|| broken("has no archive".into()))?;
+        let files = archive::unpack(&archived.bytes()?, &plugin.files).map_err(broken)?;
+        let Brings { servers: brought, unclear } = Brings::of(&files);
+        let is_revoked = brought
+            .iter()
+            .any(|it| revoked(&it.name) || servers.iter().any(|server| it.is_at(server)));
+        if is_revoked || !unclear.is_empty() {
+            bring.insert(sha256.clone());
+        }
+    }
+
+    Ok(bring)
+}
+
 fn is(revocation: &Revocation, kind: Kind, id: &str) -> bool {
     revocation.kind == kind && revocation.id.eq_ignore_ascii_case(id)
 }
@@ -171,6 +236,8 @@ struct Next<'a> {
     times: (u64, u64),
     version: u64,
     revocations: &'a [Revocation],
+    /// Archives of plugins that go with an MCP server.
+    bring: BTreeSet<String>,
     made: BTreeMap<String, Vec<u8>>,
     gone: BTreeSet<(Kind, String)>,
 }
@@ -188,7 +255,9 @@ impl Next<'_> {
         document.revocations.sort();
         let stays = |kind: Kind, id: &str| !self.revocations.iter().any(|it| is(it, kind, id));
 
-        document.plugins.retain(|it| stays(Kind::Plugin, &it.name));
+        document
+            .plugins
+            .retain(|it| stays(Kind::Plugin, &it.name) && !self.bring.contains(&it.archive.sha256));
         document.managed_mcp_servers.retain(|it| stays(Kind::McpServer, &it.id));
         let Document { plugins, skills, agents, managed_mcp_servers: servers, .. } = &mut document;
         skills.retain(|it| {

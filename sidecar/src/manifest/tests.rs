@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod revising;
+
 const AT: u64 = 1_790_000_000;
 
 pub(super) fn key(seed: u8) -> Key {
@@ -250,110 +252,6 @@ async fn a_signer_is_asked_once_for_each_document_and_not_believed() {
 
     assert!(matches!(error, ManifestFailure::Signer(signer::SignerError::Other { .. })), "{error}");
     assert_eq!(fs::read_to_string(&count).unwrap().lines().count(), 1, "the first fails");
-}
-
-fn revoked(kind: Kind, id: &str) -> Revocation {
-    Revocation { kind, id: id.into(), reason: Some("leaks".into()) }
-}
-
-fn named(contents: &Contents, audience: &str) -> Vec<String> {
-    let document = &contents.documents[audience].says;
-    assert_eq!(document.check(), []);
-    let plugins = document.plugins.iter().map(|it| format!("plugin {}", it.name));
-    let skills = document.skills.iter().map(|it| format!("skill {}", it.id));
-    let agents = document.agents.iter().map(|it| format!("agent {}", it.id));
-    let servers = document.managed_mcp_servers.iter().map(|it| format!("server {}", it.id));
-    plugins.chain(skills).chain(agents).chain(servers).collect()
-}
-
-#[tokio::test]
-async fn what_is_revoked_goes_and_what_needs_it_goes_too() {
-    let before = contents(3);
-    for (kind, id, left, also) in [
-        (
-            Kind::Plugin,
-            "LEDGER",
-            vec![
-                "plugin acme-skills",
-                "skill audit",
-                "skill sort",
-                "agent clerk",
-                "server books",
-                "server tickets",
-            ],
-            vec![],
-        ),
-        (
-            Kind::Skill,
-            "audit",
-            vec![
-                "plugin acme-skills",
-                "plugin ledger",
-                "skill sort",
-                "server books",
-                "server tickets",
-            ],
-            vec![(Kind::Agent, "clerk")],
-        ),
-        (
-            Kind::McpServer,
-            "books",
-            vec![
-                "plugin acme-skills",
-                "plugin ledger",
-                "skill audit",
-                "skill sort",
-                "server tickets",
-            ],
-            vec![(Kind::Agent, "clerk")],
-        ),
-        (
-            Kind::Plugin,
-            "acme-skills",
-            vec!["plugin ledger", "server books", "server tickets"],
-            vec![(Kind::Skill, "audit"), (Kind::Skill, "sort"), (Kind::Agent, "clerk")],
-        ),
-    ] {
-        let revocation = revoked(kind, id);
-        let revised = revise::revoke(&before, revocation.clone(), 4, AT + 60).unwrap();
-
-        assert_eq!(named(&revised.contents, "finance"), left, "{id}");
-        let gone: Vec<_> = revised.also(std::slice::from_ref(&revocation)).cloned().collect();
-        let also: Vec<_> = also.into_iter().map(|(kind, id)| (kind, id.to_owned())).collect();
-        assert_eq!(gone, also, "{id}");
-        for document in revised.contents.documents.values() {
-            assert!(document.says.revokes(kind, id));
-            assert_eq!(document.says.expires_at, AT + 60 + 14 * 86_400);
-        }
-        let signed = signing::publication(revised.contents, &key(1)).await;
-        assert_eq!(signed.unwrap().index().version, 4, "it is whole: {id}");
-    }
-}
-
-#[test]
-fn a_revocation_of_nothing_is_seen_and_a_second_one_refused() {
-    let none = revise::revoke(&contents(3), revoked(Kind::Plugin, "ledgre"), 4, AT).unwrap();
-    assert!(none.gone.is_empty() && none.audiences.is_empty());
-
-    let once = revise::revoke(&contents(3), revoked(Kind::Skill, "sort"), 4, AT).unwrap();
-    assert_eq!(once.audiences.iter().collect::<Vec<_>>(), ["everyone", "finance"]);
-    assert_eq!(named(&once.contents, "everyone"), ["server tickets"], "the plugin is empty");
-    let twice = revise::revoke(&once.contents, revoked(Kind::Skill, "SORT"), 5, AT);
-    assert!(twice.unwrap_err().to_string().contains("already"));
-    assert!(revise::revoke(&contents(3), revoked(Kind::Skill, "sort"), 3, AT).is_err());
-}
-
-#[tokio::test]
-async fn what_was_revoked_does_not_come_back_with_an_older_publication() {
-    let older = contents(3);
-    let in_force = revise::revoke(&older, revoked(Kind::Plugin, "ledger"), 7, AT).unwrap().contents;
-
-    let back = revise::rollback(&older, &in_force, 8, AT + 5).unwrap();
-
-    assert!(!named(&back.contents, "finance").contains(&"plugin ledger".to_owned()));
-    assert_eq!(back.contents.index.says.version, 8);
-    assert!(revise::rollback(&older, &in_force, 7, AT).is_err());
-    signing::publication(back.contents, &key(1)).await.unwrap();
 }
 
 #[test]

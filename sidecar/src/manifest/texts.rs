@@ -20,7 +20,7 @@ pub(crate) fn skill(
         let description = skill.description.clone().ok_or_else(|| {
             ("description", "is missing: when it is of use, in a sentence".to_owned())
         })?;
-        let head = format!("name: {}\ndescription: {}\n", skill.id, quoted(&description));
+        let head = format!("name: {}\ndescription: {}\n", word(&skill.id), quoted(&description));
         return Ok((description, compose(&head, &text)));
     };
     let says = |name: &str| scalar(front, name);
@@ -51,12 +51,15 @@ pub(crate) fn agent(root: &Path, agent: &AgentSource) -> Result<String, (&'stati
         return Err((member, problem.to_owned()));
     }
     let AgentSource { id, description, model, skills, mcp_servers, tools, .. } = agent;
-    let mut head =
-        format!("name: {id}\ndescription: {}\nmodel: {}\n", quoted(description), quoted(model));
+    for tool in tools {
+        tool_fault(tool, mcp_servers).map_or(Ok(()), |problem| Err(("tools", problem)))?;
+    }
+    let (name, description, model) = (word(id), quoted(description), quoted(model));
+    let mut head = format!("name: {name}\ndescription: {description}\nmodel: {model}\n");
     if !skills.is_empty() {
         head.push_str("skills:\n");
         for skill in skills {
-            writeln!(head, "  - {skill}").map_err(|error| (member, error.to_string()))?;
+            writeln!(head, "  - {}", word(skill)).map_err(|error| (member, error.to_string()))?;
         }
     }
     let servers = mcp_servers.iter().map(|it| format!("mcp__{it}"));
@@ -67,6 +70,29 @@ pub(crate) fn agent(root: &Path, agent: &AgentSource) -> Result<String, (&'stati
     }
 
     Ok(compose(&head, &text))
+}
+
+/// What is wrong with a tool's name, or a rule for it such as `Bash(git diff:*)`: it stands in a list that has no quotes.
+fn tool_fault(tool: &str, servers: &[String]) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.*/:() ".contains(&byte);
+    let begins = tool.starts_with(|first: char| first.is_ascii_alphabetic());
+    let ends = tool.ends_with([' ', ':']) || tool.contains(": ") || !is_plain(tool);
+    if !begins || ends || !tool.bytes().all(plain) {
+        return Some(format!(
+            "has {tool:?}: a tool begins with a letter, and has letters, digits and _ - . * / : ( ) besides"
+        ));
+    }
+    let lower = tool.to_ascii_lowercase();
+    let of = lower.strip_prefix("mcp__")?;
+    let is_its = |server: &String| {
+        let rest = of.strip_prefix(&server.to_ascii_lowercase());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("__"))
+    };
+    if servers.iter().any(is_its) {
+        return None;
+    }
+
+    Some(format!("has {tool:?}, and mcp_servers of the agent has no such server"))
 }
 
 fn given(
@@ -105,6 +131,19 @@ fn scalar(front: &str, name: &str) -> Option<String> {
         Kind::Scalar { text, .. } => Some(text),
         _ => None,
     })
+}
+
+/// A name, which readers of YAML are to take for a text.
+fn word(name: &str) -> String {
+    if is_plain(name) { name.to_owned() } else { quoted(name) }
+}
+
+/// Is it a text without quotes? Numbers and dates begin with a digit; the words are those of YAML 1.1.
+fn is_plain(name: &str) -> bool {
+    const OTHERS: [&str; 9] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+    let is_other = OTHERS.iter().any(|it| it.eq_ignore_ascii_case(name));
+
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && !is_other
 }
 
 /// JSON's strings are YAML's.

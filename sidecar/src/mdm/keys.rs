@@ -282,9 +282,22 @@ pub fn of(product: Product) -> Result<&'static Table, Failure> {
 /// Does a name say that a credential stands there?
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace(['-', '_'], "");
-    let ends = ["secret", "token", "password", "apikey", "authorization", "cookie", "accesskey"];
+    let ends = [
+        "secret",
+        "token",
+        "password",
+        "passphrase",
+        "apikey",
+        "authorization",
+        "cookie",
+        "accesskey",
+        // Variables with whole headers in them.
+        "exporterotlpheaders",
+        "anthropiccustomheaders",
+    ];
 
-    ends.iter().any(|end| name.ends_with(end))
+    // `AWS_BEARER_TOKEN_BEDROCK`: what follows does not take it back.
+    ends.iter().any(|end| name.ends_with(end)) || name.contains("bearertoken")
 }
 
 #[cfg(test)]

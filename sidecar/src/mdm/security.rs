@@ -3,6 +3,7 @@
 use super::keys::{Key, Security, Table, Unset};
 use serde::Serialize;
 use serde_json::Value;
+use std::cmp::Ordering;
 
 /// What a change does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,11 +90,11 @@ pub fn effect(table: &Table, name: &str, before: Option<&Value>, after: Option<&
     }
 }
 
-fn way(order: std::cmp::Ordering) -> Effect {
+fn way(order: Ordering) -> Effect {
     match order {
-        std::cmp::Ordering::Less => Effect::Loosens,
-        std::cmp::Ordering::Equal => Effect::Changes,
-        std::cmp::Ordering::Greater => Effect::Tightens,
+        Ordering::Less => Effect::Loosens,
+        Ordering::Equal => Effect::Changes,
+        Ordering::Greater => Effect::Tightens,
     }
 }
 
@@ -139,9 +140,20 @@ fn permissions(before: Option<&Value>, after: Option<&Value>) -> Effect {
     if opens || uncloses || unlocks {
         return Effect::Loosens;
     }
-    if word(before, "defaultMode") != word(after, "defaultMode") {
-        return Effect::Redirects;
+    let mode = |of: Option<&Value>| rank(word(of, "defaultMode").as_ref());
+    match mode(before).cmp(&mode(after)) {
+        Ordering::Less => Effect::Loosens,
+        Ordering::Equal | Ordering::Greater => Effect::Tightens,
     }
+}
 
-    Effect::Tightens
+/// How much a mode does without asking. One that is not known counts as one that asks nothing.
+fn rank(mode: Option<&Value>) -> u8 {
+    match mode.map(|mode| mode.as_str().unwrap_or_default()) {
+        Some("plan") => 0,
+        None | Some("default" | "dontAsk") => 1,
+        Some("acceptEdits") => 2,
+        Some("auto") => 3,
+        Some(_) => 4,
+    }
 }

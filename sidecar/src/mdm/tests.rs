@@ -94,6 +94,11 @@ fn each_fault_is_told_with_its_line_and_what_would_be_right() {
     ] {
         says(&desktop(more), 9, words);
     }
+    for name in ["'FOO;rm'", "a-b", "1A", "\"A\\nB\""] {
+        let code = format!("apiKeyHelper: h\nenv: {{ {name}: x }}");
+        let told = faults(&file(DESKTOP, &code));
+        assert!(told.iter().any(|(_, problem)| problem.contains("name of a variable")), "{told:?}");
+    }
     let key = faults(&desktop("inferenceGatewayApiKey: [hunter2]"));
     assert!(!format!("{key:?}").contains("hunter2"), "a secret is not told: {key:?}");
     says(&file("inferenceProvider: gateway", CODE), 7, "inferenceGatewayBaseUrl: is missing");
@@ -201,6 +206,10 @@ fn a_change_that_opens_something_loosens() {
     assert_eq!(permissions(json!({"deny": ["a"]}), json!({})), Loosens);
     assert_eq!(permissions(json!({}), json!({"deny": ["a"]})), Tightens);
     assert_eq!(permissions(json!({}), json!({"allow": ["a"]})), Loosens);
+    let mode = |mode: &str| json!({ "defaultMode": mode });
+    assert_eq!(permissions(json!({}), mode("bypassPermissions")), Loosens);
+    assert_eq!(permissions(mode("plan"), mode("acceptEdits")), Loosens);
+    assert_eq!(permissions(mode("acceptEdits"), mode("plan")), Tightens);
 }
 
 #[test]

@@ -277,6 +277,14 @@ fn object(
         let inner = format!("{place}.{}", name.text);
         let one;
         let member = if let Some(kind) = key.table {
+            if key.name == "env" && !is_variable(&name.text) {
+                said.fault(name.at, &inner, "is no name of a variable: letters, digits and _");
+                continue;
+            }
+            if name.text.chars().any(char::is_control) {
+                said.fault(name.at, &inner, "has a control character in its name");
+                continue;
+            }
             one = Key { kind, secret: is_secret(&name.text), format: None, ..entry(key) };
             &one
         } else if let Some(member) = key.members.iter().find(|member| member.name == name.text) {
@@ -298,6 +306,13 @@ fn object(
     }
 
     (said.faults.len() == before).then_some(Value::Object(value))
+}
+
+/// A name that a shell takes (POSIX.1-2024, 3.216).
+fn is_variable(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+
+    name.bytes().all(plain) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
 fn no_member(name: &str, key: &Key) -> String {

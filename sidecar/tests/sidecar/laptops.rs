@@ -132,7 +132,7 @@ pub(crate) async fn signed(place: &Place, contents: Contents) -> Fallible<Public
 pub(crate) async fn put(store: &Store, publication: &Publication) -> Result<Done, Failure> {
     let change = ChangeArgs::default();
     let (way, what) = (ManifestWay::Publish, "");
-    let manner = Manner { way, what, change: &change, other_catalogue: false };
+    let manner = Manner { way, what, change: &change, other_catalogue: false, unrevoke: &[] };
     publish::publish(store, publication, manner, &Operator::owner()).await
 }
 

@@ -1,12 +1,13 @@
 //! What laptops say of their syncs, and what operators see of it.
 
-use crate::laptops::{Plugins, contents, signed};
+use crate::laptops::{Plugins, contents, key, signed};
 use crate::office::{Minted, office, row_of, token, told as operate};
 use crate::starts::tollgate;
-use crate::world::{Answer, Fallible, World};
+use crate::world::{Answer, Fallible, Place, World};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use tollgate::clock;
 use tollgate::manifest::archive::{Packed, pack};
 use tollgate::store::fleet::{Wanted, Which};
@@ -214,6 +215,63 @@ async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far
         let output = tollgate(&world.place, &words)?;
         assert!(output.status.success() && !output.stdout.is_empty(), "{table}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn a_build_from_before_a_revocation_is_refused_until_it_names_what_comes_back() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let (late, _) = contents(("acme", 12), 86_400, &Plugins::default())?;
+    let dir = world.place.directory.path().join("late");
+    signed(&world.place, late).await?.write(&dir)?;
+    let publish = format!("manifest publish {}", dir.display());
+    told(&world, "manifest revoke --kind plugin --id ledger")?;
+
+    let output = tollgate(&world.place, &publish.split(' ').collect::<Vec<_>>())?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("plugin/ledger (for everyone, finance)"), "{stderr}");
+    let history = told(&world, "manifest history")?;
+    assert_eq!(
+        (history.len(), &history[0]["version"]),
+        (2, &8.into()),
+        "nothing is in force of it"
+    );
+
+    let allowed = told(&world, &format!("{publish} --unrevoke plugin/ledger"))?.remove(0);
+    assert_eq!((&allowed["version"], &allowed["from"]), (&12.into(), &8.into()));
+    let row = row_of(&world, "manifest publish 8 -> 12").await?;
+    let target = row.get("payload").get("target").cloned().unwrap_or_default();
+    assert!(target.to_string().contains("unrevoke plugin/ledger"), "{target}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn one_act_while_keys_change_says_who_will_not_believe_it() -> Fallible {
+    let world = World::start().await?;
+    let next = Place::new()?;
+    fs::copy(next.data.manifest_pin(), world.place.data.manifest_keys().join("next.pub"))?;
+    let dir = world.place.directory.path().join("publication").display().to_string();
+    let (made, _) = contents(("acme", 7), 86_400, &Plugins::default())?;
+    signed(&world.place, made).await?.write(Path::new(&dir))?;
+    assert!(tollgate(&next, &["manifest", "sign", &dir, "--add"])?.status.success());
+    told(&world, &format!("manifest publish {dir}"))?;
+
+    let revoke = |id: &str| -> Fallible<String> {
+        let output =
+            tollgate(&world.place, &["manifest", "revoke", "--kind", "plugin", "--id", id])?;
+        assert!(output.status.success());
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let stderr = revoke("ledger")?;
+    let other = key(&next)?.key_id().to_owned();
+    assert!(
+        stderr.contains(&format!("WARNING: what is in force was signed by {other}, ")),
+        "{stderr}"
+    );
+    let stderr = revoke("notes")?;
+    assert!(!stderr.contains("WARNING"), "no more than one signed the last one: {stderr}");
     Ok(())
 }
 

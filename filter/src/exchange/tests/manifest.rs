@@ -51,6 +51,8 @@ fn what_a_laptop_gets_leaves_no_row_here_and_its_token_reaches_the_sidecar() {
         ("HEAD", "/v1/cowork/marketplace.json", ("authorization", &*bearer), "200"),
         ("GET", "/v1/cowork/plugins/00.zip", ("authorization", &*bearer), "206"),
         ("POST", "/v1/cowork/sync-report", ("x-api-key", &*good), "204"),
+        ("POST", "/v1/cowork/sync-report", ("x-api-key", &*good), "429"),
+        ("GET", "/v1/cowork/marketplace.json", ("x-api-key", &*good), "404"),
     ] {
         let host = asks(method, path, credential);
 

@@ -104,17 +104,24 @@ impl Told {
         choice: Choice,
         is_new: bool,
         stands: bool,
+        from: Option<&str>,
     ) -> Result<(), Trouble> {
-        let Choice { same, refused, .. } = choice;
+        let Choice { same, torn, mut refused, .. } = choice;
         if is_new || same {
+            let refused = torn.iter().chain(refused.iter().map(|(_, trouble)| trouble));
             // That others on this machine are of another audience, or have not been here for long, is nobody's concern.
-            let told = refused.iter().filter(|it| {
+            let told = refused.filter(|it| {
                 !matches!(it, Trouble::Rejected(Rejected::Audience(..) | Rejected::Older(..)))
             });
             self.warnings.extend(told.map(|it| short(&it.to_string())));
             return Ok(());
         }
-        match refused.into_iter().next() {
+        // The inbox from which it came that stands may fail a run; what anybody else lays into another is told of.
+        if stands && from.is_some() {
+            let others = refused.extract_if(.., |(inbox, _)| Some(inbox.as_str()) != from);
+            self.warnings.extend(others.map(|(_, trouble)| short(&trouble.to_string())));
+        }
+        match torn.into_iter().chain(refused.into_iter().map(|(_, trouble)| trouble)).next() {
             None => {
                 if !stands {
                     let problem = "no document has come yet".to_owned();
@@ -128,6 +135,16 @@ impl Told {
                 Ok(())
             }
             Some(trouble) => Err(trouble),
+        }
+    }
+
+    /// What could not be cleared away.
+    pub(super) fn left(&mut self, left: &[Trouble]) {
+        for trouble in left {
+            let told = short(&format!("cannot be cleared away: {trouble}"));
+            if !self.warnings.contains(&told) {
+                self.warnings.push(told);
+            }
         }
     }
 
@@ -194,8 +211,9 @@ pub fn writable(mount: &Path) -> Option<String> {
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
         let about = std::fs::metadata(path).ok()?;
-        // A sticky folder lets nobody replace what is another's.
-        let open = about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0;
+        // Above, a sticky folder lets nobody replace what is another's; in the folder itself all may put something.
+        let is_sticky = about.mode() & 0o1000 != 0 && path != mount;
+        let open = about.mode() & 0o022 != 0 && !is_sticky;
         let owner = about.uid();
         let foreign = owner != 0 && owner != rustix::process::geteuid().as_raw();
         (open || foreign).then(|| {

@@ -2,6 +2,7 @@
 
 use super::not_taken;
 use crate::failure::Failure;
+use crate::home::Home;
 use crate::sync::inbox::{ARCHIVES, DOCUMENT};
 use contract::envelope::LARGEST;
 use contract::manifest::{Archive, Manifest, Plugin};
@@ -10,8 +11,11 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names are tried: somebody may have taken the first.
+/// How many names are tried that anybody can guess: somebody may have taken the first, or all.
 const NAMES: usize = 4;
+
+/// In the helper's directory: the name of an inbox that nobody could guess.
+const NAME: &str = "sync.inbox";
 
 /// The inbox.
 pub(super) struct Post {
@@ -37,27 +41,41 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 
 impl Post {
     /// The person's own; it is made where it is missing.
-    pub(super) fn open(root: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(root: &Path, home: &Home) -> Result<Self, Failure> {
         let mut last = io::Error::from(ErrorKind::AlreadyExists);
-        for number in 0..NAMES {
-            let folder = root.join(name(number));
-            match make(&folder) {
-                Ok(()) if is_ours(&folder) => {
-                    let archives = folder.join(ARCHIVES);
-                    make(&archives).map_err(unwritable(&archives))?;
-                    return Ok(Self { root: root.to_owned(), folder });
-                }
-                Ok(()) => {}
+        // Nobody but the system may list the inboxes: one with a name by chance is found again by what was written down.
+        let drawn = drawn(home);
+        for name in drawn.iter().cloned().chain((0..NAMES).map(name)) {
+            match Self::take(root, &name) {
+                Ok(Some(post)) => return Ok(post),
+                Ok(None) => {}
                 Err(error) => last = error,
             }
         }
+        let name = by_chance();
+        home.write(NAME, &name)?;
+        match Self::take(root, &name) {
+            Ok(Some(post)) => Ok(post),
+            Ok(None) => Err(unwritable(root)(last)),
+            Err(error) => Err(unwritable(root)(error)),
+        }
+    }
 
-        Err(unwritable(root)(last))
+    /// Under this name, unless somebody else has it.
+    fn take(root: &Path, name: &str) -> io::Result<Option<Self>> {
+        let folder = root.join(name);
+        make(&folder)?;
+        if !is_ours(&folder) {
+            return Ok(None);
+        }
+        make(&folder.join(ARCHIVES))?;
+
+        Ok(Some(Self { root: root.to_owned(), folder }))
     }
 
     /// One without writing: for a dry run.
-    pub(super) fn look(root: &Path) -> Self {
-        Self { root: root.to_owned(), folder: root.join(name(0)) }
+    pub(super) fn look(root: &Path, home: &Home) -> Self {
+        Self { root: root.to_owned(), folder: root.join(drawn(home).unwrap_or_else(|| name(0))) }
     }
 
     /// The document that lies there.
@@ -195,6 +213,25 @@ impl<'a> Part<'a> {
     fn differs(&self, why: &str) -> Failure {
         not_taken("archive_differs", &format!("the archive of {:?} {why}", self.plugin.name))
     }
+}
+
+/// The name that was drawn once; one that could not have been drawn is none.
+fn drawn(home: &Home) -> Option<String> {
+    let name = home.read(NAME).ok()??;
+    let rest = name.trim().strip_prefix(&format!("{}-", self::name(0)))?;
+    let is_hex = rest.len() == 32 && rest.bytes().all(|sign| sign.is_ascii_hexdigit());
+
+    is_hex.then(|| name.trim().to_owned())
+}
+
+/// A name that nobody has taken before.
+fn by_chance() -> String {
+    let mut bytes = [0; 16];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    // Without it the name can be guessed, no more.
+    let _drawn = random.fill(&mut bytes).is_ok();
+
+    format!("{}-{}", name(0), contract::envelope::hex(&bytes))
 }
 
 /// A folder that is its owner's alone.

@@ -85,6 +85,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
+# A file that never answers, such as one of a file system that somebody serves, ends it; the next run begins anew.
+TimeoutStartSec=30min
 ExecStart={helper} sync apply
 UMask=0022
 # It takes no network and no credential.

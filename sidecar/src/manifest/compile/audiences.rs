@@ -143,15 +143,7 @@ fn allowlist(
     here: &[ManagedServer],
     all: &BTreeMap<String, ManagedServer>,
 ) -> Option<(String, bool)> {
-    let same = |server: &ManagedServer| match &brought.how {
-        plugin::How::Url(url, _) => {
-            let plain = |url: &str| url.trim_end_matches('/').to_owned();
-            server.url.as_deref().is_some_and(|own| plain(own) == plain(url))
-        }
-        plugin::How::Command(command, args) => {
-            server.command.as_ref() == Some(command) && server.args == *args
-        }
-    };
+    let same = |server: &ManagedServer| brought.is_at(server);
     if here.iter().any(same) {
         return None;
     }

@@ -79,6 +79,10 @@ fn a_name_that_ends_as_credentials_do_is_one() {
         "clientSecret",
         "x-api-key",
         "Authorization",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "CLAUDE_CODE_CLIENT_KEY_PASSPHRASE",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "ANTHROPIC_CUSTOM_HEADERS",
     ] {
         assert!(is_secret(name), "{name}");
     }

@@ -73,6 +73,82 @@ fn a_plugin_brings_no_mcp_server_that_the_allowlist_does_not_have() {
 }
 
 #[test]
+fn what_a_client_could_read_as_an_mcp_server_is_understood_or_refused() {
+    let mcp = "plugins/ledger/.mcp.json";
+    for (text, told) in [
+        (r#"{"mcpServers":[{"x":{"url":"https://e.example"}}]}"#, "mcpServers is no object"),
+        (r#"{"mcpServers":{"x":"https://e.example"}}"#, "\"x\" is no object"),
+        (r#"{"mcpServers":{"x":{"command":"npx","args":"-y x"}}}"#, "no list of texts"),
+        (r#"{"mcpServers":{"x":{"command":"npx","args":["-y",1]}}}"#, "no list of texts"),
+        (r#"{"mcpServers":{"x":{"command":"npx","url":7}}}"#, "either a url or a command"),
+    ] {
+        has(&fault(|it| it.write(mcp, text)), &["plugins[1].path", told]);
+    }
+    let plugin = "plugins/ledger/.claude-plugin/plugin.json";
+    for servers in [r#"[{"x":{"url":"https://e.example"}}]"#, "null", "7", "[[]]"] {
+        let own = format!("\"name\": \"ledger\", \"mcpServers\": {servers},");
+        let told = fault(|it| it.edit(plugin, "\"name\": \"ledger\",", &own));
+        has(&told, &["neither servers by name nor paths"]);
+    }
+    for path in ["version.Json", "Hooks/hooks.json", "Agents", "SKILLS/x/SKILL.md"] {
+        let told = fault(|it| it.write(&format!("plugins/ledger/{path}"), "x"));
+        has(&told, &["another spelling of"]);
+    }
+    let place = Place::new();
+    place.write("plugins/deploy-review/.Mcp.json", r#"{"x":{"url":"https://e.example"}}"#);
+    let told = format!("{:?}", place.faults());
+    has(&told, &["another spelling of .mcp.json", "https://e.example"]);
+}
+
+#[test]
+fn a_tool_is_a_tool_and_nothing_else_of_the_front_matter() {
+    let with = |tool: &str| {
+        let tools = format!("tools: [Read, {}]", serde_json::Value::from(tool));
+        move |it: &Place| it.edit("catalogue.yaml", "tools: [Read, Grep]", &tools)
+    };
+    for tool in [
+        "Read\nhooks: x",
+        "a: b",
+        "x:",
+        "Read #",
+        "[x]",
+        "*",
+        "&a",
+        "x, y",
+        "true",
+        "",
+        "\u{85}",
+        "a\"b",
+    ] {
+        has(&fault(with(tool)), &["agents[0].tools", "a tool begins with a letter"]);
+    }
+    for tool in ["mcp__books", "mcp__tickets2", "MCP__books__read", "mcp__*", "mcp__tick"] {
+        has(&fault(with(tool)), &["agents[0].tools", "no such server"]);
+    }
+    for tool in ["Bash(git diff:*)", "mcp__tickets__search", "mcp__tickets"] {
+        let place = Place::new();
+        with(tool)(&place);
+        file(&place.file(), None).unwrap();
+    }
+}
+
+#[test]
+fn a_name_that_yaml_reads_as_something_else_is_quoted() {
+    for name in ["true", "1.0", "No", "2026-11-22"] {
+        let place = Place::new();
+        let catalogue = place.file();
+        let text = fs::read_to_string(&catalogue).unwrap();
+        fs::write(&catalogue, text.replace("plain-answers", &format!("\"{name}\""))).unwrap();
+        let compiled = file(&catalogue, None).unwrap();
+        let skills = compiled.documents.iter().flat_map(|it| &it.skills);
+        let skill = skills.into_iter().find(|it| it.id == name).unwrap();
+        has(&skill.instructions, &[&format!("---\nname: \"{name}\"\n")]);
+        let agents = compiled.documents.iter().flat_map(|it| &it.agents);
+        has(&agents.into_iter().next().unwrap().instructions, &[&format!("  - \"{name}\"\n")]);
+    }
+}
+
+#[test]
 fn every_fault_of_the_catalogue_is_told() {
     let edit = |from: &str, to: &str| fault(|it| it.edit("catalogue.yaml", from, to));
     has(&edit("valid_for: 14d", "valid_for: 10m"), &["11: valid_for", "1h"]);
