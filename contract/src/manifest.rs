@@ -23,7 +23,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use crate::envelope::{self, EnvelopeError, Opened, PinnedKey};
+use crate::envelope::{self, EnvelopeError, PinnedKey};
+use crate::policy::Fault;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -67,16 +68,6 @@ pub struct Manifest {
     key_id: String,
 }
 
-/// What is wrong in a document, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{place}: {problem}")]
-pub struct Fault {
-    /// The member: `plugins[2].files[0].path`.
-    pub place: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
 /// Why a document was not believed.
 #[derive(Debug, Error)]
 pub enum ManifestError {
@@ -115,7 +106,7 @@ pub fn open(bytes: &[u8], pinned: &[PinnedKey]) -> Result<Manifest, ManifestErro
     let opened = envelope::open(bytes, MANIFEST_TYPE, pinned)?;
     let document = Document::parse(opened.payload()).map_err(ManifestError::Faults)?;
 
-    Ok(Manifest { document, sha256: digest(&opened), key_id: opened.key_id().to_owned() })
+    Ok(Manifest { document, sha256: sha256(opened.payload()), key_id: opened.key_id().to_owned() })
 }
 
 /// Opens an index, signed by one of the pinned keys.
@@ -126,10 +117,6 @@ pub fn open_index(bytes: &[u8], pinned: &[PinnedKey]) -> Result<Index, ManifestE
     let opened = envelope::open(bytes, INDEX_TYPE, pinned)?;
 
     Index::parse(opened.payload()).map_err(ManifestError::Faults)
-}
-
-fn digest(opened: &Opened) -> String {
-    sha256(opened.payload())
 }
 
 /// SHA-256 in lower-case hex, as all digests of a document are written.

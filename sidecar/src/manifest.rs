@@ -8,7 +8,8 @@ use crate::keys::KeyError;
 use crate::policy::signer::SignerError;
 use crate::settings::FileError;
 use contract::canonical::CanonicalError;
-use contract::manifest::{Fault, ManifestError};
+use contract::manifest::ManifestError;
+use contract::policy::Fault;
 use std::path::PathBuf;
 use thiserror::Error;
 

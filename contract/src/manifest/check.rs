@@ -5,8 +5,9 @@
 
 use super::document::{Agent, Document, File, ManagedServer, Plugin, SCHEMA, Skill, Transport};
 use super::names::{is_hex_digest, name_fault, path_fault};
-use super::{Fault, Kind, LARGEST_NUMBER, LARGEST_PLUGIN, MOST_FILES, MOST_PLUGINS, sha256};
+use super::{Kind, LARGEST_NUMBER, LARGEST_PLUGIN, MOST_FILES, MOST_PLUGINS, sha256};
 use crate::canonical;
+use crate::policy::Fault;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +44,7 @@ impl Faults {
         if self.0.is_empty() { Ok(document) } else { Err(self.0) }
     }
 
-    fn name(&mut self, place: &str, name: &str, names: &mut BTreeSet<String>) {
+    pub(super) fn name(&mut self, place: &str, name: &str, names: &mut BTreeSet<String>) {
         if let Some(problem) = name_fault(name) {
             self.add(place, format!("{name:?} {problem}"));
         }

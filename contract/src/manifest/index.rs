@@ -1,10 +1,9 @@
 //! The index: the audiences of a catalogue in their order, and who is of them.
 
-use super::Fault;
 use super::check::Faults;
-use super::names::{is_hex_digest, name_fault};
+use super::names::is_hex_digest;
 use crate::canonical::{self, CanonicalError};
-use crate::policy::{Subject, Who, concerns};
+use crate::policy::{Fault, Subject, Who, concerns};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -64,12 +63,7 @@ impl Index {
         let mut names = BTreeSet::new();
         for (place, audience) in audiences.iter().enumerate() {
             let place = |member: &str| format!("audiences[{place}].{member}");
-            if let Some(problem) = name_fault(&audience.name) {
-                faults.add(place("name"), problem);
-            }
-            if !names.insert(audience.name.to_ascii_lowercase()) {
-                faults.add(place("name"), "is used before");
-            }
+            faults.name(&place("name"), &audience.name, &mut names);
             let digests = [
                 ("document_sha256", Some(&audience.document_sha256)),
                 ("marketplace_sha256", audience.marketplace_sha256.as_ref()),

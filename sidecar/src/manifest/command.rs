@@ -9,9 +9,10 @@ use crate::args::{
 };
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
+use crate::policy::command::ask::tell;
 use crate::policy::compile::{self as source, SourceError};
+use crate::policy::history;
 use crate::policy::walk::Found;
-use crate::policy::{diff::Way, history};
 use crate::screen::{Screen, shown};
 use crate::settings::Data;
 use crate::{clock, keys};
@@ -213,23 +214,9 @@ pub fn key(wanted: &ManifestKeyArgs, data: &Data) -> Result<Key, Failure> {
 /// [`Failure::Answered`], if something does.
 pub fn told(from: &diff::Side, to: &diff::Side, screen: &mut Screen) -> Result<(), Failure> {
     let changes = diff::diff(from, to);
-    for change in &changes {
-        if screen.json() {
-            screen.object(&change.object())?;
-        } else {
-            screen.print(&format!("{}\n", shown(&change.to_string())))?;
-        }
-    }
-    let count = |way: Way| changes.iter().filter(|change| change.way == way).count();
-    screen.say(&format!(
-        "{} changes: {} loosen, {} tighten, {} depend on what is in them.",
-        changes.len(),
-        count(Way::Loosens),
-        count(Way::Tightens),
-        count(Way::Depends)
-    ));
+    let each = |change: &diff::Change| (change.way, change.object(), change.to_string());
 
-    if changes.is_empty() { Ok(()) } else { Err(Failure::Answered) }
+    tell(changes.iter().map(each), "what is in them", screen)
 }
 
 fn show(dir: &Path, data: &Data, screen: &mut Screen) -> Result<(), Failure> {

@@ -313,23 +313,39 @@ pub(super) async fn diff(
         (serde_json::from_slice(&now.payload)?, named(from, operator, data).await?)
     };
     let changes = diff::diff(&from, &to);
-    for change in &changes {
+    let each = |change: &diff::Change| (change.way, change.object(), change.to_string());
+
+    tell(changes.iter().map(each), "who asks what", screen)
+}
+
+/// Tells what changes from one to another: which way, for programs, and for people. What some depend on is said at the end.
+///
+/// # Errors
+/// [`Failure::Answered`], if something does.
+pub(crate) fn tell(
+    changes: impl Iterator<Item = (Way, Value, String)>,
+    on: &str,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
+    let mut ways = Vec::new();
+    for (way, object, text) in changes {
         if screen.json() {
-            screen.object(&change.object())?;
+            screen.object(&object)?;
         } else {
-            screen.print(&format!("{}\n", shown(&change.to_string())))?;
+            screen.print(&format!("{}\n", shown(&text)))?;
         }
+        ways.push(way);
     }
-    let count = |way: Way| changes.iter().filter(|change| change.way == way).count();
+    let count = |wanted: Way| ways.iter().filter(|way| **way == wanted).count();
     screen.say(&format!(
-        "{} changes: {} loosen, {} tighten, {} depend on who asks what.",
-        changes.len(),
+        "{} changes: {} loosen, {} tighten, {} depend on {on}.",
+        ways.len(),
         count(Way::Loosens),
         count(Way::Tightens),
         count(Way::Depends)
     ));
 
-    if changes.is_empty() { Ok(()) } else { Err(Failure::Answered) }
+    if ways.is_empty() { Ok(()) } else { Err(Failure::Answered) }
 }
 
 /// A policy by its file, signed or not, or by its version.
