@@ -150,6 +150,9 @@ pub enum FleetCommand {
     /// Which versions stand on how many laptops, who lags behind, and what failed.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArgs),
+    /// All that a laptop said: what stands there, what failed, what it warns of.
+    #[command(after_help = EXIT_CODES)]
+    Show(ShowArgs),
     /// How far a publication, or a revocation, has come.
     #[command(after_help = EXIT_CODES)]
     Progress(ProgressArgs),
@@ -159,18 +162,35 @@ pub enum FleetCommand {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct StatusArgs {
     /// List the laptops that have this version.
-    #[arg(long, value_name = "N", conflicts_with_all = ["laggards", "failed"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["laggards", "failed", "warned"])]
     pub version: Option<u64>,
     /// List the laptops that do not have the version in force, the longest away first.
-    #[arg(long, conflicts_with = "failed")]
+    #[arg(long, conflicts_with_all = ["failed", "warned"])]
     pub laggards: bool,
     /// List the laptops whose last sync failed.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "warned")]
     pub failed: bool,
+    /// List the laptops that warn of something: a folder of plugins that its users can write, a plugin that was changed.
+    #[arg(long)]
+    pub warned: bool,
     /// Only laptops that were heard of within this time.
     #[arg(long, default_value = "30d", value_parser = clock::span, value_name = "TIME")]
     pub seen: u64,
     /// List at most so many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: u32,
+}
+
+/// `tollgate fleet show`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ShowArgs {
+    /// A laptop's id, or its person.
+    #[arg(value_name = "DEVICE|USER")]
+    pub name: String,
+    /// Only laptops that were heard of within this time.
+    #[arg(long, default_value = "30d", value_parser = clock::span, value_name = "TIME")]
+    pub seen: u64,
+    /// At most so many.
     #[arg(long, default_value_t = 50, value_name = "N")]
     pub limit: u32,
 }

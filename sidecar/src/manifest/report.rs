@@ -14,7 +14,9 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use contract::audit::{Event, Outcome};
-use contract::manifest::{LARGEST_NUMBER, SyncReport, SyncResult, is_hex_digest, name_fault};
+use contract::manifest::{
+    LARGEST_NUMBER, LastSync, SyncReport, SyncResult, is_hex_digest, name_fault,
+};
 use contract::refusal::ErrorType;
 use lru::LruCache;
 use serde_json::json;
@@ -31,6 +33,12 @@ const SAME: u64 = 60;
 
 /// Of how many people and laptops this is remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32_767);
+
+/// Signs of a text that a laptop says for people.
+const WORDS: usize = 300;
+
+/// Most warnings of a laptop that are shown.
+const WARNINGS: usize = 16;
 
 /// Digits of a device's id.
 const DEVICE: usize = 32;
@@ -162,16 +170,7 @@ fn device(caller: &Caller, report: &SyncReport, now: u64) -> Option<Device> {
         // Its system half has never run.
         None => "",
     };
-    let applied = last.as_ref().map_or(SyncResult::Unchanged, |last| last.result);
-    let (result, code) = if fetch.result == SyncResult::Failed {
-        (SyncResult::Failed, fetch.code.as_deref())
-    } else if applied == SyncResult::Failed {
-        (SyncResult::Failed, last.as_ref().and_then(|last| last.code.as_deref()))
-    } else if [fetch.result, applied].contains(&SyncResult::Stale) {
-        (SyncResult::Stale, None)
-    } else {
-        (applied, None)
-    };
+    let (result, code, problem) = ended(report);
     let standing = last.as_ref().and_then(|last| last.standing.as_ref());
     let stands = standing
         .filter(|it| {
@@ -195,10 +194,41 @@ fn device(caller: &Caller, report: &SyncReport, now: u64) -> Option<Device> {
         helper: last.as_ref().map(|last| plain(&last.helper, 32)).unwrap_or_default(),
         result: result.as_str().to_owned(),
         code: (result == SyncResult::Failed).then(|| word(code)),
+        problem: problem.map(|it| plain(it, WORDS)),
+        warnings: last.as_ref().map(warnings).unwrap_or_default(),
         stands,
         synced_at: last.as_ref().map_or(fetch.at, |last| last.synced_at).min(now),
         reported_at: now,
     })
+}
+
+/// How a sync ended, of its two halves; the word for what failed, and what the system's half says of it.
+fn ended(report: &SyncReport) -> (SyncResult, Option<&str>, Option<&str>) {
+    let SyncReport { fetch, last } = report;
+    let applied = last.as_ref().map_or(SyncResult::Unchanged, |last| last.result);
+    let said =
+        |of: fn(&LastSync) -> &Option<String>| last.as_ref().and_then(|last| of(last).as_deref());
+    let problem = said(|last| &last.problem);
+    if fetch.result == SyncResult::Failed {
+        (SyncResult::Failed, fetch.code.as_deref(), None)
+    } else if applied == SyncResult::Failed {
+        (SyncResult::Failed, said(|last| &last.code), problem)
+    } else if [fetch.result, applied].contains(&SyncResult::Stale) {
+        (SyncResult::Stale, None, problem)
+    } else {
+        (applied, None, None)
+    }
+}
+
+/// What somebody should look at: what the laptop warns of, and that something there was not as it was signed.
+fn warnings(last: &LastSync) -> Vec<String> {
+    let repaired = last
+        .repaired
+        .iter()
+        .map(|name| format!("was changed there, and is as signed again: {name}"));
+    let all = last.warnings.iter().cloned().chain(repaired);
+
+    all.map(|text| plain(&text, WORDS)).filter(|text| !text.is_empty()).take(WARNINGS).collect()
 }
 
 /// The row of a failure: what the laptop calls it, and what stands there all the same.

@@ -140,6 +140,7 @@ pub const TABLE: &[Line] = &[
     line("manifest rollback", Host, [N, N, N, N, N, N]),
     line("manifest revoke", Host, [N, N, N, N, N, N]),
     line("fleet status", Tenant, [Y, Y, Y, Y, N, Y]),
+    line("fleet show", Tenant, [Y, Y, Y, Y, N, Y]),
     line("fleet progress", Tenant, [Y, Y, Y, Y, N, Y]),
     line("envoy check", All, [Y, Y, N, N, N, Y]),
     line("envoy diff", All, [Y, Y, N, N, N, Y]),

@@ -40,6 +40,10 @@ pub struct Device {
     pub result: String,
     /// Why it failed.
     pub code: Option<String>,
+    /// The same in its own words, cut to what can be shown.
+    pub problem: Option<String>,
+    /// What somebody should look at there, in its own words.
+    pub warnings: Vec<String>,
     /// What stands there; none: nothing yet.
     pub stands: Option<StandsThere>,
     /// Its last sync.
@@ -96,6 +100,8 @@ pub struct Count {
     pub devices: u64,
     /// How many of them failed at their last sync.
     pub failed: u64,
+    /// How many of them warn of something.
+    pub warned: u64,
 }
 
 /// Which of them.
@@ -109,6 +115,8 @@ pub enum Which {
     At(u64),
     /// Whose last sync failed.
     Failed,
+    /// That warn of something.
+    Warned,
 }
 
 impl Store {
@@ -139,6 +147,19 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Device>, StoreError> {
         each!(self, db => db.fleet_devices(wanted, which, limit).await)
+    }
+
+    /// Laptops of this id, or of this person, with all that they said, as JSON; the one heard of last first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn fleet_reports(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &str,
+        limit: u32,
+    ) -> Result<Vec<(Device, String)>, StoreError> {
+        each!(self, db => db.fleet_reports(wanted, name, limit).await)
     }
 
     /// Since when each laptop has had this version or a later one; none for those that have not.

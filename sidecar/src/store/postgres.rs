@@ -28,6 +28,8 @@ mod envoy;
 mod events;
 #[path = "shared/fleet.rs"]
 mod fleet;
+#[path = "shared/fleet_reads.rs"]
+mod fleet_reads;
 #[path = "shared/held.rs"]
 mod held;
 #[path = "shared/intents.rs"]

@@ -50,6 +50,7 @@ const WORDS: &[(&str, &str)] = &[
     ("manifest rollback", "--previous"),
     ("manifest revoke", "--kind plugin --id x"),
     ("fleet progress", "--version 1"),
+    ("fleet show", "ann@example.com"),
     ("audit find", "nothing"),
     ("audit lineage", "nothing"),
     ("audit who", "--user ann@example.com --from 1h"),

@@ -135,6 +135,8 @@ async fn what_a_laptop_makes_up_is_cut_to_what_can_be_shown() -> Fallible {
     let mut lie = failed(DEVICE, "\u{1b}[2J rm -rf");
     lie["last"]["os"] = "lin\u{0}ux\u{202e}\n".repeat(99).into();
     lie["last"]["helper"] = "1\r\n".into();
+    lie["last"]["problem"] = "\u{1b}]0;x\u{7}no room ".repeat(99).into();
+    lie["last"]["warnings"] = vec!["\u{1b}[31mred\n\u{202e}"; 99].into();
     lie["last"]["synced_at"] = u64::MAX.into();
     lie["last"]["standing"]["applied_at"] = u64::MAX.into();
     lie["last"]["standing"]["audience"] = "../x".into();
@@ -147,8 +149,62 @@ async fn what_a_laptop_makes_up_is_cut_to_what_can_be_shown() -> Fallible {
         (&*device.os, &*device.helper, device.code.as_deref()),
         ("linuxlinuxlinuxl", "1", Some("unknown"))
     );
+    assert_eq!(
+        (device.warnings.len(), device.warnings.first().map(String::as_str)),
+        (16, Some("[31mred"))
+    );
+    assert!(
+        device
+            .problem
+            .as_ref()
+            .is_some_and(|it| it.len() == 300 && it.starts_with("]0;xno room ]0;"))
+    );
     assert!(device.synced_at <= clock::now());
     assert_eq!(device.stands, None, "an audience that no audience is called");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // commands run beside the sidecar
+async fn what_a_laptop_warns_of_is_seen_by_operators_with_all_that_it_said() -> Fallible {
+    let world = World::start().await?;
+    world.release(7, &Plugins::default()).await?;
+    let (ann, bob) = (world.laptop("ann", &[]).await?, world.laptop("bob", &[]).await?);
+    let mut report = stands(DEVICE, 7, clock::now());
+    report["last"]["warnings"] = json!(["its users can write /opt/claude/org-plugins"]);
+    report["last"]["repaired"] = json!(["ledger"]);
+    report["last"]["standing"]["plugins"] = json!([
+        { "name": "ledger", "version": "1.2.0", "directory_sha256": "b".repeat(64) },
+        { "name": "../\u{1b}[2J", "version": "1", "directory_sha256": "b".repeat(64) },
+    ]);
+    assert_eq!(says(&world, &ann, &report).await?.status, 204);
+    assert_eq!(says(&world, &bob, &stands(&"e".repeat(32), 7, clock::now())).await?.status, 204);
+
+    let status = told(&world, "fleet status")?.remove(0);
+    assert_eq!((&status["devices"], &status["warned"]), (&2.into(), &1.into()));
+    let listed = told(&world, "fleet status --warned")?;
+    let warnings = json!([
+        "its users can write /opt/claude/org-plugins",
+        "was changed there, and is as signed again: ledger",
+    ]);
+    assert_eq!((listed.len(), &listed[0]["warnings"]), (1, &warnings));
+    for name in [DEVICE, "ann@example.com"] {
+        let shown = told(&world, &format!("fleet show {name}"))?;
+        let plugins =
+            json!({ "ledger": { "version": "1.2.0", "directory_sha256": "b".repeat(64) } });
+        assert_eq!((shown.len(), &shown[0]["plugins"]), (1, &plugins), "and no name that is none");
+    }
+    let screen = |words: &str| -> Fallible<String> {
+        let output = tollgate(&world.place, &words.split(' ').collect::<Vec<_>>())?;
+        Ok(String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?)
+    };
+    assert!(screen("fleet status")?.contains("1 warn of something"));
+    assert!(screen("fleet status --warned")?.contains("its users can write"));
+    assert!(
+        screen("fleet show ann@example.com")?.contains("plugin     ledger 1.2.0 (bbbbbbbbbbbb)")
+    );
+    assert!(
+        screen("fleet show zoe@example.com")?.contains("no laptop zoe@example.com has reported")
+    );
     Ok(())
 }
 
@@ -205,12 +261,7 @@ async fn the_commands_publish_take_back_and_withdraw_and_the_fleet_tells_how_far
     let ways: Vec<Value> =
         told(&world, "manifest history")?.iter().map(|it| it["way"].clone()).collect();
     assert_eq!(ways, ["rollback", "revoke", "publish"]);
-    for table in [
-        "fleet status",
-        "fleet status --version 8",
-        "fleet progress --version 8",
-        "manifest history",
-    ] {
+    for table in ["fleet status --version 8", "fleet progress --version 8", "manifest history"] {
         let words: Vec<&str> = table.split(' ').collect();
         let output = tollgate(&world.place, &words)?;
         assert!(output.status.success() && !output.stdout.is_empty(), "{table}");

@@ -1,9 +1,9 @@
 //! What laptops were given, and what they say of themselves.
 
-use super::{Backend, Connection, Db, DbRow, append};
+use super::{Backend, Connection, Db, append};
 use crate::content::{Sealed, seal};
-use crate::store::fleet::{Count, Device, Heard, Served, StandsThere, Wanted, Which, Whose};
-use crate::store::{StoreError, signed, unsigned};
+use crate::store::fleet::{Heard, Served, StandsThere, Whose};
+use crate::store::{StoreError, signed};
 use contract::audit::Event;
 use serde_json::json;
 use sqlx::{QueryBuilder, Row as _};
@@ -52,105 +52,6 @@ impl Backend {
         Ok(())
     }
 
-    pub(in crate::store) async fn fleet_counts(
-        &self,
-        wanted: &Wanted<'_>,
-    ) -> Result<Vec<Count>, StoreError> {
-        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
-            "SELECT version, audience, COUNT(*) AS devices,
-                 SUM(CASE WHEN result = 'failed' THEN 1 ELSE 0 END) AS failed FROM (
-                 SELECT result, CASE WHEN catalogue = ",
-        );
-        query.push_bind(wanted.catalogue);
-        query.push(" THEN version END AS version, CASE WHEN catalogue = ");
-        query
-            .push_bind(wanted.catalogue)
-            .push(" THEN audience END AS audience FROM fleet_devices d");
-        among(&mut query, wanted);
-        query.push(") AS each_of_them GROUP BY version, audience ORDER BY version DESC, audience");
-        let rows = query.build().persistent(false).fetch_all(self.current()).await?;
-
-        rows.iter()
-            .map(|row| {
-                Ok(Count {
-                    version: row.try_get::<Option<i64>, _>("version")?.map(unsigned),
-                    audience: row.try_get("audience")?,
-                    devices: unsigned(row.try_get("devices")?),
-                    failed: unsigned(row.try_get("failed")?),
-                })
-            })
-            .collect()
-    }
-
-    pub(in crate::store) async fn fleet_devices(
-        &self,
-        wanted: &Wanted<'_>,
-        which: Which,
-        limit: u32,
-    ) -> Result<Vec<Device>, StoreError> {
-        let mut query: QueryBuilder<'_, Db> =
-            QueryBuilder::new(format!("SELECT {DEVICE} FROM fleet_devices d"));
-        among(&mut query, wanted);
-        match which {
-            Which::Any => {}
-            Which::Behind(version) => {
-                query.push(" AND (d.version IS NULL OR d.catalogue <> ");
-                query.push_bind(wanted.catalogue);
-                query.push(" OR d.version < ").push_bind(signed(version)).push(")");
-            }
-            Which::At(version) => {
-                query.push(" AND d.catalogue = ").push_bind(wanted.catalogue);
-                query.push(" AND d.version = ").push_bind(signed(version));
-            }
-            Which::Failed => {
-                query.push(" AND d.result = 'failed'");
-            }
-        }
-        query.push(" ORDER BY d.synced_at, d.tenant_id, d.user_id, d.device LIMIT ");
-        query.push_bind(i64::from(limit));
-        let rows = query.build().persistent(false).fetch_all(self.current()).await?;
-
-        rows.iter().map(device).collect()
-    }
-
-    pub(in crate::store) async fn fleet_reached(
-        &self,
-        wanted: &Wanted<'_>,
-        version: u64,
-    ) -> Result<Vec<Option<u64>>, StoreError> {
-        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new("SELECT CASE WHEN d.catalogue = ");
-        query.push_bind(wanted.catalogue).push(" AND d.version >= ").push_bind(signed(version));
-        query.push(
-            " THEN COALESCE((SELECT MIN(r.applied_at) FROM fleet_reached r
-                 WHERE r.tenant_id = d.tenant_id AND r.user_id = d.user_id AND r.device = d.device
-                     AND r.catalogue = d.catalogue AND r.version >= ",
-        );
-        query.push_bind(signed(version));
-        query.push("), d.applied_at) END AS since FROM fleet_devices d");
-        among(&mut query, wanted);
-        let all: Vec<Option<i64>> =
-            query.build_query_scalar().persistent(false).fetch_all(self.current()).await?;
-
-        Ok(all.into_iter().map(|since| since.map(unsigned)).collect())
-    }
-
-    pub(in crate::store) async fn fleet_silent(
-        &self,
-        wanted: &Wanted<'_>,
-    ) -> Result<u64, StoreError> {
-        let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
-            "SELECT COUNT(*) FROM (SELECT DISTINCT d.tenant_id, d.user_id FROM fleet_served d
-             WHERE NOT EXISTS (SELECT 1 FROM fleet_devices h
-                 WHERE h.tenant_id = d.tenant_id AND h.user_id = d.user_id)",
-        );
-        of_tenants(&mut query, wanted);
-        query.push(" AND d.served_at >= ").push_bind(signed(wanted.since)).push(") AS silent");
-        let count: i64 =
-            query.build_query_scalar().persistent(false).fetch_one(self.current()).await?;
-
-        Ok(unsigned(count))
-    }
-
     pub(in crate::store) async fn forget_devices(&self, before: u64) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         for table in ["fleet_reached", "fleet_devices"] {
@@ -179,25 +80,6 @@ impl Backend {
         write.commit().await?;
 
         Ok(())
-    }
-}
-
-const DEVICE: &str =
-    "d.tenant_id, d.user_id, d.device, d.client_id, d.os, d.helper, d.result, d.code, d.catalogue,
-    d.audience, d.version, d.sha256, d.applied_at, d.synced_at, d.reported_at";
-
-fn among<'a>(query: &mut QueryBuilder<'a, Db>, wanted: &Wanted<'a>) {
-    query.push(" WHERE d.reported_at >= ").push_bind(signed(wanted.since));
-    of_tenants(query, wanted);
-}
-
-fn of_tenants<'a>(query: &mut QueryBuilder<'a, Db>, wanted: &Wanted<'a>) {
-    if let Some(tenants) = wanted.tenants {
-        query.push(" AND d.tenant_id IN (''");
-        for tenant in tenants {
-            query.push(", ").push_bind(tenant);
-        }
-        query.push(")");
     }
 }
 
@@ -251,7 +133,7 @@ async fn put_served(
 async fn put_devices(write: &mut Connection, all: &[&Heard]) -> Result<(), StoreError> {
     let mut query: QueryBuilder<'_, Db> = QueryBuilder::new(
         "INSERT INTO fleet_devices (tenant_id, user_id, device, client_id, os, helper, result, code,
-             catalogue, audience, version, sha256, applied_at, synced_at, reported_at, report) ",
+             problem, warnings, catalogue, audience, version, sha256, applied_at, synced_at, reported_at, report) ",
     );
     query.push_values(all, |mut row, Heard { device, report, row: _ }| {
         let (tenant, user, id) = &device.whose;
@@ -264,6 +146,8 @@ async fn put_devices(write: &mut Connection, all: &[&Heard]) -> Result<(), Store
             .push_bind(&device.helper)
             .push_bind(&device.result)
             .push_bind(&device.code)
+            .push_bind(&device.problem)
+            .push_bind(texts(&device.warnings))
             .push_bind(stands.map(|it| &*it.catalogue))
             .push_bind(stands.map(|it| &*it.audience))
             .push_bind(stands.map(|it| signed(it.version)))
@@ -277,7 +161,8 @@ async fn put_devices(write: &mut Connection, all: &[&Heard]) -> Result<(), Store
     query.push(
         " ON CONFLICT (tenant_id, user_id, device) DO UPDATE SET client_id = excluded.client_id,
              os = excluded.os, helper = excluded.helper, result = excluded.result,
-             code = excluded.code, catalogue = excluded.catalogue, audience = excluded.audience,
+             code = excluded.code, problem = excluded.problem, warnings = excluded.warnings,
+             catalogue = excluded.catalogue, audience = excluded.audience,
              version = excluded.version, sha256 = excluded.sha256,
              applied_at = excluded.applied_at, synced_at = excluded.synced_at,
              reported_at = excluded.reported_at, report = excluded.report
@@ -329,28 +214,7 @@ async fn put_reached(write: &mut Connection, all: &[&Heard]) -> Result<(), Store
     Ok(())
 }
 
-fn device(row: &DbRow) -> Result<Device, StoreError> {
-    let version: Option<i64> = row.try_get("version")?;
-    let stands = match version {
-        Some(version) => Some(StandsThere {
-            catalogue: row.try_get::<Option<_>, _>("catalogue")?.unwrap_or_default(),
-            audience: row.try_get::<Option<_>, _>("audience")?.unwrap_or_default(),
-            version: unsigned(version),
-            sha256: row.try_get::<Option<_>, _>("sha256")?.unwrap_or_default(),
-            applied_at: unsigned(row.try_get::<Option<_>, _>("applied_at")?.unwrap_or_default()),
-        }),
-        None => None,
-    };
-
-    Ok(Device {
-        whose: (row.try_get("tenant_id")?, row.try_get("user_id")?, row.try_get("device")?),
-        client: row.try_get("client_id")?,
-        os: row.try_get("os")?,
-        helper: row.try_get("helper")?,
-        result: row.try_get("result")?,
-        code: row.try_get("code")?,
-        stands,
-        synced_at: unsigned(row.try_get("synced_at")?),
-        reported_at: unsigned(row.try_get("reported_at")?),
-    })
+/// Null where there is nothing to say: that is what is counted.
+fn texts(all: &[String]) -> Option<String> {
+    if all.is_empty() { None } else { serde_json::to_string(all).ok() }
 }

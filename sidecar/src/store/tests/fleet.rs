@@ -32,10 +32,10 @@ fn heard(user: &str, device: &str, version: Option<u64>, at: u64) -> Heard {
         os: "linux".into(),
         helper: "1".into(),
         result: "applied".into(),
-        code: None,
         stands,
         synced_at: at,
         reported_at: at,
+        ..Device::default()
     };
     Heard { device, report: "{}".into(), row: None }
 }
@@ -44,6 +44,10 @@ fn failed(heard: Heard, row: &str) -> Heard {
     let device =
         Device { result: "failed".into(), code: Some("expired".into()), ..heard.device.clone() };
     Heard { device, row: Some(event(row, clock::now_micros())), ..heard }
+}
+
+fn warned(heard: Heard, text: &str) -> Heard {
+    Heard { device: Device { warnings: vec![text.into()], ..heard.device.clone() }, ..heard }
 }
 
 fn wanted(tenants: Option<&[String]>) -> Wanted<'_> {
@@ -97,6 +101,31 @@ both! {
         assert_eq!(store.fleet_devices(&lately, Which::Any, 9).await.unwrap().len(), 2);
         let rows = ids(store, all()).await;
         assert!(rows.contains(&"e".into()) && rows.len() == 2, "{rows:?}");
+    }
+
+    async fn what_a_laptop_warns_of_is_counted_and_listed_until_it_does_no_more(bench: Bench) {
+        let store = &bench.store;
+        let first = warned(heard("ann", "d1", Some(2), 100), "its users can write \"it\"");
+        let told = failed(heard("bob", "d2", Some(2), 90), "e");
+        let told = Heard { device: Device { problem: Some("no room".into()), ..told.device }, ..told };
+        let report = Heard { report: r#"{"a":1}"#.into(), ..first };
+        store.note_fleet(&[], &[report, told]).await.unwrap();
+
+        let counts = store.fleet_counts(&wanted(None)).await.unwrap();
+        assert_eq!((counts[0].devices, counts[0].failed, counts[0].warned), (2, 1, 1));
+        let listed = store.fleet_devices(&wanted(None), Which::Warned, 9).await.unwrap();
+        let [laptop] = &listed[..] else { panic!("{listed:?}") };
+        assert_eq!(laptop.warnings, ["its users can write \"it\""]);
+        let shown = store.fleet_reports(&wanted(None), "ann", 9).await.unwrap();
+        assert_eq!(shown, [(laptop.clone(), r#"{"a":1}"#.to_owned())]);
+        assert_eq!(store.fleet_reports(&wanted(None), "d1", 9).await.unwrap(), shown);
+        let bobs = store.fleet_reports(&wanted(None), "bob", 9).await.unwrap();
+        assert_eq!(bobs[0].0.problem.as_deref(), Some("no room"));
+        let other = ["other".to_owned()];
+        assert!(store.fleet_reports(&wanted(Some(&other)), "ann", 9).await.unwrap().is_empty());
+
+        store.note_fleet(&[], &[heard("ann", "d1", Some(2), 110)]).await.unwrap();
+        assert!(names(store, Which::Warned).await.is_empty());
     }
 
     async fn a_version_counts_from_when_it_or_a_later_one_was_there_first(bench: Bench) {
