@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_environment_says_where() {
-        let set = |name: &str| (name == "HOME").then(|| PathBuf::from("/home/ann"));
+        let home = if cfg!(windows) { "APPDATA" } else { "HOME" };
+        let set = |name: &str| (name == home).then(|| PathBuf::from("/home/ann"));
         let named = |name: &str| (name == HOME).then(|| PathBuf::from("/elsewhere"));
 
         assert!(Home::of_user(set).unwrap().root().starts_with("/home/ann"));

@@ -9,6 +9,7 @@
 //!
 //! `docs/sync.md` tells it for people.
 
+pub mod acl;
 pub mod apply;
 pub mod args;
 pub mod background;

@@ -153,8 +153,12 @@ fn sync(config: &Config) -> Finding {
         let problem = last.problem.unwrap_or_default();
         return Finding::fault(check, format!("{told}: {problem}"), "docs/sync.md has each word");
     }
-    if let Some(why) = writable(&settings.mount) {
-        let remedy = "give the folder of plugins to the system (root, chmod 755)";
+    if let Some(why) = writable(&settings.mount, &std::env::temp_dir()) {
+        let remedy = if cfg!(windows) {
+            "run `tollgate-helper install` again, as the administrator"
+        } else {
+            "give the folder of plugins to the system (root, chmod 755)"
+        };
         return Finding::warning(check, why, remedy);
     }
     // The system's half may see what a person does not: that the folder is that person's own.

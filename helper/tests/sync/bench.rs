@@ -171,7 +171,7 @@ impl Bench {
         let place =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let place = place.unwrap();
-        let settings = Settings::new(member, Os::Linux, Some(place.path()));
+        let settings = Settings::new(member, Os::HERE, Some(place.path()));
         fs::create_dir_all(&settings.inbox).unwrap();
         let bench = Self { place, settings, now: NOW };
         bench.pin(&[pin("security", 7)]);
@@ -287,8 +287,13 @@ fn walk(folder: &Path, above: &str, files: &mut Files) {
     }
 }
 
+#[cfg(unix)]
 pub(crate) fn mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
 
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
+
+/// There are none.
+#[cfg(not(unix))]
+pub(crate) fn mode(_path: &Path, _mode: u32) {}

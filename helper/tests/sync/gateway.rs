@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use tollgate_helper::sync::places::{Os, Usual, below};
 
 pub(crate) const PAT: &str = "tgp_0123456789ab_CANARYCANARYCANARYCANARYCANARYCANARYCANARYC";
 
@@ -207,7 +208,7 @@ impl Laptop {
     }
 
     pub(crate) fn configure(&self, config: &Value) {
-        let path = self.bench.place.path().join("etc/tollgate-helper/config.json");
+        let path = below(Some(self.bench.place.path()), &Usual::of(Os::HERE).config);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, config.to_string()).unwrap();
         crate::bench::mode(&path, 0o644);
@@ -233,7 +234,12 @@ impl Laptop {
             .env_clear()
             .env("TOLLGATE_HELPER_HOME", self.home())
             .env("TOLLGATE_HELPER_ROOT", self.bench.place.path())
+            .env("USERNAME", "ann") // by which Windows names an inbox
             .stdin(Stdio::null());
+        // Without it Windows has no sockets.
+        if let Some(root) = std::env::var_os("SystemRoot") {
+            command.env("SystemRoot", root);
+        }
         command
     }
 
@@ -260,8 +266,14 @@ impl Laptop {
     }
 
     /// The person's inbox.
+    #[cfg(unix)]
     pub(crate) fn inbox(&self) -> PathBuf {
         self.bench.inbox(&rustix::process::geteuid().as_raw().to_string())
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn inbox(&self) -> PathBuf {
+        self.bench.inbox("annu")
     }
 
     /// What the gateway was told last.

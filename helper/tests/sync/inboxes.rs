@@ -56,7 +56,7 @@ fn two_audiences_of_one_version_are_ambiguous_until_one_is_pinned() {
     let member = Member { audience: Some("engineering".into()), ..Member::default() };
     let settings = tollgate_helper::sync::places::Settings::new(
         &member,
-        tollgate_helper::sync::places::Os::Linux,
+        tollgate_helper::sync::places::Os::HERE,
         Some(bench.place.path()),
     );
     let bench = Bench { settings, ..bench };

@@ -225,6 +225,9 @@ fn the_files_of_every_system_can_be_printed_on_any() {
                 r"C:\Program Files\Tollgate\tollgate-helper.exe",
                 "<Interval>PT900S</Interval>",
                 "schtasks /Create",
+                r"icacls C:\ProgramData\Tollgate /setowner *S-1-5-32-544 /Q",
+                r"icacls C:\ProgramData\Tollgate\inbox /reset /Q",
+                r"icacls C:\ProgramData\Tollgate\state /setowner *S-1-5-32-544 /T /Q",
             ],
         ),
     ] {

@@ -13,10 +13,13 @@ mod documents;
 mod fetching;
 mod gateway;
 mod inboxes;
+#[cfg(unix)] // these mount, are several users, or look at what is for unix
 mod installing;
 mod keys;
 mod leftovers;
+#[cfg(unix)]
 mod machine;
+#[cfg(unix)]
 mod noticing;
 mod power;
 mod property;

@@ -53,7 +53,8 @@ fn cut_at(acts: usize, exchanges: bool, first: bool) -> bool {
         && count.load(Ordering::SeqCst) <= acts;
 
     let live = bench.live();
-    if exchanges {
+    // Windows has no such act.
+    if exchanges && cfg!(unix) {
         assert!(live == before || live == two.files, "after {acts} acts: {:?}", live.keys());
     }
     for name in ["acme", "base", "leaky", "new"] {

@@ -1,10 +1,15 @@
 //! What stands is as signed, whatever somebody did to it.
 
-use crate::bench::{Bench, NOW, Release, mode};
+#[cfg(unix)]
+use crate::bench::mode;
+use crate::bench::{Bench, NOW, Release};
 use contract::manifest::{Kind, SyncResult};
+#[cfg(unix)]
 use std::collections::BTreeSet;
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt, symlink};
+#[cfg(unix)]
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -22,13 +27,15 @@ fn standing() -> (Bench, Release) {
 fn a_tampered_a_missing_and_a_foreign_file_are_mended() {
     let (bench, release) = standing();
     let mount = bench.settings.mount.clone();
-    let faults: [&dyn Fn(); 8] = [
+    let faults: &[&dyn Fn()] = &[
         &|| fs::write(mount.join("acme/skills/a/SKILL.md"), "evil").unwrap(),
         &|| fs::write(mount.join("acme/skills/a/SKILL.md"), "tros").unwrap(),
         &|| fs::remove_file(mount.join("acme/skills/a/SKILL.md")).unwrap(),
         &|| fs::write(mount.join("acme/skills/more.md"), "evil").unwrap(),
         &|| fs::create_dir(mount.join("acme/hooks")).unwrap(),
+        #[cfg(unix)] // Windows has no modes
         &|| mode(&mount.join("acme/skills/a/SKILL.md"), 0o755),
+        #[cfg(unix)]
         &|| mode(&mount.join("acme/skills/a/SKILL.md"), 0o666),
         &|| fs::remove_dir_all(mount.join("acme")).unwrap(),
     ];
@@ -51,6 +58,7 @@ fn a_tampered_a_missing_and_a_foreign_file_are_mended() {
     bench.stands(&release);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_in_the_folder_of_plugins_is_taken_away_and_not_followed() {
     let (bench, release) = standing();
@@ -69,6 +77,7 @@ fn a_link_in_the_folder_of_plugins_is_taken_away_and_not_followed() {
     assert_eq!(fs::read_to_string(outside.join("SKILL.md")).unwrap(), "mine");
 }
 
+#[cfg(unix)]
 #[test]
 fn links_in_the_place_of_the_records_are_replaced_and_not_followed() {
     let (bench, release) = standing();
@@ -89,6 +98,7 @@ fn links_in_the_place_of_the_records_are_replaced_and_not_followed() {
     assert!(fs::symlink_metadata(bench.settings.mount.join(".tollgate")).unwrap().is_dir());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_folder_of_plugins_that_is_a_link_is_not_used() {
     let (bench, _) = standing();
@@ -112,6 +122,7 @@ fn a_folder_of_plugins_that_is_a_link_is_not_used() {
     assert!(!elsewhere.join(".tollgate").exists(), "nothing is written behind the link");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_folder_of_records_that_is_not_the_systems_own_is_built_anew() {
     let spoils: [fn(&Path); 5] = [
@@ -172,6 +183,7 @@ fn what_nobody_signed_is_taken_away_or_kept_as_configured_and_the_revoked_goes_i
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_folder_of_plugins_that_its_users_can_write_is_told_of() {
     let member = Member { foreign: Some(Foreign::Keep), ..Member::default() };
@@ -244,6 +256,31 @@ fn a_file_in_use_holds_up_the_run_and_not_the_next() {
     bench.stands(&next);
 }
 
+/// As a virus scanner, or the app itself, has one open.
+#[cfg(windows)]
+#[test]
+fn a_file_that_windows_lets_nobody_else_touch_holds_up_the_run_and_not_the_next() {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    let (bench, release) = standing();
+    let next = Release::usual(6);
+    bench.lay(&next);
+    let path = bench.settings.mount.join("acme/.claude-plugin/plugin.json");
+    let open = fs::File::options().read(true).share_mode(0).open(path).unwrap();
+
+    let last = bench.run().last;
+
+    assert_eq!(
+        (last.result, last.code.as_deref()),
+        (SyncResult::Failed, Some("locked")),
+        "{last:?}"
+    );
+    drop(open);
+    bench.stands(&release);
+    assert_eq!(bench.run().last.result, SyncResult::Applied);
+    bench.stands(&next);
+}
+
 #[test]
 fn two_at_once_do_not_get_in_each_other_s_way() {
     let (bench, _) = standing();
@@ -307,10 +344,9 @@ fn the_log_is_bounded() {
     assert!(bench.log().iter().all(|line| line["at"] == NOW));
 }
 
+#[cfg(unix)]
 #[test]
 fn all_may_read_what_stands_and_nobody_else_may_write_it() {
-    use std::os::unix::fs::PermissionsExt;
-
     let (bench, _) = standing();
     let mode = |path: &str| {
         fs::metadata(bench.settings.mount.join(path)).unwrap().permissions().mode() & 0o7777

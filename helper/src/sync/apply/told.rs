@@ -149,8 +149,8 @@ impl Told {
     }
 
     /// Says so if those who use the folder of plugins can write it.
-    pub(super) fn user_writable(&mut self, mount: &Path) {
-        if let Some(why) = writable(mount) {
+    pub(super) fn user_writable(&mut self, mount: &Path, scratch: &Path) {
+        if let Some(why) = writable(mount, scratch) {
             self.warnings.push(why);
         }
     }
@@ -204,9 +204,9 @@ fn of(manifest: &Manifest, plugins: Vec<(String, String, String)>, state: &State
     }
 }
 
-/// Can others than the system write the folder of plugins, or put another in its place?
+/// Can others than the system write the folder of plugins, or put another in its place? `scratch` is a folder of one's own.
 #[cfg(unix)]
-pub fn writable(mount: &Path) -> Option<String> {
+pub fn writable(mount: &Path, _scratch: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
@@ -216,15 +216,30 @@ pub fn writable(mount: &Path) -> Option<String> {
         let open = about.mode() & 0o022 != 0 && !is_sticky;
         let owner = about.uid();
         let foreign = owner != 0 && owner != rustix::process::geteuid().as_raw();
-        (open || foreign).then(|| {
-            let why = if open { "others can write it" } else { "the system does not own it" };
-            format!("{}: {why}: what stands there can be changed between two runs", path.display())
-        })
+        let why = if open { "others can write it" } else { "the system does not own it" };
+
+        (open || foreign).then(|| told(path, why))
     })
 }
 
-/// Windows: its permissions are not looked at.
-#[cfg(not(unix))]
-pub fn writable(_mount: &Path) -> Option<String> {
+/// On Windows, by their access control lists; where those cannot be read nothing is said.
+#[cfg(windows)]
+pub fn writable(mount: &Path, scratch: &Path) -> Option<String> {
+    use crate::sync::acl;
+
+    [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
+        let who: Vec<_> = acl::writers(&acl::of(path, scratch)?).into_iter().collect();
+
+        (!who.is_empty()).then(|| told(path, &format!("others can write it ({})", who.join(", "))))
+    })
+}
+
+#[cfg(not(any(unix, windows)))]
+pub fn writable(_mount: &Path, _scratch: &Path) -> Option<String> {
     None
+}
+
+#[cfg(any(unix, windows))]
+fn told(path: &Path, why: &str) -> String {
+    format!("{}: {why}: what stands there can be changed between two runs", path.display())
 }

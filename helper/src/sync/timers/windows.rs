@@ -8,6 +8,9 @@ use crate::sync::places::{Os, Usual};
 const APPLY: &str = r"\Tollgate\Sync apply";
 const FETCH: &str = r"\Tollgate\Sync fetch";
 
+/// By number, since the names differ by language.
+const ADMINISTRATORS: &str = "*S-1-5-32-544";
+
 /// How often the system's half looks into the inboxes.
 const OFTEN: u64 = 5 * 60; // seconds
 
@@ -36,6 +39,13 @@ pub(super) fn install(timers: &Timers<'_>) -> Vec<Act> {
         Act::run(&[&["icacls", path, "/inheritance:r", "/grant:r"], words].concat())
     };
     let (state, inbox) = (settings.state.to_string_lossy(), settings.inbox.to_string_lossy());
+    // Anybody may have made them before: whose a folder is may open it again.
+    let all: &[&str] = &["/T"];
+    for (path, deep) in [(&*ours, &[][..]), (&*inbox, &[]), (&*state, all)] {
+        let act = |words: &[&str]| Act::run(&[&["icacls", path], words, deep, &["/Q"]].concat());
+        acts.push(act(&["/setowner", ADMINISTRATORS]));
+        acts.push(act(&["/reset"]));
+    }
     acts.push(icacls(&ours, &[system, admins, &read]));
     acts.push(icacls(&state, &[system, admins]));
     acts.push(icacls(&inbox, &[system, admins, &leave, "*S-1-3-0:(OI)(CI)(IO)F"]));
