@@ -38,7 +38,7 @@ use tokio::time::sleep;
 use tracing::{error, warn};
 
 /// How long a laptop that says nothing is remembered.
-const REMEMBERED: u64 = 180 * clock::DAY;
+pub(super) const REMEMBERED: u64 = 180 * clock::DAY;
 
 /// How often what is too old is forgotten.
 const TIDY: Duration = Duration::from_hours(1);

@@ -182,7 +182,8 @@ impl Store {
         each!(self, db => db.fleet_silent(wanted).await)
     }
 
-    /// Forgets laptops that were not heard of since then, and what nobody published.
+    /// Forgets laptops that were not heard of since then, when the others had before then what they have no more, and what
+    /// nobody published.
     ///
     /// # Errors
     /// [`StoreError`].

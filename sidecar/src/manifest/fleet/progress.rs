@@ -6,6 +6,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::manifest::changes;
 use crate::manifest::publish::MOST;
+use crate::manifest::serve::REMEMBERED;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::store::Store;
@@ -26,6 +27,8 @@ struct Progress {
     silent: u64,
     /// Seconds from the publication to each laptop that has it, in order.
     took: Vec<u64>,
+    /// Was it published so long ago that the times are forgotten?
+    is_past: bool,
 }
 
 impl Progress {
@@ -36,6 +39,9 @@ impl Progress {
 
     /// The time within which so many of a hundred that have it had it; rounded up.
     fn within(&self, percent: usize) -> Option<u64> {
+        if self.is_past {
+            return None;
+        }
         let place = self.took.len().saturating_mul(percent).div_ceil(100).saturating_sub(1);
 
         self.took.get(place).copied()
@@ -47,7 +53,7 @@ impl Progress {
             "devices": self.all, "reached": self.took.len(),
             "missing": self.all.saturating_sub(self.took.len()),
             "people_without_reports": self.silent,
-            "median_s": self.within(50), "p95_s": self.within(95), "last_s": self.took.last(),
+            "median_s": self.within(50), "p95_s": self.within(95), "last_s": self.within(100),
         })
     }
 
@@ -59,9 +65,9 @@ impl Progress {
             clock::readable(self.since)
         );
         if let (Some(median), Some(p95), Some(last)) =
-            (self.within(50), self.within(95), self.took.last())
+            (self.within(50), self.within(95), self.within(100))
         {
-            let [median, p95, last] = [median, p95, *last].map(long);
+            let [median, p95, last] = [median, p95, last].map(long);
             text =
                 format!("{text}; median {median}, 95 of 100 within {p95}, the last after {last}");
         }
@@ -116,7 +122,8 @@ pub(super) async fn run(
         let mut took: Vec<u64> =
             reached.into_iter().flatten().map(|at| at.saturating_sub(since.published_at)).collect();
         took.sort_unstable();
-        let progress = Progress { since: since.published_at, all, silent, took };
+        let is_past = clock::now().saturating_sub(since.published_at) > REMEMBERED;
+        let progress = Progress { since: since.published_at, all, silent, took, is_past };
         let seen = Some((all, silent, progress.took.len()));
         if told != seen {
             told = seen;
@@ -166,18 +173,31 @@ mod tests {
 
     #[test]
     fn half_of_those_that_have_it_had_it_within_the_median() {
-        let of = |took: &[u64]| Progress { since: 0, all: 9, silent: 0, took: took.to_vec() };
+        let of = |took: &[u64]| Progress {
+            since: 0,
+            all: 9,
+            silent: 0,
+            took: took.to_vec(),
+            is_past: false,
+        };
 
         assert_eq!((of(&[]).within(50), of(&[]).within(95)), (None, None));
         assert_eq!((of(&[7]).within(50), of(&[7]).within(95)), (Some(7), Some(7)));
         let all: Vec<u64> = (1..=100).collect();
         assert_eq!((of(&all).within(50), of(&all).within(95)), (Some(50), Some(95)));
+        let past = Progress { is_past: true, ..of(&all) };
+        assert_eq!((past.within(50), past.took.len()), (None, 100), "counted, and no longer timed");
     }
 
     #[test]
     fn while_nobody_reports_nothing_is_done() {
-        let of =
-            |all, silent, took: &[u64]| Progress { since: 0, all, silent, took: took.to_vec() };
+        let of = |all, silent, took: &[u64]| Progress {
+            since: 0,
+            all,
+            silent,
+            took: took.to_vec(),
+            is_past: false,
+        };
 
         assert!(!of(0, 0, &[]).is_done() && !of(2, 0, &[3]).is_done());
         assert!(of(2, 0, &[3, 4]).is_done());

@@ -71,6 +71,12 @@ impl Backend {
              WHERE d.tenant_id = fleet_reached.tenant_id AND d.user_id = fleet_reached.user_id
                  AND d.device = fleet_reached.device AND d.reported_at < $1)",
             "DELETE FROM fleet_devices WHERE reported_at < $1",
+            // The last one stays: it says since when a laptop has what it has.
+            "DELETE FROM fleet_reached WHERE applied_at < $1 AND EXISTS (SELECT 1
+             FROM fleet_reached later WHERE later.tenant_id = fleet_reached.tenant_id
+                 AND later.user_id = fleet_reached.user_id AND later.device = fleet_reached.device
+                 AND later.catalogue = fleet_reached.catalogue
+                 AND later.version > fleet_reached.version)",
             "DELETE FROM fleet_served WHERE served_at < $1 AND NOT EXISTS (SELECT 1
              FROM fleet_devices d WHERE d.tenant_id = fleet_served.tenant_id
                  AND d.user_id = fleet_served.user_id)",

@@ -176,6 +176,25 @@ both! {
         assert!(left.contains(&"d10".into()) && !left.contains(&"d9".into()) && !left.contains(&"old".into()));
     }
 
+    async fn when_a_laptop_had_what_it_has_no_more_is_forgotten_with_time(bench: Bench) {
+        let store = &bench.store;
+        for (number, version) in [(1, 1), (2, 2), (3, 3)] {
+            let published = ManifestVersion { number, catalogue: "acme".into(), version, sha256: format!("{version}"), ..ManifestVersion::default() };
+            store.publish_manifest(&published, &[], &act()).await.unwrap();
+        }
+        for (version, at) in [(1, 10), (2, 20), (3, 300)] {
+            store.note_fleet(&[], &[heard("ann", "d1", Some(version), at)]).await.unwrap();
+        }
+        store.note_fleet(&[], &[heard("bob", "d2", Some(2), 30)]).await.unwrap();
+        store.note_fleet(&[], &[Heard { device: Device { reported_at: 300, ..heard("bob", "d2", Some(2), 30).device }, ..heard("bob", "d2", Some(2), 30) }]).await.unwrap();
+
+        store.forget_devices(100).await.unwrap();
+
+        let mut reached = store.fleet_reached(&wanted(None), 2).await.unwrap();
+        reached.sort_unstable();
+        assert_eq!(reached, [Some(30), Some(300)], "of bob's the last one stays; that ann's had version 2 is forgotten");
+    }
+
     async fn a_thousand_laptops_are_one_transaction(bench: Bench) {
         let all_of: Vec<Served> = (0..1_100).map(|n| served(&format!("u{n}"), 1, &format!("r{n}"))).collect();
         let said: Vec<Heard> = (0..1_100).map(|n| heard(&format!("u{n}"), "d", Some(1), 9)).collect();
