@@ -195,7 +195,7 @@ pub fn of_machine() -> Result<Members, Failure> {
 
 /// Anybody may read it; nobody but the administrator may write it.
 fn read_machine(path: &Path) -> Result<Option<String>, Failure> {
-    let failed = |source| Failure::Unreadable { path: path.to_owned(), source };
+    let failed = |source| Failure::NoFile { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

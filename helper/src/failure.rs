@@ -68,6 +68,22 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file that somebody named, or that the administrator laid down.
+    #[error("{} cannot be read: {source}", path.display())]
+    NoFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program of the system's, which an installation runs.
+    #[error("`{words}`: {why}")]
+    System {
+        /// It and its arguments.
+        words: String,
+        /// What it said.
+        why: String,
+    },
     /// A file that cannot be written.
     #[error("{} cannot be written: {source}", path.display())]
     Unwritable {
@@ -124,7 +140,8 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Sync { code, .. } => match code.as_str() {
-                "pins" | "mount" | "not_installed" => 78,
+                "pins" | "mount" | "not_installed" | "no_run" => 78,
+                "not_served" => 3,
                 "disk" | "disk_full" | "locked" => 74,
                 _ => 4,
             },
@@ -139,7 +156,11 @@ impl Failure {
             | Self::Exposed { .. }
             | Self::Unreadable { .. } => 5,
             Self::Usage(_) => 64,
-            Self::Unwritable { .. } | Self::Output(_) | Self::Keystore(_) => 74,
+            Self::NoFile { .. }
+            | Self::System { .. }
+            | Self::Unwritable { .. }
+            | Self::Output(_)
+            | Self::Keystore(_) => 74,
             Self::Busy(_) => 75,
             Self::Configuration { .. } => 78,
         })
@@ -177,8 +198,10 @@ impl Failure {
             }
             Self::Answer { .. } => "the gateway is in trouble, or the address is another server's",
             Self::NotUnderstood { .. } => "is the address really that of a Tollgate gateway?",
-            Self::Sync { .. } => {
-                "`tollgate-helper sync status` tells what stands; docs/sync.md has each word"
+            Self::Sync { code, .. } => of_a_sync(code),
+            Self::NoFile { .. } => "see that the file is there, and that you may read it",
+            Self::System { .. } => {
+                "what was laid down before stays: mend this and run it again; `--print` tells every act"
             }
             Self::Usage(_) => "`tollgate-helper --help` tells how",
             Self::Unwritable { .. } | Self::Output(_) => "check the disk and whose directory it is",
@@ -194,6 +217,31 @@ impl Failure {
             Self::Sync { code, .. } => Some(code),
             _ => None,
         }
+    }
+}
+
+/// What can be done about a word of `docs/sync.md`.
+fn of_a_sync(code: &str) -> &'static str {
+    match code {
+        "unknown_key" | "forged" | "pins" => {
+            "the administrator pins the key of the security team: `tollgate-helper install --pin FILE`"
+        }
+        "archive_missing" | "archive_differs" => "`tollgate-helper sync fetch` brings it",
+        "disk_full" => "make room",
+        "locked" => "close the client, or wait: the next run tries again",
+        "ambiguous" | "other_audience" => {
+            "the administrator pins the audience: `tollgate-helper install --audience NAME`"
+        }
+        "from_the_future" => "set this machine's clock, or have who published set theirs",
+        "expired" => "have the security team publish anew",
+        "not_served" => {
+            "ask whoever publishes the plugins, or see that the address is the gateway's"
+        }
+        "not_installed" => "the administrator installs it: `tollgate-helper install --pin FILE`",
+        "no_run" => {
+            "the administrator runs `tollgate-helper sync apply`, or `tollgate-helper install` if no timer is there"
+        }
+        _ => "`tollgate-helper sync status` tells what stands; ask whoever publishes the plugins",
     }
 }
 

@@ -66,7 +66,7 @@ pub enum ManifestFailure {
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// What is signed is not believed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), remedy(source))]
     Unbelieved {
         /// Which file.
         path: PathBuf,
@@ -98,6 +98,15 @@ pub enum ManifestFailure {
     /// JSON.
     #[error("cannot be written: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// What can be done about a signature that is not believed.
+fn remedy(why: &ManifestError) -> &'static str {
+    if why.code() == "unknown_key" {
+        ": put the .pub of who signed it into DATA/keys/manifest, or sign it with a key that is pinned there"
+    } else {
+        ""
+    }
 }
 
 fn listed(faults: &[Fault]) -> String {

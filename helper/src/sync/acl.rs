@@ -18,15 +18,17 @@ const TRUSTED: [&str; 8] = [
 /// Who makes something, of what they make.
 const CREATOR: [&str; 2] = ["CO", "S-1-3-0"];
 
-/// Rights with which somebody changes what stands in a folder: all, or writing, as a generic or a file's right; adding files
-/// and folders; deleting it, or what is in it; giving oneself these rights.
-const WRITES: [&str; 9] = ["GA", "GW", "FA", "FW", "DC", "LC", "DT", "SD", "WD"];
+/// Rights with which nobody changes what stands in a folder: listing it, looking through it, reading what it is, extended
+/// attributes; reading and going through as a generic right, a file's or a key's. All others count as writing.
+const HARMLESS: [&str; 12] =
+    ["CC", "SW", "RP", "WP", "LO", "RC", "GR", "GX", "FR", "FX", "KR", "KX"];
 
-/// Taking the folder for one's own.
-const OWNS: &str = "WO";
+/// What writes, as bits of an access mask: adding files and folders, deleting what is in it, changing its attributes (which
+/// makes an empty one a link), deleting it, its rights, its owner; all, and writing, as generic rights.
+const WRITES_MASK: u64 = 0x500D_0146;
 
-/// The same as bits of an access mask.
-const WRITES_MASK: u64 = 0x500D_0046;
+/// Entries that deny, or are not about access.
+const NO_GRANT: [&str; 11] = ["D", "XD", "OD", "AU", "AL", "OU", "OL", "XU", "ML", "RA", "SP"];
 
 /// Everybody else who may write what this list is of, or what will be made in it; none: nobody else. A list of which
 /// something cannot be read counts as open.
@@ -42,7 +44,7 @@ pub fn writers(sddl: &str) -> BTreeSet<String> {
         let mut parts = entry.split(';');
         let [kind, flags, rights] = [(); 3].map(|()| parts.next().unwrap_or_default());
         let who = parts.nth(2).unwrap_or_default();
-        if matches!(kind, "D" | "XD" | "OD") || TRUSTED.contains(&who) || !writes(rights) {
+        if NO_GRANT.contains(&kind) || is_trusted(who) || !writes(rights) {
             continue;
         }
         if CREATOR.contains(&who) && pairs(flags).any(|flag| flag == "IO") {
@@ -54,11 +56,14 @@ pub fn writers(sddl: &str) -> BTreeSet<String> {
     writers
 }
 
-/// `D:`, up to the next part.
-fn discretionary(sddl: &str) -> Option<&str> {
-    let (_, list) = sddl.split_once("D:")?;
+/// Is it the system, or an administrator of it?
+pub fn is_trusted(who: &str) -> bool {
+    TRUSTED.contains(&who)
+}
 
-    list.split("S:").next()
+/// What comes after `D:`. What is audited comes behind it, and grants nothing.
+fn discretionary(sddl: &str) -> Option<&str> {
+    sddl.split_once("D:").map(|(_, list)| list)
 }
 
 fn writes(rights: &str) -> bool {
@@ -69,10 +74,8 @@ fn writes(rights: &str) -> bool {
     if let Some(mask) = mask {
         return mask & WRITES_MASK != 0;
     }
-    let known =
-        |right: &str| right.len() == 2 && right.bytes().all(|byte| byte.is_ascii_uppercase());
 
-    pairs(rights).any(|right| WRITES.contains(&right) || right == OWNS || !known(right))
+    pairs(rights).any(|right| !HARMLESS.contains(&right))
 }
 
 fn pairs(text: &str) -> impl Iterator<Item = &str> {
@@ -116,7 +119,9 @@ fn saved(bytes: &[u8]) -> Option<String> {
 pub fn of(path: &std::path::Path, scratch: &std::path::Path) -> Option<String> {
     use std::process::{Command, Stdio};
 
-    let out = scratch.join("acl.tmp");
+    // A name that nobody knows before.
+    let drawn = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
+    let out = scratch.join(format!("acl-{}-{drawn:x}.tmp", std::process::id()));
     let root = std::env::var_os("SystemRoot")?;
     let tool = std::path::Path::new(&root).join("System32").join("icacls.exe");
     let said = Command::new(tool)
@@ -132,6 +137,27 @@ pub fn of(path: &std::path::Path, scratch: &std::path::Path) -> Option<String> {
     let _never_there = std::fs::remove_file(&out).is_err();
 
     saved(&bytes?)
+}
+
+/// The number of who owns this file or folder; none if the system's own tool does not say.
+#[cfg(windows)]
+pub fn owner(path: &std::path::Path) -> Option<String> {
+    use std::process::{Command, Stdio};
+
+    let root = std::env::var_os("SystemRoot")?;
+    let tool = std::path::Path::new(&root).join(r"System32\WindowsPowerShell\v1.0\powershell.exe");
+    let said = Command::new(tool)
+        .args(["-NoProfile", "-NonInteractive", "-Command"])
+        .arg("(Get-Acl -LiteralPath $env:TOLLGATE_PATH).GetOwner([System.Security.Principal.SecurityIdentifier]).Value")
+        .env("TOLLGATE_PATH", path)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|said| said.status.success())?;
+    let who = String::from_utf8(said.stdout).ok()?.trim().to_owned();
+
+    Some(who).filter(|who| who.starts_with("S-1-"))
 }
 
 #[cfg(test)]
@@ -173,6 +199,12 @@ mod tests {
             ("(A;OICI;FA;;;CO)", "Creator Owner"),
             ("(XA;;FA;;;BU;(Member_of {SID(BA)}))", "Users"),
             ("(A;;F;;;BU)", "Users"),
+            ("(A;;KA;;;BU)", "Users"),
+            ("(A;;KW;;;BU)", "Users"),
+            ("(A;;ZZ;;;BU)", "Users"),
+            ("(A;;CR;;;BU)", "Users"),
+            ("(A;;0x100;;;BU)", "Users"),
+            ("(XA;;FR;;;AC;(@USER.a==\"S:\"))(A;;FA;;;WD)", "Everyone"),
             ("(A;;0xzz;;;BU)", "Users"),
             ("(A;;FA)", "somebody"),
         ] {

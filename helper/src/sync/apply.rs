@@ -66,7 +66,8 @@ impl Run<'_> {
         let mut told = Told::default();
         let mut state = store.read()?;
         // Before it may be mended: that it was so is what matters.
-        told.user_writable(&self.settings.mount, &self.settings.state);
+        let scratch = if self.dry_run { std::env::temp_dir() } else { self.settings.state.clone() };
+        told.user_writable(&self.settings.mount, &scratch);
         let outcome = self.attempt(&store, &mut state, &mut told, &mut log);
         let trouble = outcome.err();
         let last = told.last_sync(&state, trouble.as_ref(), self.now);

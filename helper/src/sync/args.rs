@@ -49,7 +49,7 @@ pub struct Apply {
 /// What to lay down.
 #[derive(Debug, Default, Args)]
 pub struct Install {
-    /// A key that signs manifests: a file as `tollgate keys` writes it, or KEYID:BASE64. Two while one replaces the other. Without:
+    /// A key that signs manifests: a file as `tollgate manifest keys` leaves it (DATA/keys/manifest/manifest.pub), or KEYID:BASE64. Two while one replaces the other. Without:
     /// those that are pinned stay.
     #[arg(long, value_name = "KEY")]
     pub pin: Vec<String>,

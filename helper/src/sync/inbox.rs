@@ -33,6 +33,9 @@ pub struct Inbox {
 /// [`Trouble::Disk`].
 pub fn all(root: &Path) -> Result<Vec<Inbox>, Trouble> {
     let mut names = Vec::new();
+    if std::fs::symlink_metadata(root).is_ok_and(|about| about.file_type().is_symlink()) {
+        return Err(Trouble::Mount { path: root.to_owned(), why: "is a link" });
+    }
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

@@ -93,7 +93,7 @@ fn machine(os: Os, root: Option<&Path>) -> Result<(PathBuf, Members), Failure> {
         Ok(text) => Members::read(&text)
             .map_err(|why| Failure::Configuration { path: place.clone(), why })?,
         Err(error) if error.kind() == ErrorKind::NotFound => Members::default(),
-        Err(source) => return Err(Failure::Unreadable { path: place, source }),
+        Err(source) => return Err(Failure::NoFile { path: place, source }),
     };
 
     Ok((path, members))
@@ -141,12 +141,13 @@ fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>,
         interval: wanted.interval.0,
         user: wanted.user.as_deref(),
     };
-    let mut acts = vec![
+    let mut acts = timers.closing();
+    acts.extend([
         Act::Folder { path: settings.state.clone(), mode: 0o700 },
         // Everybody may lay something into it; nobody may touch what is another's.
         Act::Folder { path: settings.inbox.clone(), mode: 0o1733 },
         Act::Folder { path: settings.mount.clone(), mode: 0o755 },
-    ];
+    ]);
     acts.extend(keys.map(|text| Act::file(settings.pins.clone(), text)));
     acts.push(Act::file(path, json(&members)));
     acts.extend(timers.install());

@@ -21,7 +21,7 @@ pub struct Check {
     pub at: u64,
     /// What was looked at: `pins`, `document`, `choice`, `archive`, `tree`, `switch`, `run`.
     pub check: &'static str,
-    /// `ok` or `failed`; for `run` how it ended.
+    /// `ok` or `failed`; for `tree` also `changes`, where another document is to stand; for `run` how it ended.
     pub result: &'static str,
     /// The stable word for what was wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

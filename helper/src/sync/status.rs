@@ -16,8 +16,8 @@ pub fn tell(settings: &Settings, json: bool) -> Result<(), Failure> {
     let path = settings.last_sync();
     let Some(last) = record::read(&path) else {
         return Err(Failure::Sync {
-            code: "not_installed".into(),
-            problem: format!("{} is not there: the system's half has never run", path.display()),
+            code: "no_run".into(),
+            problem: format!("{} is not there: nothing was put in place yet", path.display()),
         });
     };
     if json {

@@ -13,7 +13,7 @@ use super::trouble::{Trouble, at};
 use super::wanted::{self, Found, Stands, Wanted};
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Longest journal that is read.
 const LARGEST: u64 = 1024 * 1024;
@@ -46,6 +46,21 @@ fn usual() -> String {
     STAGING.to_owned()
 }
 
+impl Journal {
+    /// Does it name nothing but what a run of ours moves? Whoever could lay one down would have the system move anything.
+    fn is_ours(&self) -> bool {
+        let plain = |name: &str| {
+            let mut parts = Path::new(name).components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
+                && !name.contains([':', '\\'])
+        };
+        let below = |name: &String| plain(name.strip_prefix(RECORDS_PREFIX).unwrap_or(name));
+
+        names(STAGING).any(|name| name == self.staging)
+            && self.remove.iter().chain(&self.put).all(below)
+    }
+}
+
 /// What became of a switch that was broken off.
 #[derive(Debug)]
 pub struct Recovered {
@@ -73,6 +88,9 @@ struct Places {
     /// Where the new one comes from.
     next: PathBuf,
 }
+
+/// Before the name of a record in a journal.
+const RECORDS_PREFIX: &str = ".tollgate/";
 
 /// In what is being made: what stood before.
 const OLD: &str = "old";
@@ -121,6 +139,7 @@ impl Place<'_> {
         let path = self.store.journal();
         let text = disk::read(&path, LARGEST).map_err(at(&path))?;
         let journal = text.and_then(|text| serde_json::from_slice::<Journal>(&text).ok());
+        let journal = journal.filter(Journal::is_ours);
         if let Some(journal) = &journal {
             self.go(journal)?;
         }
@@ -279,4 +298,42 @@ fn cannot(error: &io::Error) -> bool {
             | ErrorKind::PermissionDenied
             | ErrorKind::ReadOnlyFilesystem
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_names_nothing_but_what_lies_in_the_folder_of_plugins() {
+        let of = |remove: &str, put: &str, staging: &str| Journal {
+            remove: vec![remove.into()],
+            put: vec![put.into()],
+            staging: staging.into(),
+        };
+
+        assert!(of("acme", ".tollgate/manifest.json", ".staging").is_ours());
+        assert!(of("Their own", ".tollgate/managed-mcp.json", ".staging-3").is_ours());
+        for name in [
+            "../x",
+            "/etc",
+            "a/b",
+            "..",
+            ".",
+            "",
+            "a/",
+            "C:\\x",
+            "a:b",
+            "a\\b",
+            ".tollgate/../x",
+            ".tollgate/",
+            "./a",
+        ] {
+            assert!(!of(name, "acme", ".staging").is_ours(), "{name}");
+            assert!(!of("acme", name, ".staging").is_ours(), "{name}");
+        }
+        for staging in ["../eve", "eve", "/tmp/eve", ".staging/x", ""] {
+            assert!(!of("acme", "acme", staging).is_ours(), "{staging}");
+        }
+    }
 }

@@ -27,6 +27,14 @@ pub struct Timers<'a> {
 }
 
 impl Timers<'_> {
+    /// What comes before all others: that nobody else can lay something where the system will look.
+    pub fn closing(&self) -> Vec<Act> {
+        match self.os {
+            Os::Linux | Os::Macos => Vec::new(),
+            Os::Windows => windows::closing(self),
+        }
+    }
+
     /// What lays them down and starts them.
     pub fn install(&self) -> Vec<Act> {
         match self.os {

@@ -4,7 +4,11 @@ use crate::failure::Failure;
 use contract::manifest::{ManifestError, Rejected};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
+
+/// The first second of the year 10000, which no date has.
+const FAR: u64 = 253_402_300_800;
 
 /// Why a run of the system half, or a document in it, came to nothing.
 #[derive(Debug, Error)]
@@ -37,7 +41,7 @@ pub enum Trouble {
     #[error(transparent)]
     Document(#[from] ManifestError),
     /// A document that is believed, and not taken.
-    #[error("the document {0}")]
+    #[error("the document {}", rejected(.0))]
     Rejected(#[from] Rejected),
     /// Two documents, and nothing says which.
     #[error(
@@ -51,7 +55,7 @@ pub enum Trouble {
         audiences: Vec<String>,
     },
     /// Nothing here has the archive.
-    #[error("nobody has fetched the archive of {plugin:?}")]
+    #[error("the archive of {plugin:?} lies in no inbox")]
     ArchiveMissing {
         /// Of which plugin.
         plugin: String,
@@ -99,6 +103,23 @@ impl Trouble {
             Self::Busy(seconds) => Failure::Busy(seconds),
             other => Failure::Sync { code: other.code().to_owned(), problem: other.to_string() },
         }
+    }
+}
+
+/// With times as people read them.
+fn rejected(why: &Rejected) -> String {
+    let told = |seconds: u64| {
+        SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(seconds))
+            .filter(|_| seconds < FAR)
+            .map_or_else(|| seconds.to_string(), httpdate::fmt_http_date)
+    };
+    match why {
+        Rejected::Expired(at) => format!("has expired, {}", told(*at)),
+        Rejected::FromTheFuture(at, from_now) => {
+            format!("was made {}, {from_now} s from now: a clock is wrong", told(*at))
+        }
+        other => other.to_string(),
     }
 }
 

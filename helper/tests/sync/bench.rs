@@ -270,6 +270,14 @@ impl Bench {
     }
 }
 
+/// What a run warns of. That access control lists cannot be read is Wine's, which has none.
+pub(crate) fn warnings(last: &LastSync) -> Vec<&String> {
+    let of_wine =
+        |text: &&String| cfg!(windows) && text.contains("who can write it cannot be read");
+
+    last.warnings.iter().filter(|text| !of_wine(text)).collect()
+}
+
 fn walk(folder: &Path, above: &str, files: &mut Files) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();

@@ -1,6 +1,6 @@
 //! Which documents are taken, and which are not.
 
-use crate::bench::{Bench, DAY, NOW, Release, pin};
+use crate::bench::{Bench, DAY, NOW, Release, pin, warnings};
 use contract::manifest::{Kind, OnExpiry, SyncResult};
 use std::fs;
 #[cfg(unix)]
@@ -27,14 +27,14 @@ fn a_signed_document_stands_and_is_told_of() {
     let last = bench.applied(&Release::usual(5));
 
     assert_eq!(last.installed, ["acme", "base"]);
-    let told = last.standing.unwrap();
+    let told = last.standing.clone().unwrap();
     assert_eq!(
         (told.version, told.audience.as_str(), told.key_id.as_str()),
         (5, "finance", "security")
     );
     assert_eq!(told.plugins.len(), 2);
     let os = std::env::consts::OS;
-    assert_eq!((last.os.as_str(), last.device.len(), last.warnings.len()), (os, 32, 0));
+    assert_eq!((last.os.as_str(), last.device.len(), warnings(&last).len()), (os, 32, 0));
     let mcp = fs::read(bench.settings.mount.join(".tollgate/managed-mcp.json")).unwrap();
     let mcp: serde_json::Value = serde_json::from_slice(&mcp).unwrap();
     assert_eq!(mcp["managedMcpServers"][0]["toolPolicy"]["*"], "blocked");

@@ -225,9 +225,8 @@ fn the_files_of_every_system_can_be_printed_on_any() {
                 r"C:\Program Files\Tollgate\tollgate-helper.exe",
                 "<Interval>PT900S</Interval>",
                 "schtasks /Create",
-                r"icacls C:\ProgramData\Tollgate /setowner *S-1-5-32-544 /Q",
-                r"icacls C:\ProgramData\Tollgate\inbox /reset /Q",
-                r"icacls C:\ProgramData\Tollgate\state /setowner *S-1-5-32-544 /T /Q",
+                r"icacls C:\ProgramData\Tollgate /setowner *S-1-5-32-544 /L /Q",
+                r#"encoding="UTF-16""#,
             ],
         ),
     ] {
@@ -238,4 +237,28 @@ fn the_files_of_every_system_can_be_printed_on_any() {
             assert!(told.contains(words), "{os}: {words} in {told}");
         }
     }
+}
+
+#[test]
+fn on_windows_the_folder_is_closed_before_anything_is_made_in_it() {
+    let out = helper(None, &["install", "--pin", &key(), "--print", "--os", "windows"]);
+
+    let told = text(&out.stdout);
+    let acts: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let at = |words: &str| acts.iter().position(|act| act.contains(words)).unwrap();
+    let closed = at(r"icacls C:\ProgramData\Tollgate /inheritance:r");
+    for first in ["Tollgate if others made it", r"helper.json if others", r"org-plugins if others"]
+    {
+        assert!(at(first) < closed, "{first}: {acts:#?}");
+    }
+    for later in [
+        r"folder C:\ProgramData\Tollgate\state",
+        "manifest-pins.json (",
+        "helper.json (",
+        "task C:",
+    ] {
+        assert!(at(later) > closed, "{later}: {acts:#?}");
+    }
+    let opens = acts.iter().filter(|act| act.contains("/reset") || act.contains("/T "));
+    assert_eq!(opens.count(), 0, "at no moment it is open: {acts:#?}");
 }

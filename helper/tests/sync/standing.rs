@@ -256,29 +256,30 @@ fn a_file_in_use_holds_up_the_run_and_not_the_next() {
     bench.stands(&next);
 }
 
-/// As a virus scanner, or the app itself, has one open.
+/// As something has one open that lets nobody read it, and a virus scanner that does. Windows renames no folder in which a
+/// file is open; Wine does, and cannot clear away what was renamed.
 #[cfg(windows)]
 #[test]
-fn a_file_that_windows_lets_nobody_else_touch_holds_up_the_run_and_not_the_next() {
+fn a_file_that_somebody_has_open_holds_up_the_run_and_not_the_next() {
     use std::os::windows::fs::OpenOptionsExt;
 
-    let (bench, release) = standing();
-    let next = Release::usual(6);
-    bench.lay(&next);
-    let path = bench.settings.mount.join("acme/.claude-plugin/plugin.json");
-    let open = fs::File::options().read(true).share_mode(0).open(path).unwrap();
+    for shared in [0, 1] {
+        let (bench, release) = standing();
+        let next = Release::usual(6);
+        bench.lay(&next);
+        let path = bench.settings.mount.join("acme/.claude-plugin/plugin.json");
+        let open = fs::File::options().read(true).share_mode(shared).open(path).unwrap();
 
-    let last = bench.run().last;
+        let last = bench.run().last;
 
-    assert_eq!(
-        (last.result, last.code.as_deref()),
-        (SyncResult::Failed, Some("locked")),
-        "{last:?}"
-    );
-    drop(open);
-    bench.stands(&release);
-    assert_eq!(bench.run().last.result, SyncResult::Applied);
-    bench.stands(&next);
+        let is_held = (last.result, last.code.as_deref()) == (SyncResult::Failed, Some("locked"));
+        let is_left = last.warnings.iter().any(|text| text.contains("cannot be cleared away"));
+        assert!(is_held || (shared == 1 && is_left), "{last:?}");
+        drop(open);
+        bench.stands(if is_held { &release } else { &next });
+        assert!(bench.run().last.code.is_none());
+        bench.stands(&next);
+    }
 }
 
 #[test]

@@ -55,7 +55,9 @@ pub enum ArchiveError {
     #[error("cannot read an archive: {0}")]
     Read(#[from] io::Error),
     /// The database has it not, or not as it was published.
-    #[error("the archive {0} is not in the database as it was published")]
+    #[error(
+        "the archive {0} is not in the database as it was published: publish that publication again, or restore the database"
+    )]
     Lost(String),
     /// The work was cut off.
     #[error("reading was cut off: {0}")]

@@ -6,6 +6,7 @@ mod progress;
 use crate::args::fleet::{FleetCommand, StatusArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::manifest::published;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::settings::Data;
@@ -32,7 +33,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let store = Store::open(data).await?;
     let Some(now) = store.manifest_in_force().await? else {
-        return Err(Failure::NotFound("nothing was ever published here".into()));
+        return Err(Failure::NotFound(published::NOTHING.into()));
     };
     match command {
         FleetCommand::Status(asked) => status(asked, &now, (operator, &store), screen).await,

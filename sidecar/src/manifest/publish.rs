@@ -112,7 +112,9 @@ fn timely(publication: &Publication) -> Result<(), Failure> {
     }
     if index.issued_at > now.saturating_add(SKEW) {
         let when = clock::readable(index.issued_at);
-        return Err(Failure::Refused(format!("it was made at {when}: a clock is wrong")));
+        return Err(Failure::Refused(format!(
+            "it was made at {when}: the clock of this host, or of who built it, is wrong"
+        )));
     }
 
     Ok(())

@@ -175,12 +175,12 @@ async fn history(limit: u32, data: &Data, screen: &mut Screen) -> Result<(), Fai
     screen.table(&head, &rows)
 }
 
+/// What is said where there is no publication.
+pub const NOTHING: &str = "nothing was ever published here: `tollgate manifest publish DIR` does";
+
 /// What is in force, and everything that it follows from.
 async fn in_force(store: &Store) -> Result<ManifestVersion, Failure> {
-    store
-        .manifest_in_force()
-        .await?
-        .ok_or_else(|| Failure::NotFound("nothing was ever published here".into()))
+    store.manifest_in_force().await?.ok_or_else(|| Failure::NotFound(NOTHING.into()))
 }
 
 async fn rollback(
@@ -256,7 +256,7 @@ async fn sign_and_put(
     let key = key(signs, data)?;
     if !pins.contains(&key.public()) {
         return Err(Failure::Refused(format!(
-            "the key {} is not pinned here: nobody would believe it",
+            "the key {} is not pinned here, so nobody would believe it: put its .pub into DATA/keys/manifest",
             key.key_id()
         )));
     }

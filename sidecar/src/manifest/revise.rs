@@ -300,7 +300,8 @@ impl Next<'_> {
             let was = made(before)?.map(|bundle| bundle.plugin.directory_sha256);
             if was.as_ref() != Some(&plugin.directory_sha256) {
                 return Err(ManifestFailure::Refused(format!(
-                    "{:?} has more than what the document says of it, and is not made again without a part: revoke the plugin",
+                    "the plugin {0:?} has files that no skill or agent of the document accounts for, and is not made again without \
+                     one: `tollgate manifest revoke --kind plugin --id {0}`",
                     plugin.name
                 )));
             }

@@ -26,7 +26,7 @@ pub fn check<'a>(
         let name = &stored.audience;
         let document = changes::read(stored).ok_or_else(|| {
             Failure::Refused(format!(
-                "the document of {name:?} that is in force cannot be read, so nobody knows what it revokes"
+                "the document of {name:?} that is in force cannot be read, so nobody knows what it revokes: restore the database from its backup"
             ))
         })?;
         let ids = document.revocations.iter().map(|it| (it.kind, it.id.to_ascii_lowercase()));

@@ -46,7 +46,10 @@ pub async fn run(wanted: &ProfileArgs, data: &Data, screen: &mut Screen) -> Resu
         }
         if keys.is_empty() {
             let client = intune::whose(wanted.product);
-            let problem = format!("profile {:?} says nothing for {client}", profile.name);
+            let problem = format!(
+                "profile {:?} says nothing for {client}: give it such keys, or `--for` the other",
+                profile.name
+            );
             return Err(Failure::Refused(problem));
         }
         let exported =

@@ -43,8 +43,12 @@ impl Round<'_> {
         let gone = self.gone(&wanted, &found, before, state);
         let is_whole = found.is_whole() && gone.is_empty();
         log.add(Check {
-            result: if is_whole { "ok" } else { "failed" },
-            code: (!is_whole).then_some(if is_new { "new" } else { "differs" }),
+            result: match (is_whole, is_new) {
+                (true, _) => "ok",
+                (false, true) => "changes",
+                (false, false) => "failed",
+            },
+            code: (!is_whole && !is_new).then_some("changed"),
             ..Check::good("tree", Told::changes(&found, &gone, before)).of(manifest)
         });
         if is_whole && !is_new {

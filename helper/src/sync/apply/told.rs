@@ -222,13 +222,16 @@ pub fn writable(mount: &Path, _scratch: &Path) -> Option<String> {
     })
 }
 
-/// On Windows, by their access control lists; where those cannot be read nothing is said.
+/// On Windows, by their access control lists. Owners are not looked at.
 #[cfg(windows)]
 pub fn writable(mount: &Path, scratch: &Path) -> Option<String> {
     use crate::sync::acl;
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
-        let who: Vec<_> = acl::writers(&acl::of(path, scratch)?).into_iter().collect();
+        let Some(list) = acl::of(path, scratch) else {
+            return Some(told(path, "who can write it cannot be read"));
+        };
+        let who: Vec<_> = acl::writers(&list).into_iter().collect();
 
         (!who.is_empty()).then(|| told(path, &format!("others can write it ({})", who.join(", "))))
     })

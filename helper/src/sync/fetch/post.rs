@@ -11,8 +11,9 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names are tried that anybody can guess: somebody may have taken the first, or all.
-const NAMES: usize = 4;
+/// How many names are tried that anybody can guess: somebody may have taken the first, or all. On Windows none is: whose a
+/// folder is, is not seen there.
+const GUESSED: usize = if cfg!(unix) { 4 } else { 0 };
 
 /// In the helper's directory: the name of an inbox that nobody could guess.
 const NAME: &str = "sync.inbox";
@@ -31,7 +32,7 @@ fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Failure {
 
 /// A document that somebody dropped.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |source| Failure::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| Failure::NoFile { path: path.to_owned(), source };
     let most = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     File::open(path).map_err(unreadable)?.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -45,7 +46,7 @@ impl Post {
         let mut last = io::Error::from(ErrorKind::AlreadyExists);
         // Nobody but the system may list the inboxes: one with a name by chance is found again by what was written down.
         let drawn = drawn(home);
-        for name in drawn.iter().cloned().chain((0..NAMES).map(name)) {
+        for name in drawn.iter().cloned().chain((0..GUESSED).map(name)) {
             match Self::take(root, &name) {
                 Ok(Some(post)) => return Ok(post),
                 Ok(None) => {}
@@ -68,7 +69,11 @@ impl Post {
         if !is_ours(&folder) {
             return Ok(None);
         }
-        make(&folder.join(ARCHIVES))?;
+        let archives = folder.join(ARCHIVES);
+        make(&archives)?;
+        if !is_ours(&archives) {
+            return Ok(None);
+        }
 
         Ok(Some(Self { root: root.to_owned(), folder }))
     }
@@ -280,5 +285,12 @@ fn is_ours(folder: &Path) -> bool {
 
 #[cfg(not(unix))]
 fn is_ours(folder: &Path) -> bool {
-    fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir())
+    // One that an elevated run made is the administrators', and cannot be written by the next.
+    let probe = folder.join(format!(".probe-{}", std::process::id()));
+    let is_written = File::create_new(&probe).and_then(|file| {
+        drop(file);
+        fs::remove_file(&probe)
+    });
+
+    is_written.is_ok() && fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir())
 }

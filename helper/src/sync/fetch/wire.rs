@@ -145,7 +145,14 @@ impl<'a> Wire<'a> {
                 what: "the token",
                 status,
                 code: header(response, REFUSAL),
-                message: "it does not serve the manifest to it".to_owned(),
+                message: "it gives no plugins to it; access is revoked or paused, or the token was not taken"
+                    .to_owned(),
+            };
+        }
+        if status == 404 {
+            return Failure::Sync {
+                code: "not_served".into(),
+                problem: "the gateway has no plugins for you: no audience fits you, or nothing is published yet".into(),
             };
         }
         let retry_after = header(response, "retry-after").and_then(|text| text.parse().ok());

@@ -26,6 +26,15 @@ pub enum Act {
         /// What stands in it.
         text: String,
     },
+    /// A task of Windows' scheduler, which takes no other encoding than its own: UTF-16.
+    Task {
+        /// Which file.
+        path: PathBuf,
+        /// What stands in it.
+        text: String,
+    },
+    /// Made by the administrator, or not there: whoever made it else could change it again, whatever is said of it later.
+    Trusted(PathBuf),
     /// A link.
     Link {
         /// Which.
@@ -66,6 +75,10 @@ impl Act {
         match self {
             Self::Folder { path, mode } => format!("folder {} ({mode:o})", path.display()),
             Self::File { path, text } => format!("file {} ({} bytes)", path.display(), text.len()),
+            Self::Task { path, text } => {
+                format!("task {} ({} bytes)", path.display(), utf16(text).len())
+            }
+            Self::Trusted(path) => format!("refuse {} if others made it", path.display()),
             Self::Link { path, to } => format!("link {} -> {to}", path.display()),
             Self::Remove(path) => format!("remove {}", path.display()),
             Self::Run { words, .. } => format!("run {}", quoted(words)),
@@ -86,8 +99,13 @@ impl Act {
             }
             Self::File { path, text } => {
                 let path = place(path);
-                file(&path, text).map_err(failed(path))
+                file(&path, text.as_bytes()).map_err(failed(path))
             }
+            Self::Task { path, text } => {
+                let path = place(path);
+                file(&path, &utf16(text)).map_err(failed(path))
+            }
+            Self::Trusted(path) => trusted(&place(path)),
             Self::Link { path, to } => {
                 let path = place(path);
                 link(&path, to).map_err(failed(path))
@@ -110,7 +128,7 @@ pub fn printed(acts: &[Act]) -> String {
     let mut text = String::new();
     for act in acts {
         let _never = writeln!(text, "# {}", act.told()).is_err();
-        if let Act::File { text: file, .. } = act {
+        if let Act::File { text: file, .. } | Act::Task { text: file, .. } = act {
             let _never = writeln!(text, "{file}").is_err();
         }
     }
@@ -127,8 +145,8 @@ fn quoted(words: &[String]) -> String {
 
 fn run(words: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-    let failed = |why: String| Failure::Usage(format!("`{}`: {why}", quoted(words)));
-    let out = Command::new(program)
+    let failed = |why: String| Failure::System { words: quoted(words), why };
+    let out = Command::new(of_the_system(program))
         .args(arguments)
         .output()
         .map_err(|error| failed(error.to_string()))?;
@@ -139,6 +157,55 @@ fn run(words: &[String]) -> Result<(), Failure> {
     Err(failed(String::from_utf8_lossy(&out.stderr).trim().to_owned()))
 }
 
+/// As the scheduler exports it: with a byte order mark.
+fn utf16(text: &str) -> Vec<u8> {
+    let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+/// Windows looks for a program in the folder of the one that asks first, and that may be a folder of downloads.
+#[cfg(windows)]
+fn of_the_system(program: &str) -> PathBuf {
+    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+
+    Path::new(&root).join("System32").join(format!("{program}.exe"))
+}
+
+#[cfg(not(windows))]
+fn of_the_system(program: &str) -> &str {
+    program
+}
+
+/// What is there is no link, nor what is above it; and its owner is the system or its administrators.
+#[cfg(windows)]
+fn trusted(path: &Path) -> Result<(), Failure> {
+    let refused = |why: &str| {
+        let path = path.display();
+        Failure::Usage(format!("{path} {why}: look into it, take it away, and install again"))
+    };
+    for place in path.ancestors() {
+        if there(place).is_ok_and(|about| about.is_some_and(|it| it.file_type().is_symlink())) {
+            return Err(refused("lies behind a link"));
+        }
+    }
+    if there(path).map_err(|source| Failure::NoFile { path: path.to_owned(), source })?.is_none() {
+        return Ok(());
+    }
+    match crate::sync::acl::owner(path) {
+        Some(owner) if crate::sync::acl::is_trusted(&owner) => Ok(()),
+        Some(owner) => Err(refused(&format!("belongs to {owner}"))),
+        None => Err(refused("is there already, and whose it is cannot be read")),
+    }
+}
+
+/// Elsewhere the places are made by the administrator alone.
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn trusted(_path: &Path) -> Result<(), Failure> {
+    Ok(())
+}
+
 fn folder(path: &Path, wanted: u32) -> io::Result<()> {
     Disk::default().ensure_folder(path)?;
     give_to_the_administrator(path)?;
@@ -146,13 +213,13 @@ fn folder(path: &Path, wanted: u32) -> io::Result<()> {
     set_mode(path, wanted)
 }
 
-fn file(path: &Path, text: &str) -> io::Result<()> {
+fn file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let disk = Disk::default();
     if let Some(above) = path.parent() {
         disk.ensure_folder(above)?;
     }
 
-    disk.replace(path, text.as_bytes())
+    disk.replace(path, bytes)
 }
 
 #[cfg(unix)]

@@ -4,11 +4,11 @@
 use super::{Timers, xml};
 use crate::sync::install::plan::Act;
 use crate::sync::places::{Os, Usual};
+use std::path::{Path, PathBuf};
 
 const APPLY: &str = r"\Tollgate\Sync apply";
 const FETCH: &str = r"\Tollgate\Sync fetch";
 
-/// By number, since the names differ by language.
 const ADMINISTRATORS: &str = "*S-1-5-32-544";
 
 /// How often the system's half looks into the inboxes.
@@ -21,35 +21,55 @@ fn folder() -> String {
     folder.unwrap_or_default()
 }
 
+/// Names differ by language, numbers do not: the system, its administrators, its users, who made something.
+const SYSTEM: &str = "*S-1-5-18:(OI)(CI)F";
+const ADMINS: &str = "*S-1-5-32-544:(OI)(CI)F";
+const CREATOR: &str = "*S-1-3-0:(OI)(CI)(IO)F";
+/// All may read.
+const READ: &str = "*S-1-5-32-545:(OI)(CI)RX";
+/// All may make a folder there; not list what is there, nor write to it: an empty folder that somebody may write can be made
+/// a link.
+const LEAVE: &str = "*S-1-5-32-545:(X,RC,S,RA,AD)";
+/// Everybody, who is signed in, who sits there: who may have been given something by hand.
+const OTHERS: [&str; 3] = ["*S-1-1-0", "*S-1-5-11", "*S-1-5-4"];
+
+/// A folder for these and nobody else. At no moment it is open meanwhile.
+fn closed(path: &Path, rights: &[&str]) -> Vec<Act> {
+    let path = path.to_string_lossy();
+    let act = |words: &[&str]| Act::run(&[&["icacls", &*path], words, &["/L", "/Q"]].concat());
+
+    vec![
+        act(&["/setowner", ADMINISTRATORS]),
+        act(&[&["/inheritance:r", "/grant:r"], rights].concat()),
+        act(&[&["/remove:g"], &OTHERS[..]].concat()),
+    ]
+}
+
+/// Anybody may make a folder in `ProgramData`: one that somebody made stays theirs, whatever is said of it. Ours is closed
+/// before anything is made in it, so that what is made there is closed from its first moment.
+pub(super) fn closing(timers: &Timers<'_>) -> Vec<Act> {
+    let (ours, settings) = (PathBuf::from(folder()), timers.settings);
+    let config = PathBuf::from(Usual::of(Os::Windows).config);
+    let places =
+        [&ours, &settings.state, &settings.inbox, &settings.pins, &config, &settings.mount];
+    let mut acts: Vec<Act> = places.into_iter().map(|it| Act::Trusted(it.clone())).collect();
+    acts.push(Act::Folder { path: ours.clone(), mode: 0o755 });
+    acts.extend(closed(&ours, &[SYSTEM, ADMINS, READ]));
+
+    acts
+}
+
 pub(super) fn install(timers: &Timers<'_>) -> Vec<Act> {
     let settings = timers.settings;
     let ours = folder();
     let (apply_xml, fetch_xml) =
         (format!(r"{ours}\sync-apply.xml"), format!(r"{ours}\sync-fetch.xml"));
-    // By number, since the names differ by language: system, administrators, users, who made it.
-    let (system, admins, users) =
-        ("*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-32-545");
-    let read = format!("{users}:(OI)(CI)RX");
-    let leave = format!("{users}:(RX,AD,WD)");
-    let mut acts = vec![
-        Act::file(apply_xml.clone(), apply(timers)),
-        Act::file(fetch_xml.clone(), fetch(timers)),
-    ];
-    let icacls = |path: &str, words: &[&str]| {
-        Act::run(&[&["icacls", path, "/inheritance:r", "/grant:r"], words].concat())
-    };
-    let (state, inbox) = (settings.state.to_string_lossy(), settings.inbox.to_string_lossy());
-    // Anybody may have made them before: whose a folder is may open it again.
-    let all: &[&str] = &["/T"];
-    for (path, deep) in [(&*ours, &[][..]), (&*inbox, &[]), (&*state, all)] {
-        let act = |words: &[&str]| Act::run(&[&["icacls", path], words, deep, &["/Q"]].concat());
-        acts.push(act(&["/setowner", ADMINISTRATORS]));
-        acts.push(act(&["/reset"]));
-    }
-    acts.push(icacls(&ours, &[system, admins, &read]));
-    acts.push(icacls(&state, &[system, admins]));
-    acts.push(icacls(&inbox, &[system, admins, &leave, "*S-1-3-0:(OI)(CI)(IO)F"]));
-    acts.push(icacls(&settings.mount.to_string_lossy(), &[system, admins, &read]));
+    let task = |path: &str, text: String| Act::Task { path: path.into(), text };
+    let mut acts = closed(&settings.state, &[SYSTEM, ADMINS]);
+    acts.extend(closed(&settings.inbox, &[SYSTEM, ADMINS, LEAVE, CREATOR]));
+    acts.extend(closed(&settings.mount, &[SYSTEM, ADMINS, READ]));
+    acts.push(task(&apply_xml, apply(timers)));
+    acts.push(task(&fetch_xml, fetch(timers)));
     acts.push(Act::run(&["schtasks", "/Create", "/F", "/TN", APPLY, "/XML", &apply_xml]));
     acts.push(Act::run(&["schtasks", "/Create", "/F", "/TN", FETCH, "/XML", &fetch_xml]));
     acts.push(Act::try_run(&["schtasks", "/Run", "/TN", APPLY]));
@@ -108,7 +128,7 @@ fn by_the_clock(seconds: u64, jitter: u64) -> String {
 
 fn task(helper: &str, words: &str, triggers: &str, principal: &str) -> String {
     format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
+        r#"<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <Triggers>
 {triggers}  </Triggers>

@@ -83,7 +83,11 @@ pub(super) async fn show(
     };
     let found = store.fleet_reports(&wanted, &asked.name, asked.limit).await?;
     if found.is_empty() {
-        return Err(Failure::NotFound(format!("no laptop {} has reported", asked.name)));
+        return Err(Failure::NotFound(format!(
+            "no laptop {} has reported in the last {}: `--seen` asks for longer, `tollgate fleet status` counts the silent",
+            asked.name,
+            long(asked.seen)
+        )));
     }
     for (device, report) in &found {
         let plugins = plugins(report);
