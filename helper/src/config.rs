@@ -205,7 +205,13 @@ fn read_machine(path: &Path) -> Result<Option<String>, Failure> {
     };
     home::administered(path, &file.metadata().map_err(failed)?)?;
     let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+    file.take(LARGEST).read_to_string(&mut text).map_err(|source| {
+        if source.kind() == ErrorKind::InvalidData {
+            let why = "is not UTF-8".to_owned();
+            return Failure::Configuration { path: path.to_owned(), why };
+        }
+        failed(source)
+    })?;
 
     Ok(Some(text))
 }

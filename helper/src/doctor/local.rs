@@ -155,7 +155,7 @@ fn sync(config: &Config) -> Finding {
     }
     if let Some(why) = writable(&settings.mount, &std::env::temp_dir()) {
         let remedy = if cfg!(windows) {
-            "run `tollgate-helper install` again, as the administrator"
+            "take the rights away, or the folder, and run `tollgate-helper install` again as the administrator"
         } else {
             "give the folder of plugins to the system (root, chmod 755)"
         };

@@ -139,25 +139,35 @@ pub fn of(path: &std::path::Path, scratch: &std::path::Path) -> Option<String> {
     saved(&bytes?)
 }
 
-/// The number of who owns this file or folder; none if the system's own tool does not say.
+/// Who owns this file or folder; none if the system's own tool does not say.
 #[cfg(windows)]
 pub fn owner(path: &std::path::Path) -> Option<String> {
     use std::process::{Command, Stdio};
 
-    let root = std::env::var_os("SystemRoot")?;
-    let tool = std::path::Path::new(&root).join(r"System32\WindowsPowerShell\v1.0\powershell.exe");
-    let said = Command::new(tool)
+    let folder = std::path::Path::new(&std::env::var_os("SystemRoot")?)
+        .join(r"System32\WindowsPowerShell\v1.0");
+    // A property alone, which a locked-down language has too; and the system's own modules, whoever started this.
+    let said = Command::new(folder.join("powershell.exe"))
         .args(["-NoProfile", "-NonInteractive", "-Command"])
-        .arg("(Get-Acl -LiteralPath $env:TOLLGATE_PATH).GetOwner([System.Security.Principal.SecurityIdentifier]).Value")
+        .arg("(Get-Acl -LiteralPath $env:TOLLGATE_PATH).Sddl")
         .env("TOLLGATE_PATH", path)
+        .env("PSModulePath", folder.join("Modules"))
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
         .ok()
         .filter(|said| said.status.success())?;
-    let who = String::from_utf8(said.stdout).ok()?.trim().to_owned();
 
-    Some(who).filter(|who| who.starts_with("S-1-"))
+    owner_of(&String::from_utf8(said.stdout).ok()?).map(str::to_owned)
+}
+
+/// What stands behind `O:`.
+#[cfg(any(windows, test))]
+fn owner_of(sddl: &str) -> Option<&str> {
+    let rest = sddl.trim().strip_prefix("O:")?;
+    let end = ["G:", "D:", "S:"].iter().filter_map(|next| rest.find(next)).min();
+
+    rest.get(..end.unwrap_or(rest.len())).filter(|who| !who.is_empty())
 }
 
 #[cfg(test)]
@@ -212,6 +222,16 @@ mod tests {
         }
         assert_eq!(of_all("D:NO_ACCESS_CONTROL"), ["everybody"]);
         assert_eq!(of_all("O:SYG:SY"), ["everybody"], "no list");
+    }
+
+    #[test]
+    fn the_owner_is_found() {
+        let sddl = "O:BAG:DUD:PAI(A;OICI;FA;;;SY)\r\n";
+        assert_eq!(owner_of(sddl), Some("BA"));
+        assert!(is_trusted("BA") && is_trusted("S-1-5-18") && !is_trusted("S-1-5-21-1-2-3-1001"));
+        assert_eq!(owner_of("O:S-1-5-21-1-2-3-1001G:SYD:"), Some("S-1-5-21-1-2-3-1001"));
+        assert_eq!(owner_of("O:BGG:SY"), Some("BG"));
+        assert_eq!((owner_of(""), owner_of("D:(A;;FA;;;SY)"), owner_of("O:")), (None, None, None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Lays down what a sync takes, as the administrator: the pinned keys, the folders and whose they are, the machine's
 //! configuration, the timers.
 
+mod guard;
 pub mod plan;
 
 use super::args::{Install, Uninstall};
@@ -25,9 +26,14 @@ use std::path::{Path, PathBuf};
 pub fn install(wanted: &Install) -> Result<(), Failure> {
     let os = wanted.os.unwrap_or(Os::HERE);
     let root = root(wanted.root.as_deref())?;
+    // Before a file of the machine is believed, nobody else can have written it.
+    let closing = Timers::closing(os, &file(os, root.as_deref()));
+    if !wanted.print {
+        perform(&closing, root.as_deref(), wanted.dry_run)?;
+    }
     let acts = installing(wanted, os, root.as_deref())?;
     if wanted.print {
-        return run::write(&plan::printed(&acts));
+        return run::write(&plan::printed(&[closing, acts].concat()));
     }
     perform(&acts, root.as_deref(), wanted.dry_run)?;
     if !wanted.dry_run {
@@ -45,7 +51,9 @@ pub fn install(wanted: &Install) -> Result<(), Failure> {
 /// [`Failure`].
 pub fn uninstall(wanted: &Uninstall) -> Result<(), Failure> {
     let root = root(wanted.root.as_deref())?;
-    let (path, mut members) = machine(Os::HERE, root.as_deref())?;
+    let path = file(Os::HERE, root.as_deref());
+    perform(&Timers::believing(Os::HERE, &path), root.as_deref(), wanted.dry_run)?;
+    let (path, mut members) = machine(path, root.as_deref())?;
     let settings = Settings::new(&members.sync.take().unwrap_or_default(), Os::HERE, None);
     let mut acts = Timers::uninstall(Os::HERE);
     acts.push(Act::Remove(settings.inbox));
@@ -69,7 +77,7 @@ fn root(wanted: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
 
 fn perform(acts: &[Act], root: Option<&Path>, dry_run: bool) -> Result<(), Failure> {
     for act in acts {
-        let idle = root.is_some() && matches!(act, Act::Run { .. });
+        let idle = root.is_some() && act.is_of_the_machine();
         if dry_run || idle {
             run::write(&format!("would {}\n", act.told()))?;
         } else {
@@ -80,14 +88,18 @@ fn perform(acts: &[Act], root: Option<&Path>, dry_run: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// The machine's configuration, as it is.
-fn machine(os: Os, root: Option<&Path>) -> Result<(PathBuf, Members), Failure> {
-    let usual = PathBuf::from(Usual::of(os).config);
+/// Where the machine's configuration is.
+fn file(os: Os, root: Option<&Path>) -> PathBuf {
     let named = std::env::var_os(config::MACHINE).filter(|path| !path.is_empty());
-    let path = match (named, root) {
+
+    match (named, root) {
         (Some(path), None) => PathBuf::from(path),
-        _ => usual,
-    };
+        _ => Usual::of(os).config.into(),
+    }
+}
+
+/// The machine's configuration, as it is.
+fn machine(path: PathBuf, root: Option<&Path>) -> Result<(PathBuf, Members), Failure> {
     let place = below(root, &path.to_string_lossy());
     let members = match fs::read_to_string(&place) {
         Ok(text) => Members::read(&text)
@@ -109,7 +121,7 @@ fn json(members: &Members) -> String {
 fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>, Failure> {
     // For another system there is nothing here to keep.
     let (path, mut members) = if os == Os::HERE && !wanted.print {
-        machine(os, root)?
+        machine(file(os, root), root)?
     } else {
         (Usual::of(os).config.into(), Members::default())
     };
@@ -141,7 +153,7 @@ fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>,
         interval: wanted.interval.0,
         user: wanted.user.as_deref(),
     };
-    let mut acts = timers.closing();
+    let mut acts = timers.guarded();
     acts.extend([
         Act::Folder { path: settings.state.clone(), mode: 0o700 },
         // Everybody may lay something into it; nobody may touch what is another's.

@@ -9,6 +9,7 @@ mod windows;
 
 use super::install::plan::Act;
 use super::places::{Os, Settings};
+use std::path::Path;
 use std::time::Duration;
 
 /// What the files are made for.
@@ -28,10 +29,26 @@ pub struct Timers<'a> {
 
 impl Timers<'_> {
     /// What comes before all others: that nobody else can lay something where the system will look.
-    pub fn closing(&self) -> Vec<Act> {
+    pub fn closing(os: Os, config: &Path) -> Vec<Act> {
+        match os {
+            Os::Linux | Os::Macos => Vec::new(),
+            Os::Windows => windows::closing(config),
+        }
+    }
+
+    /// What comes before the machine's configuration is believed by whoever takes all away again.
+    pub fn believing(os: Os, config: &Path) -> Vec<Act> {
+        match os {
+            Os::Linux | Os::Macos => Vec::new(),
+            Os::Windows => windows::believing(config),
+        }
+    }
+
+    /// What must not be somebody else's: the folders, and the program itself.
+    pub fn guarded(&self) -> Vec<Act> {
         match self.os {
             Os::Linux | Os::Macos => Vec::new(),
-            Os::Windows => windows::closing(self),
+            Os::Windows => windows::guarded(self),
         }
     }
 

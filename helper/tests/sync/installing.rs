@@ -246,19 +246,23 @@ fn on_windows_the_folder_is_closed_before_anything_is_made_in_it() {
     let told = text(&out.stdout);
     let acts: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("# ")).collect();
     let at = |words: &str| acts.iter().position(|act| act.contains(words)).unwrap();
-    let closed = at(r"icacls C:\ProgramData\Tollgate /inheritance:r");
-    for first in ["Tollgate if others made it", r"helper.json if others", r"org-plugins if others"]
-    {
-        assert!(at(first) < closed, "{first}: {acts:#?}");
-    }
-    for later in [
+    let order = [
+        r"folder C:\ProgramData\Tollgate (",
+        r"refuse C:\ProgramData\Tollgate if others made it",
+        r"icacls C:\ProgramData\Tollgate /inheritance:r",
+        r"refuse C:\ProgramData\Tollgate if others can write it",
+        r"refuse C:\ProgramData\Tollgate\helper.json if others made it",
+        r"refuse C:\ProgramData\Tollgate\state if others made it",
+        r"refuse C:\Program Files\Tollgate\tollgate-helper.exe if others can write it",
         r"folder C:\ProgramData\Tollgate\state",
-        "manifest-pins.json (",
-        "helper.json (",
-        "task C:",
-    ] {
-        assert!(at(later) > closed, "{later}: {acts:#?}");
-    }
+        r"file C:\ProgramData\Tollgate\manifest-pins.json",
+        r"file C:\ProgramData\Tollgate\helper.json",
+        r"refuse C:\Program Files\Claude\org-plugins if others can write it",
+        r"task C:\ProgramData\Tollgate\sync-apply.xml",
+        "schtasks /Create",
+    ];
+    let places = order.map(at);
+    assert!(places.is_sorted(), "{places:?} of {acts:#?}");
     let opens = acts.iter().filter(|act| act.contains("/reset") || act.contains("/T "));
     assert_eq!(opens.count(), 0, "at no moment it is open: {acts:#?}");
 }

@@ -228,6 +228,10 @@ pub fn writable(mount: &Path, scratch: &Path) -> Option<String> {
     use crate::sync::acl;
 
     [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
+        let is_there = crate::sync::disk::there(path).is_ok_and(|about| about.is_some());
+        if !is_there {
+            return None;
+        }
         let Some(list) = acl::of(path, scratch) else {
             return Some(told(path, "who can write it cannot be read"));
         };

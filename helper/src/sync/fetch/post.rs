@@ -287,10 +287,8 @@ fn is_ours(folder: &Path) -> bool {
 fn is_ours(folder: &Path) -> bool {
     // One that an elevated run made is the administrators', and cannot be written by the next.
     let probe = folder.join(format!(".probe-{}", std::process::id()));
-    let is_written = File::create_new(&probe).and_then(|file| {
-        drop(file);
-        fs::remove_file(&probe)
-    });
+    let is_written = File::create(&probe).is_ok();
+    let _left = fs::remove_file(&probe).is_err();
 
-    is_written.is_ok() && fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir())
+    is_written && fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir())
 }

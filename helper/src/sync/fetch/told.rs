@@ -58,13 +58,15 @@ fn code(failure: &Failure) -> String {
     let word = match failure {
         Failure::Sync { code, .. } => return code.clone(),
         Failure::Refused { code, .. } => return code.clone().unwrap_or_else(|| "refused".into()),
+        Failure::Answer { status: 404, .. } => "not_served",
         Failure::Answer { status, .. } => return format!("status_{status}"),
         Failure::Unreachable { .. } => "unreachable",
         Failure::NotUnderstood { .. } => "not_understood",
         Failure::Unwritable { source, .. } if source.kind() == ErrorKind::StorageFull => {
             "disk_full"
         }
-        Failure::Unwritable { .. } | Failure::Output(_) | Failure::NoFile { .. } => "disk",
+        Failure::Unwritable { .. } | Failure::Output(_) => "disk",
+        Failure::NoFile { .. } => "no_file",
         Failure::Busy(_) => "busy",
         Failure::Configuration { .. } | Failure::Usage(_) => "configuration",
         _ => "no_credential",

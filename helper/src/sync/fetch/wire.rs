@@ -58,6 +58,12 @@ impl<'a> Wire<'a> {
                 let etag = header(&response, "etag");
                 Ok(Answer::Document { bytes, etag })
             }
+            404 => Err(Failure::Sync {
+                code: "not_served".into(),
+                problem:
+                    "the gateway has no plugins for you: no audience fits you, or nothing is published yet"
+                        .into(),
+            }),
             _ => Err(self.answered(&response)),
         }
     }
@@ -147,12 +153,6 @@ impl<'a> Wire<'a> {
                 code: header(response, REFUSAL),
                 message: "it gives no plugins to it; access is revoked or paused, or the token was not taken"
                     .to_owned(),
-            };
-        }
-        if status == 404 {
-            return Failure::Sync {
-                code: "not_served".into(),
-                problem: "the gateway has no plugins for you: no audience fits you, or nothing is published yet".into(),
             };
         }
         let retry_after = header(response, "retry-after").and_then(|text| text.parse().ok());

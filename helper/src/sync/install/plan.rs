@@ -1,5 +1,6 @@
 //! What is done to a machine, act by act: so that it can be told before, and printed for another system.
 
+use super::guard;
 use crate::failure::Failure;
 use crate::sync::disk::{Disk, there};
 use crate::sync::places::below;
@@ -35,6 +36,8 @@ pub enum Act {
     },
     /// Made by the administrator, or not there: whoever made it else could change it again, whatever is said of it later.
     Trusted(PathBuf),
+    /// Nobody but the system and its administrators may write there, if it is there.
+    Closed(PathBuf),
     /// A link.
     Link {
         /// Which.
@@ -79,10 +82,16 @@ impl Act {
                 format!("task {} ({} bytes)", path.display(), utf16(text).len())
             }
             Self::Trusted(path) => format!("refuse {} if others made it", path.display()),
+            Self::Closed(path) => format!("refuse {} if others can write it", path.display()),
             Self::Link { path, to } => format!("link {} -> {to}", path.display()),
             Self::Remove(path) => format!("remove {}", path.display()),
             Self::Run { words, .. } => format!("run {}", quoted(words)),
         }
+    }
+
+    /// Is it about the machine itself, and not about files below a folder?
+    pub fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Trusted(_) | Self::Closed(_))
     }
 
     /// Does it, below `root` if there is one; then no program is run.
@@ -105,7 +114,8 @@ impl Act {
                 let path = place(path);
                 file(&path, &utf16(text)).map_err(failed(path))
             }
-            Self::Trusted(path) => trusted(&place(path)),
+            Self::Trusted(path) => guard::trusted(path),
+            Self::Closed(path) => guard::closed(path),
             Self::Link { path, to } => {
                 let path = place(path);
                 link(&path, to).map_err(failed(path))
@@ -175,35 +185,6 @@ fn of_the_system(program: &str) -> PathBuf {
 #[cfg(not(windows))]
 fn of_the_system(program: &str) -> &str {
     program
-}
-
-/// What is there is no link, nor what is above it; and its owner is the system or its administrators.
-#[cfg(windows)]
-fn trusted(path: &Path) -> Result<(), Failure> {
-    let refused = |why: &str| {
-        let path = path.display();
-        Failure::Usage(format!("{path} {why}: look into it, take it away, and install again"))
-    };
-    for place in path.ancestors() {
-        if there(place).is_ok_and(|about| about.is_some_and(|it| it.file_type().is_symlink())) {
-            return Err(refused("lies behind a link"));
-        }
-    }
-    if there(path).map_err(|source| Failure::NoFile { path: path.to_owned(), source })?.is_none() {
-        return Ok(());
-    }
-    match crate::sync::acl::owner(path) {
-        Some(owner) if crate::sync::acl::is_trusted(&owner) => Ok(()),
-        Some(owner) => Err(refused(&format!("belongs to {owner}"))),
-        None => Err(refused("is there already, and whose it is cannot be read")),
-    }
-}
-
-/// Elsewhere the places are made by the administrator alone.
-#[cfg(not(windows))]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn trusted(_path: &Path) -> Result<(), Failure> {
-    Ok(())
 }
 
 fn folder(path: &Path, wanted: u32) -> io::Result<()> {

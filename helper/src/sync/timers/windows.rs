@@ -45,16 +45,32 @@ fn closed(path: &Path, rights: &[&str]) -> Vec<Act> {
     ]
 }
 
-/// Anybody may make a folder in `ProgramData`: one that somebody made stays theirs, whatever is said of it. Ours is closed
-/// before anything is made in it, so that what is made there is closed from its first moment.
-pub(super) fn closing(timers: &Timers<'_>) -> Vec<Act> {
-    let (ours, settings) = (PathBuf::from(folder()), timers.settings);
-    let config = PathBuf::from(Usual::of(Os::Windows).config);
-    let places =
-        [&ours, &settings.state, &settings.inbox, &settings.pins, &config, &settings.mount];
-    let mut acts: Vec<Act> = places.into_iter().map(|it| Act::Trusted(it.clone())).collect();
-    acts.push(Act::Folder { path: ours.clone(), mode: 0o755 });
+/// Anybody may make a folder in `ProgramData`: one that somebody made stays theirs, whatever is said of it. Ours is made or
+/// seen to be the administrators', and closed, before anything in it is believed or made: what is made there is closed from its
+/// first moment.
+pub(super) fn closing(config: &Path) -> Vec<Act> {
+    let ours = PathBuf::from(folder());
+    let mut acts =
+        vec![Act::Folder { path: ours.clone(), mode: 0o755 }, Act::Trusted(ours.clone())];
     acts.extend(closed(&ours, &[SYSTEM, ADMINS, READ]));
+    acts.push(Act::Closed(ours));
+    acts.extend(believing(config));
+
+    acts
+}
+
+pub(super) fn believing(config: &Path) -> Vec<Act> {
+    vec![Act::Trusted(config.to_owned()), Act::Closed(config.to_owned())]
+}
+
+/// The folders, also where they were configured elsewhere; and the program that the system will run.
+pub(super) fn guarded(timers: &Timers<'_>) -> Vec<Act> {
+    let (settings, helper) = (timers.settings, Path::new(timers.helper));
+    let places = [&settings.state, &settings.inbox, &settings.pins, &settings.mount];
+    let mut acts: Vec<Act> = places.iter().map(|it| Act::Trusted((*it).clone())).collect();
+    let above = places.iter().map(|it| it.as_path()).chain([helper]).filter_map(Path::parent);
+    acts.extend(above.map(|it| Act::Closed(it.to_owned())));
+    acts.extend([Act::Trusted(helper.to_owned()), Act::Closed(helper.to_owned())]);
 
     acts
 }
@@ -68,6 +84,7 @@ pub(super) fn install(timers: &Timers<'_>) -> Vec<Act> {
     let mut acts = closed(&settings.state, &[SYSTEM, ADMINS]);
     acts.extend(closed(&settings.inbox, &[SYSTEM, ADMINS, LEAVE, CREATOR]));
     acts.extend(closed(&settings.mount, &[SYSTEM, ADMINS, READ]));
+    acts.extend([&settings.state, &settings.mount].map(|it| Act::Closed(it.clone())));
     acts.push(task(&apply_xml, apply(timers)));
     acts.push(task(&fetch_xml, fetch(timers)));
     acts.push(Act::run(&["schtasks", "/Create", "/F", "/TN", APPLY, "/XML", &apply_xml]));
