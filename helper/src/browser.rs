@@ -4,10 +4,10 @@
 pub mod loopback;
 pub mod open;
 
+use crate::chance;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::gateway::wire::Code;
-use crate::line;
 use crate::say;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -109,11 +109,9 @@ fn challenge(verifier: &str) -> String {
 
 /// 256 bits that nobody can guess.
 fn random() -> Result<String, Failure> {
-    let mut bytes = [0_u8; 32];
-    match line::provider().secure_random.fill(&mut bytes) {
-        Ok(()) => Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes)),
-        Err(_) => Err(Failure::SignIn("the system gives no random numbers".into())),
-    }
+    chance::bytes::<32>()
+        .map(|bytes| BASE64_URL_SAFE_NO_PAD.encode(bytes))
+        .ok_or_else(|| Failure::SignIn("the system gives no random numbers".into()))
 }
 
 /// Who made a token, by its own word: it came over TLS from the gateway.

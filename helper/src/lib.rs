@@ -4,7 +4,7 @@
 //! [`run`] is the story. The rest in its order: [`args`] say what is wanted, [`context`] why and how
 //! long it may take, [`config`] what holds here; [`home`] keeps what nobody else may read, [`store`]
 //! the secrets, [`cache`] spares the network. [`ladder`] gets a new token by the strongest way there
-//! is: [`device`] is the certificate, [`browser`] the sign-in; [`gateway`] is asked over [`line`].
+//! is: [`device`] is the certificate, [`browser`] the sign-in; [`gateway`] is asked over [`line`]; [`chance`] is what nobody can guess.
 //! [`sync`] keeps what stands on the laptop as it was signed. [`form`] is what the line looks like, [`doctor`] looks for what is wrong, [`failure`] says what
 //! went wrong and what to do.
 
@@ -23,6 +23,7 @@ pub mod device;
 pub mod browser;
 pub mod gateway;
 pub mod line;
+pub mod chance;
 pub mod form;
 pub mod doctor;
 pub mod sync;

@@ -9,6 +9,7 @@
 //!
 //! `docs/sync.md` tells it for people.
 
+#[cfg(any(windows, test))]
 pub mod acl;
 pub mod apply;
 pub mod args;

@@ -2,6 +2,13 @@
 //! the same words in every language of the system. (MS-DTYP 2.5.1; `icacls PATH /save FILE` writes it.)
 
 use std::collections::BTreeSet;
+#[cfg(windows)]
+use {
+    crate::sync::disk::there,
+    crate::sync::places,
+    std::path::Path,
+    std::process::{Command, Stdio},
+};
 
 /// Those who may: the system, its administrators (also the machine's and the domain's first ones), the installer.
 const TRUSTED: [&str; 8] = [
@@ -97,7 +104,6 @@ fn named(who: &str) -> &str {
 }
 
 /// What stands in the file that `icacls` writes: the name in a line, the list in the next.
-#[cfg(any(windows, test))]
 fn saved(bytes: &[u8]) -> Option<String> {
     let units: Vec<u16> = bytes
         .chunks_exact(2)
@@ -113,18 +119,26 @@ fn saved(bytes: &[u8]) -> Option<String> {
     text.lines().map(str::trim).find(|line| line.starts_with("D:")).map(str::to_owned)
 }
 
-/// The list of this file or folder; none if the system's own tool does not say. It writes to a file that nobody else may
-/// write, in `scratch`.
+/// What is wrong with it, if others than the system can write it; nothing is, where nothing is there.
 #[cfg(windows)]
-pub fn of(path: &std::path::Path, scratch: &std::path::Path) -> Option<String> {
-    use std::process::{Command, Stdio};
+pub fn fault(path: &Path, scratch: &Path) -> Option<String> {
+    if there(path).is_ok_and(|about| about.is_none()) {
+        return None;
+    }
+    let Some(list) = of(path, scratch) else {
+        return Some("who can write it cannot be read".to_owned());
+    };
+    let who: Vec<_> = writers(&list).into_iter().collect();
 
-    // A name that nobody knows before.
-    let drawn = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
-    let out = scratch.join(format!("acl-{}-{drawn:x}.tmp", std::process::id()));
-    let root = std::env::var_os("SystemRoot")?;
-    let tool = std::path::Path::new(&root).join("System32").join("icacls.exe");
-    let said = Command::new(tool)
+    (!who.is_empty()).then(|| format!("others can write it ({})", who.join(", ")))
+}
+
+/// The list of this file or folder; none if the system's own tool does not say. It writes to a file that nobody knows
+/// before, in `scratch`.
+#[cfg(windows)]
+fn of(path: &Path, scratch: &Path) -> Option<String> {
+    let out = scratch.join(format!("acl-{}.tmp", crate::chance::name()?));
+    let said = Command::new(places::system_folder().join("icacls.exe"))
         .arg(path)
         .arg("/save")
         .arg(&out)
@@ -141,11 +155,8 @@ pub fn of(path: &std::path::Path, scratch: &std::path::Path) -> Option<String> {
 
 /// Who owns this file or folder; none if the system's own tool does not say.
 #[cfg(windows)]
-pub fn owner(path: &std::path::Path) -> Option<String> {
-    use std::process::{Command, Stdio};
-
-    let folder = std::path::Path::new(&std::env::var_os("SystemRoot")?)
-        .join(r"System32\WindowsPowerShell\v1.0");
+pub fn owner(path: &Path) -> Option<String> {
+    let folder = places::system_folder().join(r"WindowsPowerShell\v1.0");
     // A property alone, which a locked-down language has too; and the system's own modules, whoever started this.
     let said = Command::new(folder.join("powershell.exe"))
         .args(["-NoProfile", "-NonInteractive", "-Command"])
@@ -162,7 +173,6 @@ pub fn owner(path: &std::path::Path) -> Option<String> {
 }
 
 /// What stands behind `O:`.
-#[cfg(any(windows, test))]
 fn owner_of(sddl: &str) -> Option<&str> {
     let rest = sddl.trim().strip_prefix("O:")?;
     let end = ["G:", "D:", "S:"].iter().filter_map(|next| rest.find(next)).min();

@@ -12,6 +12,7 @@ use super::places::{Os, Settings, root};
 use super::record;
 use super::status::summary;
 use crate::cache::{self, now};
+use crate::chance;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::home::Home;
@@ -97,9 +98,7 @@ pub fn fetch(home: &Home, args: &Args) -> Result<(), Failure> {
 
 /// So that not all laptops ask in the same second.
 fn by_chance(most: u64) -> Duration {
-    let mut bytes = [0; 8];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    let drawn = random.fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes));
+    let drawn = chance::bytes().map_or(0, u64::from_le_bytes);
 
     Duration::from_millis(drawn.checked_rem(most.saturating_mul(1000)).unwrap_or_default())
 }

@@ -30,14 +30,14 @@ pub struct Inbox {
 /// All of them, by name.
 ///
 /// # Errors
-/// [`Trouble::Disk`].
+/// [`Trouble::Disk`]; [`Trouble::Mount`], if somebody made it a link.
 pub fn all(root: &Path) -> Result<Vec<Inbox>, Trouble> {
     let mut names = Vec::new();
     // Elsewhere only the administrator can have made it one, and may.
     if cfg!(windows)
         && std::fs::symlink_metadata(root).is_ok_and(|about| about.file_type().is_symlink())
     {
-        return Err(Trouble::Mount { path: root.to_owned(), why: "is a link" });
+        return Err(Trouble::Mount { path: root.to_owned(), why: "it is a link" });
     }
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,

@@ -27,11 +27,15 @@ pub fn install(wanted: &Install) -> Result<(), Failure> {
     let os = wanted.os.unwrap_or(Os::HERE);
     let root = root(wanted.root.as_deref())?;
     // Before a file of the machine is believed, nobody else can have written it.
-    let closing = Timers::closing(os, &file(os, root.as_deref()));
+    let path = file(os, root.as_deref(), wanted.print);
+    let closing = Timers::closing(os, &path);
     if !wanted.print {
         perform(&closing, root.as_deref(), wanted.dry_run)?;
     }
-    let acts = installing(wanted, os, root.as_deref())?;
+    // For another system there is nothing here to keep.
+    let keeps = os == Os::HERE && !wanted.print;
+    let members = if keeps { machine(&path, root.as_deref())? } else { Members::default() };
+    let acts = installing(wanted, os, root.as_deref(), (path, members))?;
     if wanted.print {
         return run::write(&plan::printed(&[closing, acts].concat()));
     }
@@ -51,9 +55,9 @@ pub fn install(wanted: &Install) -> Result<(), Failure> {
 /// [`Failure`].
 pub fn uninstall(wanted: &Uninstall) -> Result<(), Failure> {
     let root = root(wanted.root.as_deref())?;
-    let path = file(Os::HERE, root.as_deref());
+    let path = file(Os::HERE, root.as_deref(), false);
     perform(&Timers::believing(Os::HERE, &path), root.as_deref(), wanted.dry_run)?;
-    let (path, mut members) = machine(path, root.as_deref())?;
+    let mut members = machine(&path, root.as_deref())?;
     let settings = Settings::new(&members.sync.take().unwrap_or_default(), Os::HERE, None);
     let mut acts = Timers::uninstall(Os::HERE);
     acts.push(Act::Remove(settings.inbox));
@@ -88,27 +92,25 @@ fn perform(acts: &[Act], root: Option<&Path>, dry_run: bool) -> Result<(), Failu
     Ok(())
 }
 
-/// Where the machine's configuration is.
-fn file(os: Os, root: Option<&Path>) -> PathBuf {
+/// Where the machine's configuration is; for another machine, at its usual place.
+fn file(os: Os, root: Option<&Path>, print: bool) -> PathBuf {
     let named = std::env::var_os(config::MACHINE).filter(|path| !path.is_empty());
 
     match (named, root) {
-        (Some(path), None) => PathBuf::from(path),
+        (Some(path), None) if os == Os::HERE && !print => PathBuf::from(path),
         _ => Usual::of(os).config.into(),
     }
 }
 
 /// The machine's configuration, as it is.
-fn machine(path: PathBuf, root: Option<&Path>) -> Result<(PathBuf, Members), Failure> {
+fn machine(path: &Path, root: Option<&Path>) -> Result<Members, Failure> {
     let place = below(root, &path.to_string_lossy());
-    let members = match fs::read_to_string(&place) {
-        Ok(text) => Members::read(&text)
-            .map_err(|why| Failure::Configuration { path: place.clone(), why })?,
-        Err(error) if error.kind() == ErrorKind::NotFound => Members::default(),
-        Err(source) => return Err(Failure::NoFile { path: place, source }),
-    };
 
-    Ok((path, members))
+    match fs::read_to_string(&place) {
+        Ok(text) => Members::read(&text).map_err(|why| Failure::Configuration { path: place, why }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Members::default()),
+        Err(source) => Err(Failure::NoFile { path: place, source }),
+    }
 }
 
 fn json(members: &Members) -> String {
@@ -118,13 +120,12 @@ fn json(members: &Members) -> String {
     text
 }
 
-fn installing(wanted: &Install, os: Os, root: Option<&Path>) -> Result<Vec<Act>, Failure> {
-    // For another system there is nothing here to keep.
-    let (path, mut members) = if os == Os::HERE && !wanted.print {
-        machine(file(os, root), root)?
-    } else {
-        (Usual::of(os).config.into(), Members::default())
-    };
+fn installing(
+    wanted: &Install,
+    os: Os,
+    root: Option<&Path>,
+    (path, mut members): (PathBuf, Members),
+) -> Result<Vec<Act>, Failure> {
     let member = Member {
         mount: wanted.mount.clone(),
         audience: wanted.audience.clone(),

@@ -236,6 +236,15 @@ pub fn below(root: Option<&Path>, usual: &str) -> PathBuf {
     }
 }
 
+/// Where Windows' own programs are. A name alone is looked for in the folder of the program that asks first, and that may be
+/// a folder of downloads.
+#[cfg(windows)]
+pub fn system_folder() -> PathBuf {
+    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+
+    Path::new(&root).join("System32")
+}
+
 /// The root that the environment names.
 pub fn root() -> Option<PathBuf> {
     std::env::var_os(ROOT).filter(|root| !root.is_empty()).map(PathBuf::from)

@@ -3,9 +3,9 @@
 
 use super::disk::{self, Disk};
 use super::trouble::{Trouble, at};
-use contract::envelope::{LARGEST, PinnedKey, hex};
+use crate::chance;
+use contract::envelope::{LARGEST, PinnedKey};
 use contract::manifest::{Known, Revocation};
-use rustls::crypto::SecureRandom;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -142,13 +142,11 @@ impl<'a> Store<'a> {
         let path = self.file();
         let text = disk::read(&path, MOST).map_err(at(&path))?.unwrap_or_default();
         let mut state: State = serde_json::from_slice(&text).unwrap_or_default();
-        if state.device.len() != 32 {
-            let mut bytes = [0; 16];
-            let random: &dyn SecureRandom = rustls::crypto::ring::default_provider().secure_random;
-            if random.fill(&mut bytes).is_ok() {
-                state.device = hex(&bytes);
-                state.drawn = true;
-            }
+        if state.device.len() != 32
+            && let Some(device) = chance::name()
+        {
+            state.device = device;
+            state.drawn = true;
         }
 
         Ok(state)

@@ -54,7 +54,8 @@ impl Journal {
             matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name)
                 && !(cfg!(windows) && name.contains([':', '\\']))
         };
-        let below = |name: &String| plain(name.strip_prefix(RECORDS_PREFIX).unwrap_or(name));
+        let record = |name: &'_ str| name.strip_prefix(RECORDS)?.strip_prefix('/').map(plain);
+        let below = |name: &String| record(name).unwrap_or_else(|| plain(name));
 
         names(STAGING).any(|name| name == self.staging)
             && self.remove.iter().chain(&self.put).all(below)
@@ -88,9 +89,6 @@ struct Places {
     /// Where the new one comes from.
     next: PathBuf,
 }
-
-/// Before the name of a record in a journal.
-const RECORDS_PREFIX: &str = ".tollgate/";
 
 /// In what is being made: what stood before.
 const OLD: &str = "old";

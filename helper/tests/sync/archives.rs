@@ -9,22 +9,16 @@ use tollgate_helper::sync::disk::{Disk, Step};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-fn standing() -> (Bench, Release) {
-    let (bench, release) = (Bench::new(), Release::usual(5));
-    bench.applied(&release);
-    (bench, release)
-}
-
 /// What is said of a plugin with these files in that archive.
 fn code_of(files: &[(&str, &str)], archive: Vec<u8>) -> String {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     bench.lay(&Release::usual(6).with_archive("zeta", files, archive));
     bench.refused(&stands).code.unwrap()
 }
 
 /// Is a plugin of these files taken from that archive?
 fn taken(files: Vec<File>, archive: Archive, bytes: Vec<u8>) -> bool {
-    let (bench, mut next) = (standing().0, Release::usual(6));
+    let (bench, mut next) = (Bench::standing().0, Release::usual(6));
     next.archives.insert(archive.sha256.clone(), bytes);
     next.document.plugins.push(Plugin {
         name: "zeta".into(),
@@ -46,7 +40,7 @@ fn archive_path(bench: &Bench, release: &Release, name: &str) -> std::path::Path
 
 #[test]
 fn a_tampered_archive_is_not_opened() {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let path = archive_path(&bench, &next, "acme");
@@ -61,7 +55,7 @@ fn a_tampered_archive_is_not_opened() {
 
 #[test]
 fn a_missing_a_short_and_a_long_archive_are_told_of() {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let path = archive_path(&bench, &next, "acme");
@@ -78,7 +72,7 @@ fn a_missing_a_short_and_a_long_archive_are_told_of() {
 #[cfg(unix)] // on Windows it takes an administrator to make a link
 #[test]
 fn an_archive_that_is_a_link_is_not_read() {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let path = archive_path(&bench, &next, "acme");
@@ -90,7 +84,7 @@ fn an_archive_that_is_a_link_is_not_read() {
 #[cfg(unix)]
 #[test]
 fn an_archive_behind_a_linked_folder_is_not_read() {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     bench.lay(&Release::usual(6));
     let (archives, elsewhere) =
         (bench.inbox("1000").join("archives"), bench.place.path().join("elsewhere"));
@@ -164,7 +158,7 @@ fn a_bomb_ends_where_the_signed_size_ends() {
 
 #[test]
 fn an_archive_that_is_changed_after_it_was_copied_is_not_read_again() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let path = archive_path(&bench, &next, "acme");
@@ -211,7 +205,7 @@ fn a_source_that_cannot_be_read_is_told_from_a_disk_that_cannot_be_written() {
 
 #[test]
 fn a_plugin_that_is_changed_after_it_was_looked_at_is_taken_from_its_archive() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let live = bench.settings.mount.join("base/bin/run.sh");
@@ -234,7 +228,7 @@ fn a_plugin_that_is_changed_after_it_was_looked_at_is_taken_from_its_archive() {
 
 #[test]
 fn what_stands_is_mended_without_the_inbox() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     fs::remove_dir_all(bench.inbox("1000")).unwrap();
     fs::remove_dir_all(bench.settings.mount.join("acme")).unwrap();
 
@@ -246,7 +240,7 @@ fn what_stands_is_mended_without_the_inbox() {
 
 #[test]
 fn archives_of_documents_that_are_past_are_thrown_away() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     bench.applied(&Release::usual(6));
 
     let kept = fs::read_dir(bench.settings.state.join("archives")).unwrap().count();

@@ -178,6 +178,13 @@ impl Bench {
         bench
     }
 
+    /// On which version 5 stands.
+    pub(crate) fn standing() -> (Self, Release) {
+        let (bench, release) = (Self::new(), Release::usual(5));
+        bench.applied(&release);
+        (bench, release)
+    }
+
     pub(crate) fn pin(&self, keys: &[PinnedKey]) {
         fs::create_dir_all(self.settings.pins.parent().unwrap()).unwrap();
         fs::write(&self.settings.pins, serde_json::to_vec(keys).unwrap()).unwrap();

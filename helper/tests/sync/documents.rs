@@ -7,15 +7,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use tollgate_helper::sync::places::{Expiry, Member};
 
-fn standing() -> (Bench, Release) {
-    let (bench, release) = (Bench::new(), Release::usual(5));
-    bench.applied(&release);
-    (bench, release)
-}
-
 /// What is said when this lies in the inbox; what stood there stands there.
 fn code_of(release: &Release) -> String {
-    let (bench, stands) = standing();
+    let (bench, stands) = Bench::standing();
     bench.lay(release);
     bench.refused(&stands).code.unwrap()
 }
@@ -47,7 +41,7 @@ fn a_signed_document_stands_and_is_told_of() {
 
 #[test]
 fn the_next_version_replaces_what_changed_and_takes_away_what_is_no_longer_listed() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let next =
         Release::new(6).with("acme", &[("SKILL.md", "other")]).with("more", &[("SKILL.md", "m")]);
 
@@ -61,7 +55,7 @@ fn the_next_version_replaces_what_changed_and_takes_away_what_is_no_longer_liste
 
 #[test]
 fn the_same_document_changes_nothing() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
 
     let last = bench.run().last;
 
@@ -77,7 +71,7 @@ fn a_replayed_older_document_is_not_taken() {
 
 #[test]
 fn an_older_document_is_not_taken_though_the_folder_of_plugins_was_emptied() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     fs::remove_dir_all(&bench.settings.mount).unwrap();
     bench.lay(&Release::usual(4));
 
@@ -89,7 +83,7 @@ fn an_older_document_is_not_taken_though_the_folder_of_plugins_was_emptied() {
 
 #[test]
 fn an_older_document_is_not_taken_though_the_state_is_lost() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     fs::remove_dir_all(&bench.settings.state).unwrap();
     bench.lay(&Release::usual(4));
 
@@ -108,7 +102,7 @@ fn another_audience_is_not_taken_where_one_is_pinned() {
 
 #[test]
 fn somebody_who_moves_to_another_audience_has_its_plugins() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
 
     bench.applied(&Release::new(5).with("code", &[("SKILL.md", "c")]).audience("engineering"));
 }
@@ -131,7 +125,7 @@ fn an_unknown_key_a_forged_signature_and_another_type_are_not_believed() {
 
 #[test]
 fn a_tampered_document_is_not_believed() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     bench.lay(&Release::usual(6));
     let path = bench.inbox("1000").join("manifest.json");
     let mut envelope: contract::envelope::Envelope =
@@ -160,7 +154,7 @@ fn a_document_from_the_future_is_not_taken() {
 
 #[test]
 fn an_expired_document_lands_nowhere() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     bench.lay(&Release::usual(6).change(|it| it.expires_at = NOW));
 
     let last = bench.run().last;
@@ -171,7 +165,7 @@ fn an_expired_document_lands_nowhere() {
 
 #[test]
 fn what_an_expired_document_takes_back_is_gone_all_the_same() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     bench.lay(
         &Release::new(7)
             .change(|it| {
@@ -199,7 +193,7 @@ fn what_an_expired_document_takes_back_is_gone_all_the_same() {
 
 #[test]
 fn a_document_that_expires_where_it_stands_is_stale_and_stays() {
-    let (mut bench, release) = standing();
+    let (mut bench, release) = Bench::standing();
     bench.now = NOW + 2 * DAY;
 
     let last = bench.run().last;
@@ -229,7 +223,7 @@ fn on_expiry_the_plugins_go_if_the_document_or_the_machine_says_so() {
 
 #[test]
 fn a_clock_set_back_does_not_make_an_old_document_young() {
-    let (mut bench, _) = standing();
+    let (mut bench, _) = Bench::standing();
     let newest = Release::usual(6).change(|it| it.issued_at = NOW - 10);
     bench.applied(&newest);
     bench.now = NOW - 300;
@@ -244,7 +238,7 @@ fn a_clock_set_back_does_not_make_an_old_document_young() {
 
 #[test]
 fn two_keys_are_believed_while_one_replaces_the_other() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     bench.pin(&[pin("security", 7), pin("next", 8)]);
     let next = Release { key: ("next", 8), ..Release::usual(6) };
     bench.applied(&next);
@@ -258,7 +252,7 @@ fn two_keys_are_believed_while_one_replaces_the_other() {
 #[cfg(unix)] // Windows has no modes
 #[test]
 fn pins_that_others_can_write_are_no_pins() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     crate::bench::mode(&bench.settings.pins, 0o666);
     bench.lay(&Release::usual(6));
     assert_eq!(bench.refused(&release).code.as_deref(), Some("pins"));
@@ -269,7 +263,7 @@ fn pins_that_others_can_write_are_no_pins() {
 #[cfg(unix)]
 #[test]
 fn a_link_and_a_pipe_in_an_inbox_are_not_read() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let path = bench.inbox("1000").join("manifest.json");
     let elsewhere = bench.place.path().join("elsewhere.json");
     fs::write(&elsewhere, Release::usual(6).envelope()).unwrap();
@@ -288,7 +282,7 @@ fn a_link_and_a_pipe_in_an_inbox_are_not_read() {
 
 #[test]
 fn a_huge_file_and_a_folder_in_an_inbox_are_not_read() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let path = bench.inbox("1000").join("manifest.json");
 
     fs::remove_file(&path).unwrap();
@@ -303,7 +297,7 @@ fn a_huge_file_and_a_folder_in_an_inbox_are_not_read() {
 #[cfg(unix)]
 #[test]
 fn an_inbox_that_is_a_link_is_none() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let elsewhere = bench.place.path().join("elsewhere");
     fs::rename(bench.inbox("1000"), &elsewhere).unwrap();
     fs::write(elsewhere.join("manifest.json"), Release::usual(6).envelope()).unwrap();
@@ -315,7 +309,7 @@ fn an_inbox_that_is_a_link_is_none() {
 
 #[test]
 fn garbage_in_an_inbox_is_told_of_without_its_words() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     fs::write(bench.inbox("1000").join("manifest.json"), "root:x:0:0").unwrap();
 
     let last = bench.refused(&release);
@@ -355,7 +349,7 @@ fn before_the_first_document_nothing_is_touched() {
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     bench.lay(&Release::new(6).with("acme", &[("SKILL.md", "other")]));
 
     let last = bench.dry().last;

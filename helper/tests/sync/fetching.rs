@@ -9,26 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-fn laptop() -> (Laptop, Release) {
-    let laptop = Laptop::new();
-    let release = laptop.release(5);
-    laptop.gateway.publish(&release);
-    (laptop, release)
-}
-
-/// A laptop on which version 5 stands.
-fn standing() -> (Laptop, Release) {
-    let (laptop, release) = laptop();
-    assert_eq!(laptop.fetch(&[]).0, 0);
-    assert_eq!(laptop.apply().0, 0);
-    laptop.bench.stands(&release);
-    laptop.gateway.asked();
-    (laptop, release)
-}
-
 #[test]
 fn both_halves_bring_what_was_published() {
-    let (laptop, release) = standing();
+    let (laptop, release) = Laptop::standing();
 
     let last = laptop.bench.last();
 
@@ -39,14 +22,14 @@ fn both_halves_bring_what_was_published() {
 #[cfg(unix)] // Windows has no modes
 #[test]
 fn an_inbox_is_nobody_else_s_business() {
-    let (laptop, _) = standing();
+    let (laptop, _) = Laptop::standing();
 
     assert_eq!(fs::metadata(laptop.inbox()).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
 fn what_is_unchanged_costs_one_question() {
-    let (laptop, _) = standing();
+    let (laptop, _) = Laptop::standing();
     laptop.fetch(&[]);
     laptop.gateway.asked();
 
@@ -61,7 +44,7 @@ fn what_is_unchanged_costs_one_question() {
 
 #[test]
 fn only_what_is_not_in_place_is_fetched() {
-    let (laptop, release) = standing();
+    let (laptop, release) = Laptop::standing();
     let next = laptop.release(6);
     laptop.gateway.publish(&next);
 
@@ -77,7 +60,7 @@ fn only_what_is_not_in_place_is_fetched() {
 
 #[test]
 fn the_gateway_is_told_how_both_halves_fared_and_not_twice_the_same() {
-    let (laptop, _) = standing();
+    let (laptop, _) = Laptop::standing();
     laptop.fetch(&[]);
 
     let told = laptop.told();
@@ -94,7 +77,7 @@ fn the_gateway_is_told_how_both_halves_fared_and_not_twice_the_same() {
 
 #[test]
 fn it_waits_for_the_system_s_half_and_tells_of_it() {
-    let (laptop, release) = laptop();
+    let (laptop, release) = Laptop::with_a_release();
     let run = laptop.command(&["sync", "fetch", "--wait", "20"]).spawn().unwrap();
     let started = Instant::now();
     while !laptop.inbox().join("manifest.json").exists() {
@@ -130,7 +113,7 @@ fn a_download_that_breaks_off_goes_on_where_it_was() {
 
 #[test]
 fn a_download_that_breaks_off_for_good_goes_on_in_the_next_run() {
-    let (laptop, release) = laptop();
+    let (laptop, release) = Laptop::with_a_release();
     laptop.gateway.with(|it| it.breaks = (20, 100));
 
     let (code, _) = laptop.fetch(&[]);
@@ -147,7 +130,7 @@ fn a_download_that_breaks_off_for_good_goes_on_in_the_next_run() {
 
 #[test]
 fn a_tampered_archive_does_not_come_into_the_inbox() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     laptop.gateway.with(|it| it.archives.values_mut().for_each(|bytes| bytes[20] ^= 1));
 
     let (code, told) = laptop.fetch(&[]);
@@ -164,7 +147,7 @@ fn a_tampered_archive_does_not_come_into_the_inbox() {
 
 #[test]
 fn a_longer_archive_is_not_read_to_its_end() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     laptop.gateway.with(|it| it.archives.values_mut().for_each(|bytes| bytes.resize(9_000_000, 0)));
 
     assert_eq!(laptop.fetch(&[]).0, 4);
@@ -174,7 +157,7 @@ fn a_longer_archive_is_not_read_to_its_end() {
 
 #[test]
 fn what_a_gateway_in_wrong_hands_serves_does_not_come_into_the_inbox() {
-    let (laptop, stands) = standing();
+    let (laptop, stands) = Laptop::standing();
     let catalogue = laptop.release(6).change(|it| it.catalogue = "other".into());
     let signed_later = laptop.release(6).change(|it| it.issued_at += 90_000);
     for (release, expected) in [
@@ -199,7 +182,7 @@ fn what_a_gateway_in_wrong_hands_serves_does_not_come_into_the_inbox() {
 
 #[test]
 fn an_answer_that_is_no_document_is_told_of() {
-    let (laptop, stands) = standing();
+    let (laptop, stands) = Laptop::standing();
     let huge = vec![b'x'; 5 * 1024 * 1024];
     let redirect = "302 Found\r\nlocation: http://127.0.0.1:1/";
     for (status, body, exit, code) in [
@@ -224,7 +207,7 @@ fn an_answer_that_is_no_document_is_told_of() {
 
 #[test]
 fn a_token_that_was_taken_back_is_replaced_once() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     laptop.fetch(&[]);
     let tokens = laptop.gateway.rules.lock().unwrap().tokens;
     laptop.gateway.with(|it| it.first_good = tokens + 1);
@@ -237,7 +220,7 @@ fn a_token_that_was_taken_back_is_replaced_once() {
 
 #[test]
 fn an_expired_document_brings_no_archive_and_what_it_takes_back_goes() {
-    let (laptop, _) = standing();
+    let (laptop, _) = Laptop::standing();
     let late = laptop.release(6).change(|it| {
         it.plugins.retain(|it| it.name == "base");
         it.issued_at -= 9000;
@@ -286,7 +269,7 @@ fn a_document_that_device_management_dropped_is_taken_with_the_archives_beside_i
 
 #[test]
 fn what_cannot_be_mended_is_fetched_again() {
-    let (laptop, release) = standing();
+    let (laptop, release) = Laptop::standing();
     fs::remove_dir_all(laptop.bench.settings.mount.join("acme")).unwrap();
     fs::remove_dir_all(laptop.bench.settings.state.join("archives")).unwrap();
     fs::remove_dir_all(laptop.inbox().join("archives")).unwrap();
@@ -302,7 +285,7 @@ fn what_cannot_be_mended_is_fetched_again() {
 
 #[test]
 fn a_dry_run_of_both_halves_changes_nothing() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
 
     let (code, told) = laptop.fetch(&["--dry-run"]);
 
@@ -315,7 +298,7 @@ fn a_dry_run_of_both_halves_changes_nothing() {
 
 #[test]
 fn somebody_who_took_the_name_of_an_inbox_keeps_nobody_out() {
-    let (laptop, release) = laptop();
+    let (laptop, release) = Laptop::with_a_release();
     fs::write(laptop.inbox(), "mine").unwrap();
 
     assert_eq!(laptop.fetch(&[]).0, 0);
@@ -326,7 +309,7 @@ fn somebody_who_took_the_name_of_an_inbox_keeps_nobody_out() {
 
 #[test]
 fn somebody_who_took_every_name_that_can_be_guessed_keeps_nobody_out() {
-    let (laptop, release) = laptop();
+    let (laptop, release) = Laptop::with_a_release();
     let user = laptop.inbox().file_name().unwrap().to_string_lossy().into_owned();
     for name in [user.clone(), format!("{user}-1"), format!("{user}-2"), format!("{user}-3")] {
         fs::write(laptop.bench.inbox(&name), "mine").unwrap();
@@ -346,7 +329,7 @@ fn somebody_who_took_every_name_that_can_be_guessed_keeps_nobody_out() {
 
 #[test]
 fn two_fetches_at_once_the_second_ends_with_its_own_code() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     let lock = fs::File::create(laptop.home().join("sync.lock")).unwrap();
     lock.lock().unwrap();
 

@@ -207,6 +207,24 @@ impl Laptop {
         laptop
     }
 
+    /// One whose gateway has published version 5.
+    pub(crate) fn with_a_release() -> (Self, Release) {
+        let laptop = Self::new();
+        let release = laptop.release(5);
+        laptop.gateway.publish(&release);
+        (laptop, release)
+    }
+
+    /// One on which it stands.
+    pub(crate) fn standing() -> (Self, Release) {
+        let (laptop, release) = Self::with_a_release();
+        assert_eq!(laptop.fetch(&[]).0, 0);
+        assert_eq!(laptop.apply().0, 0);
+        laptop.bench.stands(&release);
+        laptop.gateway.asked();
+        (laptop, release)
+    }
+
     pub(crate) fn configure(&self, config: &Value) {
         let path = below(Some(self.bench.place.path()), &Usual::of(Os::HERE).config);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

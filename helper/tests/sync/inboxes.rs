@@ -5,15 +5,9 @@ use contract::manifest::SyncResult;
 use std::fs;
 use tollgate_helper::sync::places::Member;
 
-fn standing() -> (Bench, Release) {
-    let (bench, release) = (Bench::new(), Release::usual(5));
-    bench.applied(&release);
-    (bench, release)
-}
-
 #[test]
 fn of_several_inboxes_the_highest_version_counts() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let highest = Release::usual(7);
     bench.lay_for("1000", &Release::usual(6));
     bench.lay_for("1001", &highest);
@@ -28,7 +22,7 @@ fn of_several_inboxes_the_highest_version_counts() {
 
 #[test]
 fn what_lies_in_another_inbox_than_the_one_that_counts_fails_no_run() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     // Its person's inbox has been emptied meanwhile.
     fs::remove_file(bench.inbox("1000").join("manifest.json")).unwrap();
     bench.lay_for("1001", &Release::usual(4));
@@ -44,7 +38,7 @@ fn what_lies_in_another_inbox_than_the_one_that_counts_fails_no_run() {
 
 #[test]
 fn two_audiences_of_one_version_are_ambiguous_until_one_is_pinned() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let engineering = Release::new(6).with("code", &[("SKILL.md", "c")]).audience("engineering");
     bench.lay_for("1000", &Release::usual(6));
     bench.lay_for("1001", &engineering);

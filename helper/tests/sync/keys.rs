@@ -4,16 +4,10 @@ use crate::bench::{Bench, NOW, Release, pin};
 use contract::manifest::{Kind, SyncResult};
 use std::fs;
 
-fn standing() -> (Bench, Release) {
-    let (bench, release) = (Bench::new(), Release::usual(5));
-    bench.applied(&release);
-    (bench, release)
-}
-
 #[test]
 fn what_a_stolen_key_signed_does_not_bind_once_its_pin_is_gone() {
     const HIGHEST: u64 = (1 << 53) - 1;
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let usual = Release::usual(6);
     bench.applied(&Release::usual(HIGHEST).change(|it| it.issued_at = NOW));
     bench.lay(&usual);
@@ -30,7 +24,7 @@ fn what_a_stolen_key_signed_does_not_bind_once_its_pin_is_gone() {
 
 #[test]
 fn what_a_stolen_key_took_back_beside_a_document_returns_once_its_pin_is_gone() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let late =
         Release::new((1 << 53) - 1).change(|it| (it.issued_at, it.expires_at) = (NOW - 10, NOW));
     bench.lay(&late.revoking(Kind::Plugin, "acme"));

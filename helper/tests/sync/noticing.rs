@@ -1,31 +1,13 @@
 //! What the other commands have to do with a sync: a token that is asked for, `status`, `doctor`.
 
-use crate::bench::Release;
 use crate::gateway::Laptop;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-fn laptop() -> (Laptop, Release) {
-    let laptop = Laptop::new();
-    let release = laptop.release(5);
-    laptop.gateway.publish(&release);
-    (laptop, release)
-}
-
-/// A laptop on which version 5 stands.
-fn standing() -> (Laptop, Release) {
-    let (laptop, release) = laptop();
-    assert_eq!(laptop.fetch(&[]).0, 0);
-    assert_eq!(laptop.apply().0, 0);
-    laptop.bench.stands(&release);
-    laptop.gateway.asked();
-    (laptop, release)
-}
-
 #[test]
 fn a_fetch_of_its_own_accord_opens_no_browser() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     let opened = laptop.bench.place.path().join("opened");
     let browser = laptop.bench.place.path().join("browser");
     fs::write(&browser, format!("#!/bin/sh\ntouch '{}'\n", opened.display())).unwrap();
@@ -52,7 +34,7 @@ fn a_fetch_of_its_own_accord_opens_no_browser() {
 
 #[test]
 fn a_token_asked_for_brings_the_news_when_the_last_sync_is_a_while_ago() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     let out = laptop.run(&["token"]);
     assert!(out.status.success());
     assert_eq!(crate::gateway::text(&out.stdout).lines().count(), 1);
@@ -75,7 +57,7 @@ fn a_token_asked_for_brings_the_news_when_the_last_sync_is_a_while_ago() {
 
 #[test]
 fn that_the_systems_half_ran_a_moment_ago_keeps_no_token_from_fetching() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     laptop.apply();
 
     assert!(laptop.run(&["token"]).status.success());
@@ -89,7 +71,7 @@ fn that_the_systems_half_ran_a_moment_ago_keeps_no_token_from_fetching() {
 
 #[test]
 fn where_no_sync_is_installed_a_token_fetches_nothing() {
-    let (laptop, _) = laptop();
+    let (laptop, _) = Laptop::with_a_release();
     laptop.configure(
         &serde_json::json!({ "gateway": { "url": laptop.gateway.url }, "store": "file" }),
     );
@@ -104,7 +86,7 @@ fn where_no_sync_is_installed_a_token_fetches_nothing() {
 
 #[test]
 fn status_and_doctor_tell_of_the_sync() {
-    let (laptop, _) = standing();
+    let (laptop, _) = Laptop::standing();
 
     let told = crate::gateway::text(&laptop.run(&["status"]).stdout);
     assert!(told.contains("sync       version 5 for finance of acme, applied"), "{told}");

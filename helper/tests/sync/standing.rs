@@ -17,15 +17,9 @@ use std::time::{Duration, Instant};
 use tollgate_helper::sync::disk::{Disk, Step};
 use tollgate_helper::sync::places::{Foreign, Member};
 
-fn standing() -> (Bench, Release) {
-    let (bench, release) = (Bench::new(), Release::usual(5));
-    bench.applied(&release);
-    (bench, release)
-}
-
 #[test]
 fn a_tampered_a_missing_and_a_foreign_file_are_mended() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let mount = bench.settings.mount.clone();
     let faults: &[&dyn Fn()] = &[
         &|| fs::write(mount.join("acme/skills/a/SKILL.md"), "evil").unwrap(),
@@ -61,7 +55,7 @@ fn a_tampered_a_missing_and_a_foreign_file_are_mended() {
 #[cfg(unix)]
 #[test]
 fn a_link_in_the_folder_of_plugins_is_taken_away_and_not_followed() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let outside = bench.place.path().join("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("SKILL.md"), "mine").unwrap();
@@ -80,7 +74,7 @@ fn a_link_in_the_folder_of_plugins_is_taken_away_and_not_followed() {
 #[cfg(unix)]
 #[test]
 fn links_in_the_place_of_the_records_are_replaced_and_not_followed() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let outside = bench.place.path().join("outside");
     fs::create_dir(&outside).unwrap();
     for name in [".tollgate", ".staging"] {
@@ -101,7 +95,7 @@ fn links_in_the_place_of_the_records_are_replaced_and_not_followed() {
 #[cfg(unix)]
 #[test]
 fn a_folder_of_plugins_that_is_a_link_is_not_used() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let elsewhere = bench.place.path().join("elsewhere");
     fs::rename(&bench.settings.mount, &elsewhere).unwrap();
     symlink(&elsewhere, &bench.settings.mount).unwrap();
@@ -136,7 +130,7 @@ fn a_folder_of_records_that_is_not_the_systems_own_is_built_anew() {
         },
     ];
     for exchanges in [true, false] {
-        let (bench, release) = standing();
+        let (bench, release) = Bench::standing();
         let records = bench.settings.mount.join(".tollgate");
         let disk = Disk::watched(move |step| match step {
             Step::Exchange(..) if !exchanges => Err(std::io::ErrorKind::Unsupported.into()),
@@ -200,7 +194,7 @@ fn a_folder_of_plugins_that_its_users_can_write_is_told_of() {
 
 #[test]
 fn a_full_disk_changes_nothing_and_leaves_nothing_behind() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     bench.lay(&Release::usual(6));
     let room = std::sync::atomic::AtomicI64::new(700);
     let disk = Disk::watched(move |step| match step {
@@ -227,7 +221,7 @@ fn a_full_disk_changes_nothing_and_leaves_nothing_behind() {
 
 #[test]
 fn a_file_in_use_holds_up_the_run_and_not_the_next() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let next = Release::new(6).with("acme", &[("SKILL.md", "other")]).with("zeta", &[("a", "b")]);
     bench.lay(&next);
     for locked in ["acme", "base", "zeta"] {
@@ -264,7 +258,7 @@ fn a_file_that_somebody_has_open_holds_up_the_run_and_not_the_next() {
     use std::os::windows::fs::OpenOptionsExt;
 
     for shared in [0, 1] {
-        let (bench, release) = standing();
+        let (bench, release) = Bench::standing();
         let next = Release::usual(6);
         bench.lay(&next);
         let path = bench.settings.mount.join("acme/.claude-plugin/plugin.json");
@@ -284,7 +278,7 @@ fn a_file_that_somebody_has_open_holds_up_the_run_and_not_the_next() {
 
 #[test]
 fn two_at_once_do_not_get_in_each_other_s_way() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let next = Release::usual(6);
     bench.lay(&next);
     let bench = Arc::new(bench);
@@ -305,7 +299,7 @@ fn two_at_once_do_not_get_in_each_other_s_way() {
 
 #[test]
 fn a_run_that_waits_too_long_for_another_says_so() {
-    let (bench, release) = standing();
+    let (bench, release) = Bench::standing();
     let lock = fs::File::create(bench.settings.state.join("lock")).unwrap();
     lock.lock().unwrap();
     let started = Instant::now();
@@ -320,7 +314,7 @@ fn a_run_that_waits_too_long_for_another_says_so() {
 
 #[test]
 fn a_state_that_is_behind_what_stands_is_set_right() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let state = fs::read(bench.settings.state.join("state.json")).unwrap();
     let six = Release::usual(6);
     bench.applied(&six);
@@ -333,7 +327,7 @@ fn a_state_that_is_behind_what_stands_is_set_right() {
 
 #[test]
 fn the_log_is_bounded() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let path = bench.settings.mount.join(".tollgate/sync.log.jsonl");
     fs::write(&path, "x".repeat(1024 * 1024 + 1)).unwrap();
 
@@ -348,7 +342,7 @@ fn the_log_is_bounded() {
 #[cfg(unix)]
 #[test]
 fn all_may_read_what_stands_and_nobody_else_may_write_it() {
-    let (bench, _) = standing();
+    let (bench, _) = Bench::standing();
     let mode = |path: &str| {
         fs::metadata(bench.settings.mount.join(path)).unwrap().permissions().mode() & 0o7777
     };

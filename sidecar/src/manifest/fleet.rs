@@ -44,17 +44,20 @@ pub async fn run(
     }
 }
 
+/// The laptops that this operator may see and that were heard of within this time, in seconds.
+fn heard_of<'a>(operator: &'a Operator, now: &'a ManifestVersion, seen: u64) -> Wanted<'a> {
+    let since = clock::now().saturating_sub(seen);
+
+    Wanted { tenants: operator.tenants(), since, catalogue: &now.catalogue }
+}
+
 async fn status(
     asked: &StatusArgs,
     now: &ManifestVersion,
     (operator, store): (&Operator, &Store),
     screen: &mut Screen,
 ) -> Result<(), Failure> {
-    let wanted = Wanted {
-        tenants: operator.tenants(),
-        since: clock::now().saturating_sub(asked.seen),
-        catalogue: &now.catalogue,
-    };
+    let wanted = heard_of(operator, now, asked.seen);
     let which = match asked.version {
         Some(version) => Some(Which::At(version)),
         None if asked.laggards => Some(Which::Behind(now.version)),

@@ -225,20 +225,10 @@ pub fn writable(mount: &Path, _scratch: &Path) -> Option<String> {
 /// On Windows, by their access control lists. Owners are not looked at.
 #[cfg(windows)]
 pub fn writable(mount: &Path, scratch: &Path) -> Option<String> {
-    use crate::sync::acl;
-
-    [Some(mount), mount.parent()].into_iter().flatten().find_map(|path| {
-        let is_there = crate::sync::disk::there(path).is_ok_and(|about| about.is_some());
-        if !is_there {
-            return None;
-        }
-        let Some(list) = acl::of(path, scratch) else {
-            return Some(told(path, "who can write it cannot be read"));
-        };
-        let who: Vec<_> = acl::writers(&list).into_iter().collect();
-
-        (!who.is_empty()).then(|| told(path, &format!("others can write it ({})", who.join(", "))))
-    })
+    [Some(mount), mount.parent()]
+        .into_iter()
+        .flatten()
+        .find_map(|path| crate::sync::acl::fault(path, scratch).map(|why| told(path, &why)))
 }
 
 #[cfg(not(any(unix, windows)))]

@@ -1,6 +1,7 @@
 //! The person's inbox, from the person's side. Archives first, the document last; then the system's half is woken.
 
 use super::not_taken;
+use crate::chance;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::sync::inbox::{ARCHIVES, DOCUMENT};
@@ -231,12 +232,8 @@ fn drawn(home: &Home) -> Option<String> {
 
 /// A name that nobody has taken before.
 fn by_chance() -> String {
-    let mut bytes = [0; 16];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    // Without it the name can be guessed, no more.
-    let _drawn = random.fill(&mut bytes).is_ok();
-
-    format!("{}-{}", name(0), contract::envelope::hex(&bytes))
+    // Without chance the name can be guessed, no more.
+    format!("{}-{}", name(0), chance::name().unwrap_or_else(|| "0".repeat(32)))
 }
 
 /// A folder that is its owner's alone.

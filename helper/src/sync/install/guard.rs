@@ -2,6 +2,8 @@
 //! where machines keep their configuration: elsewhere nothing is looked at.
 
 use crate::failure::Failure;
+#[cfg(windows)]
+use crate::sync::acl;
 use std::path::Path;
 
 /// What is there is no link, nor what is above it, and belongs to the system or its administrators; or nothing is there.
@@ -10,8 +12,6 @@ use std::path::Path;
 /// [`Failure::System`].
 #[cfg(windows)]
 pub(super) fn trusted(path: &Path) -> Result<(), Failure> {
-    use crate::sync::acl;
-
     for place in path.ancestors() {
         if there(place)?.is_some_and(|about| about.file_type().is_symlink()) {
             return Err(refused(path, "lies behind a link"));
@@ -33,20 +33,10 @@ pub(super) fn trusted(path: &Path) -> Result<(), Failure> {
 /// [`Failure::System`].
 #[cfg(windows)]
 pub(super) fn closed(path: &Path) -> Result<(), Failure> {
-    use crate::sync::acl;
-
-    if there(path)?.is_none() {
-        return Ok(());
+    match acl::fault(path, &std::env::temp_dir()) {
+        Some(why) => Err(refused(path, &why)),
+        None => Ok(()),
     }
-    let Some(list) = acl::of(path, &std::env::temp_dir()) else {
-        return Err(refused(path, "is there, and who can write it cannot be read"));
-    };
-    let who: Vec<_> = acl::writers(&list).into_iter().collect();
-    if who.is_empty() {
-        return Ok(());
-    }
-
-    Err(refused(path, &format!("can be written by others ({})", who.join(", "))))
 }
 
 #[cfg(windows)]

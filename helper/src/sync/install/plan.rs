@@ -174,12 +174,9 @@ fn utf16(text: &str) -> Vec<u8> {
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// Windows looks for a program in the folder of the one that asks first, and that may be a folder of downloads.
 #[cfg(windows)]
 fn of_the_system(program: &str) -> PathBuf {
-    let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
-
-    Path::new(&root).join("System32").join(format!("{program}.exe"))
+    crate::sync::places::system_folder().join(format!("{program}.exe"))
 }
 
 #[cfg(not(windows))]

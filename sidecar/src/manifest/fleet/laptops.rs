@@ -1,13 +1,13 @@
 //! Single laptops: which lag behind, fail or warn, and all that one of them said.
 
-use super::{NOTHING, long};
+use super::{NOTHING, heard_of, long};
 use crate::args::fleet::ShowArgs;
 use crate::clock;
 use crate::failure::Failure;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::store::fleet::{Device, Wanted};
+use crate::store::fleet::Device;
 use crate::store::manifests::ManifestVersion;
 use contract::manifest::{Stands, SyncReport, is_hex_digest, name_fault};
 use serde_json::{Map, Value, json};
@@ -76,11 +76,7 @@ pub(super) async fn show(
     screen: &mut Screen,
 ) -> Result<(), Failure> {
     let at = clock::now();
-    let wanted = Wanted {
-        tenants: operator.tenants(),
-        since: at.saturating_sub(asked.seen),
-        catalogue: &now.catalogue,
-    };
+    let wanted = heard_of(operator, now, asked.seen);
     let found = store.fleet_reports(&wanted, &asked.name, asked.limit).await?;
     if found.is_empty() {
         return Err(Failure::NotFound(format!(

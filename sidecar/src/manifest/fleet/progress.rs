@@ -1,6 +1,6 @@
 //! `tollgate fleet progress`: how far a publication, or a revocation, has come.
 
-use super::{bar, long};
+use super::{bar, heard_of, long};
 use crate::args::fleet::{ProgressArgs, Revocable};
 use crate::clock;
 use crate::failure::Failure;
@@ -10,7 +10,6 @@ use crate::manifest::serve::REMEMBERED;
 use crate::operators::operator::Operator;
 use crate::screen::Screen;
 use crate::store::Store;
-use crate::store::fleet::Wanted;
 use crate::store::manifests::ManifestVersion;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -111,11 +110,7 @@ pub(super) async fn run(
     };
     let mut told = None;
     loop {
-        let wanted = Wanted {
-            tenants: operator.tenants(),
-            since: clock::now().saturating_sub(asked.seen),
-            catalogue: &now.catalogue,
-        };
+        let wanted = heard_of(operator, now, asked.seen);
         let reached = store.fleet_reached(&wanted, since.version).await?;
         let silent = store.fleet_silent(&wanted).await?;
         let all = reached.len();
